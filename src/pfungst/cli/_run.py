@@ -1,0 +1,119 @@
+"""What all commands share: exit codes, error messages, progress bars, JSON output."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+from pfungst.errors import PfungstError
+from pfungst.progress import Progress
+
+EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
+"""Exit codes: 0 done; 1 stopped by an error; 2 wrong usage; 3 done, but some inputs failed; 130 interrupted."""
+
+
+@dataclass
+class Settings:
+    """What the options before the command say."""
+
+    debug: bool = False
+
+
+settings = Settings()
+
+
+def guarded(app: Callable[[], Any]) -> NoReturn:
+    """Run the command line; a :class:`PfungstError` prints as one message, without a traceback."""
+    try:
+        app()
+    except PfungstError as error:
+        if settings.debug:
+            raise
+        typer.secho(f"pfungst: {error}", err=True, fg="red")
+        sys.exit(EXIT_ERROR)
+    except KeyboardInterrupt:
+        typer.echo("pfungst: interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(EXIT_ERROR)
+    sys.exit(0)
+
+
+@contextlib.contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar per stage on standard error, with the time left; silent where standard error is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("elapsed"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Bars(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=600) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int, /) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+def write_json(target: str, content: Any) -> None:
+    """Write numbers as JSON to a file, or to standard output for ``-``; NaN and infinity become null."""
+    text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+    if target == "-":
+        typer.echo(text)
+    else:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        Path(target).write_text(text + "\n", encoding="utf-8")
+
+
+def finite(content: Any) -> Any:
+    """The same plain content with None for every number that JSON cannot hold."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [finite(value) for value in content]
+    return content
+
+
+def finish(failures: Sequence[PfungstError | str]) -> None:
+    """List what failed, at the end; exit 3 if anything did."""
+    if not failures:
+        return
+    typer.secho(f"{len(failures)} failed:", err=True, fg="yellow")
+    for failure in failures:
+        typer.echo(f"  {failure}", err=True)
+    raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def comma_list(text: str | None) -> tuple[str, ...] | None:
+    """``"a, b"`` as ``("a", "b")``; None stays None."""
+    if text is None:
+        return None
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,124 @@
+"""What an explanation is: pixel relevance, finer layers, and an account of all of f(x)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """Where the score went: ``score = pixels + sum(taken.values()) + residual``.
+
+    Attributes
+    ----------
+    score : float
+        f(x), the relevance that was sent out.
+    pixels : float
+        Σ_p R_p, what reached the pixels.
+    taken : mapping of str to float
+        What was absorbed (negative: generated) on the way, by cause: ``stabiliser``, ``bias``, ``empty`` ...
+    """
+
+    score: float
+    pixels: float
+    taken: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def residual(self) -> float:
+        """What the account cannot place: rounding errors only, if all is well."""
+        return self.score - self.pixels - sum(self.taken.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON."""
+        return {
+            "score": self.score,
+            "pixels": self.pixels,
+            "taken": dict(self.taken),
+            "residual": self.residual,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """The relevance of one image's pixels for one class's score.
+
+    Attributes
+    ----------
+    image_id : str
+        Which image.
+    class_name : str
+        Which class.
+    score : float
+        f(x); the decision threshold is the classifier's.
+    rule : str
+        The decomposition in words that name its parameters, such as ``epsilon=100``.
+    relevance : (height, width) float64
+        R^(1) in the coordinates of the ORIGINAL image; positive supports the class.
+    ledger : Ledger
+        What reached the pixels and what took the rest.
+    layers : mapping of str to array
+        Finer layers where they exist: ``dimensions`` R^(3), ``descriptors`` R^(2) with their geometry,
+        ``input`` a network's input channels.
+    """
+
+    image_id: str
+    class_name: str
+    score: float
+    rule: str
+    relevance: NDArray[np.float64]
+    ledger: Ledger
+    layers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def heatmap(self) -> NDArray[np.uint8]:
+        """Colours ``(height, width, 3)``: red supports, blue contradicts, white is zero; scaled by max |R|."""
+        from pfungst.contract.heatmap import colours, scaled
+
+        return colours(scaled(self.relevance))
+
+    def draw(self, image: NDArray[np.uint8] | None = None) -> Image:
+        """A labelled picture: photo, heatmap and overlay side by side (heatmap alone without ``image``)."""
+        from pfungst.contract.heatmap import explanation_picture
+
+        return explanation_picture(self, image)
+
+    def save(self, path: str | Path, image: NDArray[np.uint8] | None = None) -> Path:
+        """Write ``draw(image)`` as PNG."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.draw(image).save(target, format="PNG")
+        return target
+
+    def save_arrays(self, path: str | Path) -> Path:
+        """Write relevance and all layers as one safetensors file with the numbers as its metadata."""
+        import json
+
+        from safetensors.numpy import save_file
+
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {"relevance": self.relevance, **self.layers}
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        save_file(contiguous, target, metadata={"explanation": json.dumps(self.as_dict())})
+        return target
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers without the arrays, for JSON."""
+        height, width = self.relevance.shape
+        return {
+            "image": self.image_id,
+            "class": self.class_name,
+            "score": self.score,
+            "rule": self.rule,
+            "height": height,
+            "width": width,
+            "ledger": self.ledger.as_dict(),
+        }

@@ -1,0 +1,181 @@
+"""A model folder: ``model.json`` (what it is, in words and numbers) and ``arrays.safetensors``.
+
+Nothing in it is ever executed. The JSON carries a format version and the SHA-256 of the array file, so that
+a folder that is newer than this library, or damaged, is refused with a message instead of a wrong answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfungst import __version__
+from pfungst.errors import ModelError
+
+FORMAT = "pfungst-model"
+FORMAT_VERSION = 1
+DESCRIPTION_FILE = "model.json"
+ARRAYS_FILE = "arrays.safetensors"
+_MAX_DESCRIPTION_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFolder:
+    """The content of a model folder: ``kind`` of model, its ``config`` (plain JSON) and named arrays."""
+
+    kind: str
+    config: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[Any]]
+
+
+def write_model_folder(path: str | Path, content: ModelFolder) -> Path:
+    """Write a model folder in one move: a reader sees the old one or the new one, never half of it.
+
+    Raises
+    ------
+    ModelError
+        If ``path`` exists and is not an earlier model folder.
+    """
+    from safetensors.numpy import save_file
+
+    target = Path(path)
+    if target.exists() and not is_model_folder(target) and (not target.is_dir() or any(target.iterdir())):
+        raise ModelError(
+            target, "exists and is not a Pfungst model, so it is not overwritten", hint="another --out"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        arrays = {name: np.ascontiguousarray(array) for name, array in content.arrays.items()}
+        save_file(arrays, staging / ARRAYS_FILE)
+        description = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "written_by": f"pfungst {__version__}",
+            "kind": content.kind,
+            "config": dict(content.config),
+            "arrays_sha256": file_sha256(staging / ARRAYS_FILE),
+        }
+        text = json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False)
+        (staging / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
+        staging.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(staging, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def is_model_folder(path: str | Path) -> bool:
+    """Whether the folder looks like a model this library wrote."""
+    return (Path(path) / DESCRIPTION_FILE).is_file()
+
+
+def read_description(path: str | Path) -> dict[str, Any]:
+    """The checked content of ``model.json``.
+
+    Raises
+    ------
+    ModelError
+        If the folder or file is missing, is not JSON, is another format, or a newer version.
+    """
+    source = Path(path)
+    file = source / DESCRIPTION_FILE
+    if not source.is_dir():
+        raise ModelError(source, "no such model folder", hint="a folder that `pfungst train` wrote")
+    if not file.is_file():
+        raise ModelError(source, f"has no {DESCRIPTION_FILE}", hint="a folder that `pfungst train` wrote")
+    if file.stat().st_size > _MAX_DESCRIPTION_BYTES:
+        raise ModelError(file, "is too large to be a model description", allowed="at most 64 MiB")
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(file, f"is not readable JSON ({error})", hint="the model's original copy") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ModelError(file, "is not the description of a Pfungst model", allowed=f'"format": "{FORMAT}"')
+    version = description.get("version")
+    if not isinstance(version, int) or version < 1:
+        raise ModelError(file, f"has format version {version!r}", allowed=f"1 to {FORMAT_VERSION}")
+    if version > FORMAT_VERSION:
+        raise ModelError(
+            file,
+            f"has format version {version}, newer than this pfungst {__version__} reads",
+            allowed=f"1 to {FORMAT_VERSION}",
+            hint="a newer release of pfungst",
+        )
+    if not isinstance(description.get("kind"), str) or not isinstance(description.get("config"), dict):
+        raise ModelError(file, "lacks its kind or its config", hint="the model's original copy")
+    return description
+
+
+def read_model_folder(path: str | Path, *, kind: str | None = None) -> ModelFolder:
+    """Read and check a model folder.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+    kind : str, optional
+        The kind it must be.
+
+    Raises
+    ------
+    ModelError
+        If anything is missing, damaged, newer, of another kind, or holds NaN or infinity.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    description = read_description(path)
+    if kind is not None and description["kind"] != kind:
+        raise ModelError(path, f"is a model of kind {description['kind']!r}", allowed=kind)
+    file = Path(path) / ARRAYS_FILE
+    if not file.is_file():
+        raise ModelError(path, f"has no {ARRAYS_FILE}", hint="the model's original copy")
+    if file_sha256(file) != description.get("arrays_sha256"):
+        raise ModelError(
+            file,
+            "is damaged: its SHA-256 is not the one that model.json states",
+            hint="the model's original copy, or train again",
+        )
+    try:
+        arrays = load_file(file)
+    except (SafetensorError, ValueError, KeyError, OverflowError) as error:
+        raise ModelError(file, f"is not a readable safetensors file ({error})") from error
+    check_finite(file, arrays)
+    return ModelFolder(kind=description["kind"], config=description["config"], arrays=arrays)
+
+
+def check_finite(file: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse NaN and infinity, naming the array."""
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise ModelError(
+                file,
+                f"array {name!r} holds NaN or infinity",
+                hint="the model's original copy, or train again",
+            )
+
+
+def require_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]], names: Iterable[str]) -> None:
+    """Refuse a folder that lacks one of the named arrays."""
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise ModelError(path, f"lacks the arrays {', '.join(missing)}", hint="the model's original copy")
+
+
+def file_sha256(path: str | Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,86 @@
+"""One family of errors: each says what was asked, what was found, what is allowed and what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+
+class PfungstError(Exception):
+    """Base of every error that a user can cause and mend.
+
+    Parameters
+    ----------
+    problem : str
+        What was asked for and what stood in its way, with the value or file found.
+    allowed : str, optional
+        What would have been accepted.
+    hint : str, optional
+        What to try next.
+    """
+
+    def __init__(self, problem: str, *, allowed: str | None = None, hint: str | None = None) -> None:
+        self.problem = problem
+        self.allowed = allowed
+        self.hint = hint
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        """The whole message, one sentence per part."""
+        parts = [self.problem]
+        if self.allowed:
+            parts.append(f"Allowed: {self.allowed}")
+        if self.hint:
+            parts.append(f"Try: {self.hint}")
+        return ". ".join(part.rstrip(".") for part in parts) + "."
+
+    def __reduce__(self) -> tuple[Callable[..., PfungstError], tuple[object, ...]]:
+        """Survive the way back from a worker process with all parts."""
+        return _rebuild, (type(self), self.problem, self.allowed, self.hint, self.__dict__)
+
+
+def _rebuild(
+    kind: type[PfungstError],
+    problem: str,
+    allowed: str | None,
+    hint: str | None,
+    state: dict[str, object],
+) -> PfungstError:
+    error = kind.__new__(kind)
+    PfungstError.__init__(error, problem, allowed=allowed, hint=hint)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigError(PfungstError):
+    """An option or argument has a value that cannot work."""
+
+
+class FileError(PfungstError):
+    """A file is missing, unreadable, damaged or not what it should be; ``path`` names it."""
+
+    def __init__(
+        self, path: str | Path, problem: str, *, allowed: str | None = None, hint: str | None = None
+    ) -> None:
+        self.path = str(path)
+        super().__init__(f"{path}: {problem}", allowed=allowed, hint=hint)
+
+
+class ImageError(FileError):
+    """A photo cannot be decoded, or is too small or too large for what was asked."""
+
+
+class DataError(FileError):
+    """A data set or its annotation is missing, broken or lacks what was asked for."""
+
+
+class ModelError(FileError):
+    """A model folder or weight file is missing, damaged, too new or of the wrong kind."""
+
+
+def unknown_name(kind: str, name: str, known: object) -> ConfigError:
+    """An error for a name that is not one of the known ones."""
+    names = (
+        ", ".join(str(item) for item in known) if isinstance(known, (list, tuple, dict, set)) else str(known)
+    )
+    return ConfigError(f"unknown {kind} {name!r}", allowed=names)

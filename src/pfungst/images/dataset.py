@@ -1,0 +1,174 @@
+"""A data set: a light list of records; photos are decoded one at a time, where they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfungst.errors import ConfigError, DataError
+from pfungst.images.boxes import Box
+
+POSITIVE, DIFFICULT, NEGATIVE = 1, 0, -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One labelled photo.
+
+    Attributes
+    ----------
+    id : str
+        Unique within the data set; used in file names and tables.
+    path : Path
+        The photo.
+    positive : frozenset of str
+        Classes shown by at least one object that is not difficult.
+    difficult : frozenset of str
+        Classes shown by difficult objects only: label 0, ignored in training and average precision.
+    boxes : tuple of Box
+        Objects with their boxes; empty where the format has none.
+    size : (int, int) or None
+        ``(height, width)`` as the annotation states it; None where it does not.
+    """
+
+    id: str
+    path: Path
+    positive: frozenset[str] = frozenset()
+    difficult: frozenset[str] = frozenset()
+    boxes: tuple[Box, ...] = ()
+    size: tuple[int, int] | None = None
+
+    def label(self, class_name: str) -> int:
+        """+1 shown, 0 shown by difficult objects only, −1 not shown."""
+        if class_name in self.positive:
+            return POSITIVE
+        return DIFFICULT if class_name in self.difficult else NEGATIVE
+
+    def boxes_of(self, class_name: str) -> tuple[Box, ...]:
+        """The boxes of one class, difficult ones among them."""
+        return tuple(box for box in self.boxes if box.class_name == class_name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """Labelled photos with their classes and splits.
+
+    Attributes
+    ----------
+    name : str
+        For titles and manifests.
+    root : Path
+        The folder (or annotation file) it was read from.
+    classes : tuple of str
+        Column order of labels and scores.
+    records : tuple of Record
+        In a fixed order.
+    splits : mapping of str to tuple of str
+        Split name to record ids; empty where the format has none.
+    problems : tuple of str
+        What was wrong in the files and how it was met (a clipped box, a missing photo), one line each.
+    """
+
+    name: str
+    root: Path
+    classes: tuple[str, ...]
+    records: tuple[Record, ...]
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+    def split(self, name: str) -> DataSet:
+        """The records of one split; several names joined by ``+`` are their union (``train+val``).
+
+        Raises
+        ------
+        DataError
+            If there is no such split.
+        """
+        wanted: set[str] = set()
+        for part in name.split("+"):
+            if part not in self.splits:
+                raise DataError(
+                    self.root,
+                    f"no split {part!r} in data set {self.name!r}",
+                    allowed=", ".join(sorted(self.splits)) or "this data set has no splits",
+                    hint="a split of that list, or a seeded random split (DataSet.with_random_splits)",
+                )
+            wanted.update(self.splits[part])
+        records = tuple(record for record in self.records if record.id in wanted)
+        return replace(self, name=f"{self.name}:{name}", records=records)
+
+    def select(self, classes: Sequence[str]) -> DataSet:
+        """The same photos with only the named classes, in the given order.
+
+        Raises
+        ------
+        DataError
+            If a class is unknown.
+        """
+        for name in classes:
+            if name not in self.classes:
+                raise DataError(
+                    self.root, f"no class {name!r} in data set {self.name!r}", allowed=", ".join(self.classes)
+                )
+        return replace(self, classes=tuple(classes))
+
+    def labels(self) -> NDArray[np.int8]:
+        """``(n_records, n_classes)`` of +1 (shown), 0 (difficult only), −1 (not shown)."""
+        table = [[record.label(name) for name in self.classes] for record in self.records]
+        return np.array(table, dtype=np.int8).reshape(len(self.records), len(self.classes))
+
+    def with_random_splits(
+        self, fractions: Mapping[str, float] | None = None, *, random_state: int = 0
+    ) -> DataSet:
+        """Seeded splits, stratified over the combinations of labels.
+
+        Records with the same set of positive classes are dealt out in the stated proportions, the rarest
+        combinations first, each to the split that lacks most of its share.
+
+        Parameters
+        ----------
+        fractions : mapping, optional
+            Split name to share; shares sum to 1. Default: train 0.5, val 0.25, test 0.25.
+        random_state : int
+            Seed; the same seed gives the same splits.
+        """
+        shares = dict(fractions or {"train": 0.5, "val": 0.25, "test": 0.25})
+        if not np.isclose(sum(shares.values()), 1.0) or min(shares.values()) <= 0:
+            raise ConfigError(
+                f"split fractions {shares} do not sum to 1", allowed="positive shares with sum 1"
+            )
+        return replace(self, splits=_deal(self.records, shares, random_state))
+
+
+def _deal(
+    records: Sequence[Record], shares: Mapping[str, float], random_state: int
+) -> dict[str, tuple[str, ...]]:
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for record in records:
+        groups.setdefault(tuple(sorted(record.positive)), []).append(record.id)
+    names = list(shares)
+    share = np.array([shares[name] for name in names])
+    generator = np.random.default_rng(random_state)
+    dealt: dict[str, list[str]] = {name: [] for name in names}
+    total = np.zeros(len(names))
+    for _, ids in sorted(groups.items(), key=lambda item: (len(item[1]), item[0])):
+        here = np.zeros(len(names))
+        for position, index in enumerate(generator.permutation(len(ids)), start=1):
+            lack = share * position - here
+            lack_overall = share * (total.sum() + 1) - total
+            chosen = int(np.lexsort((-lack_overall, -np.round(lack, 9)))[0])
+            dealt[names[chosen]].append(ids[index])
+            here[chosen] += 1
+            total[chosen] += 1
+    order = {record.id: position for position, record in enumerate(records)}
+    return {name: tuple(sorted(ids, key=order.__getitem__)) for name, ids in dealt.items()}
