@@ -17,7 +17,7 @@ from pfungst.errors import PfungstError
 from pfungst.progress import Progress
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
-"""Exit codes: 0 done; 1 stopped by an error; 2 wrong usage; 3 done, but some inputs failed; 130 interrupted."""
+"""Exit codes: 0 done; 1 stopped by an error; 2 wrong usage; 3 done, but some inputs failed; 130 interrupt."""
 
 
 @dataclass

@@ -79,7 +79,7 @@ class Explanation:
     layers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def heatmap(self) -> NDArray[np.uint8]:
-        """Colours ``(height, width, 3)``: red supports, blue contradicts, white is zero; scaled by max |R|."""
+        """RGB ``(height, width, 3)``: red supports, blue contradicts, white is zero; scaled by max |R|."""
         from pfungst.contract.heatmap import colours, scaled
 
         return colours(scaled(self.relevance))

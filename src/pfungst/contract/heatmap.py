@@ -47,12 +47,13 @@ def _colour_table() -> NDArray[np.uint8]:
 
 
 def overlay(image: NDArray[np.uint8], relevance: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The heatmap over the photo in grey, the more opaque the larger the relevance; ``(height, width, 3)``."""
+    """The heatmap over the photo in grey, the more opaque the larger the relevance; RGB uint8."""
     values = scaled(relevance)
     grey = image.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
     opacity = np.sqrt(np.abs(values))[..., None]
     mixed = opacity * colours(values) + (1 - opacity) * (0.35 * grey[..., None] + 0.65 * 255)
-    return np.rint(mixed).astype(np.uint8)
+    blended: NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
+    return blended
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
