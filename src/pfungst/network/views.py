@@ -1,0 +1,215 @@
+"""Where a network looks: canvases, crops and windows of a photo, and the way of relevance back to its pixels.
+
+A photo of ``(h0, w0)`` pixels is resized to ``(h, w)`` by an antialiased triangle filter, which is linear and
+separable, and padded by repeating its edge pixels. With ``A`` the ``(h, h0)`` matrix of the filter along the
+rows, ``B`` the ``(w, w0)`` one along the columns and ``P``, ``Q`` the 0/1 matrices that repeat and crop, the
+network sees::
+
+    view = P A photo Bᵀ Qᵀ
+
+Every row of ``P A`` and ``Q B`` holds weights ≥ 0 that sum to 1: they say of which pixels of the photo one
+pixel of the view was mixed. Relevance goes back by the same shares, ``R_photo = (P A)ᵀ R_view (Q B)``.
+Padding gives its relevance to the edge pixel that it repeats, pixels cut off by the crop get none, and the
+sum is conserved whatever the signs: ``Σ R_photo = Σ R_view``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pfungst.errors import ConfigError
+from pfungst.network.preprocess import Preprocess, ResizeRule
+
+Views = Literal["center", "sliding"]
+VIEWS: tuple[str, ...] = get_args(Views)
+STRIDE = 20
+"""Pixels between neighbouring windows of the sliding view."""
+_MAX_CANVAS_SIDE = 16384
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """How a photo lies on its canvas; all sizes are ``(height, width)`` in pixels.
+
+    Attributes
+    ----------
+    photo : (int, int)
+        The original.
+    resized : (int, int)
+        After resizing, before padding.
+    padding : (int, int)
+        Rows added above, columns added at the left.
+    canvas : (int, int)
+        The whole canvas.
+    """
+
+    photo: tuple[int, int]
+    resized: tuple[int, int]
+    padding: tuple[int, int]
+    canvas: tuple[int, int]
+
+    @classmethod
+    def plan(cls, height: int, width: int, rule: ResizeRule, length: int) -> Placement:
+        """Place a photo of ``height`` x ``width`` pixels by a resize rule of :class:`Preprocess`.
+
+        Raises
+        ------
+        ConfigError
+            If the photo is so elongated that its canvas would be absurdly long.
+        """
+        if rule == "warp":
+            resized = (length, length)
+        else:
+            side = max(height, width) if rule == "longest+pad" else min(height, width)
+            resized = (_scaled(height, length, side), _scaled(width, length, side))
+        if max(resized) > _MAX_CANVAS_SIDE:
+            raise ConfigError(
+                f"a photo of {height} x {width} pixels (height x width) is too elongated to make its shorter "
+                f"side {length}",
+                allowed=f"a longer side of at most {_MAX_CANVAS_SIDE} pixels then",
+            )
+        canvas = (length, length) if rule == "longest+pad" else resized
+        top, left = ((whole - part) // 2 for whole, part in zip(canvas, resized, strict=True))
+        return cls(photo=(height, width), resized=resized, padding=(top, left), canvas=canvas)
+
+    def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The canvas, ``(*canvas, 3)`` uint8: resized, padded evenly at both sides by the edge pixels."""
+        height, width = self.resized
+        small = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+        widths = [
+            (before, whole - part - before)
+            for before, whole, part in zip(self.padding, self.canvas, self.resized, strict=True)
+        ]
+        return np.pad(small, [*widths, (0, 0)], mode="edge")
+
+    def relevance_to_photo(
+        self, relevance: NDArray[np.floating], offset: tuple[int, int]
+    ) -> NDArray[np.float64]:
+        """Relevance of a crop's pixels handed to the photo's pixels, sum conserved.
+
+        Parameters
+        ----------
+        relevance : (height, width) float
+            Of the crop.
+        offset : (int, int)
+            Row and column of the canvas where the crop begins.
+
+        Returns
+        -------
+        (h0, w0) float64
+            ``(P A)ᵀ R (Q B)``, in the photo's coordinates.
+        """
+        rows, columns = (self._mixture(axis, offset[axis], relevance.shape[axis]) for axis in (0, 1))
+        spread: NDArray[np.float64] = rows.T @ np.asarray(relevance, dtype=np.float64) @ columns
+        return spread
+
+    def _mixture(self, axis: int, start: int, count: int) -> NDArray[np.float64]:
+        """``P A`` (or ``Q B``): the shares of the photo's rows (columns) in each row (column) of a crop."""
+        last = self.resized[axis] - 1
+        source = np.clip(np.arange(start, start + count) - self.padding[axis], 0, last)
+        return resize_matrix(self.photo[axis], self.resized[axis])[source]
+
+
+def _scaled(size: int, length: int, side: int) -> int:
+    """``size · length / side`` rounded half up, at least 1 pixel."""
+    return max(1, (2 * size * length + side) // (2 * side))
+
+
+@lru_cache(maxsize=8)
+def resize_matrix(n_in: int, n_out: int) -> NDArray[np.float64]:
+    """The antialiased triangle filter along one axis as a matrix, ``(n_out, n_in)``; rows sum to 1.
+
+    Output ``i`` is centred at ``c = (i + 1/2) s`` in input pixels, ``s = n_in / n_out``, and input ``j`` has
+    weight ``max(0, 1 − |j + 1/2 − c| / max(s, 1))`` before each row is divided by its sum: the filter of
+    Pillow's ``BILINEAR``, which draws the canvas and rounds it to whole grey values.
+    """
+    step = n_in / n_out
+    centre = (np.arange(n_out)[:, None] + 0.5) * step
+    weights = np.maximum(0.0, 1.0 - np.abs(np.arange(n_in) + 0.5 - centre) / max(step, 1.0))
+    matrix: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    matrix.flags.writeable = False
+    return matrix
+
+
+def check_photo(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The image itself, if it is a decoded photo of the contract.
+
+    Raises
+    ------
+    ConfigError
+        If it is not ``(height, width, 3)`` uint8 with at least one pixel.
+    """
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        raise ConfigError(
+            f"an image of shape {array.shape} and type {array.dtype}", allowed="(height, width, 3) uint8, RGB"
+        )
+    return array
+
+
+def center_offset(canvas: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Row and column at which the centre crop of ``size`` begins."""
+    return (canvas[0] - size[0]) // 2, (canvas[1] - size[1]) // 2
+
+
+def center_view(
+    image: NDArray[np.uint8], preprocess: Preprocess
+) -> tuple[NDArray[np.uint8], Placement, tuple[int, int]]:
+    """The view that heatmaps explain: the canvas by ``preprocess.resize``, one centre crop.
+
+    Returns
+    -------
+    crop : (height, width, 3) uint8
+    placement : Placement
+    offset : (int, int)
+        Where the crop begins on the canvas.
+    """
+    height, width = check_photo(image).shape[:2]
+    placement = Placement.plan(height, width, preprocess.resize, preprocess.resize_length)
+    offset = center_offset(placement.canvas, preprocess.input_size)
+    return _crop(placement.draw(image), offset, preprocess.input_size), placement, offset
+
+
+def training_views(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
+    """The ten training images of a photo, ``(10, height, width, 3)`` uint8.
+
+    Corner crops (top left, top right, bottom left, bottom right) and centre crop of the canvas, then the same
+    five mirrored left to right (METHOD: 5 crops at the network's input size and their mirror images).
+    """
+    height, width = check_photo(image).shape[:2]
+    placement = Placement.plan(height, width, preprocess.resize, preprocess.resize_length)
+    canvas, size = placement.draw(image), preprocess.input_size
+    bottom, right = placement.canvas[0] - size[0], placement.canvas[1] - size[1]
+    offsets = [(0, 0), (0, right), (bottom, 0), (bottom, right), center_offset(placement.canvas, size)]
+    crops = np.stack([_crop(canvas, offset, size) for offset in offsets])
+    return np.concatenate([crops, crops[:, :, ::-1]])
+
+
+def sliding_views(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
+    """Windows over the photo with its shortest side ``resize_length``, ``(n, height, width, 3)`` uint8.
+
+    Windows of the input's size begin every ``STRIDE`` pixels; the last row and column of them are moved in to
+    lie flush with the border, so that every pixel is seen.
+    """
+    height, width = check_photo(image).shape[:2]
+    placement = Placement.plan(height, width, "shortest", preprocess.resize_length)
+    canvas, size = placement.draw(image), preprocess.input_size
+    rows, columns = (window_starts(placement.canvas[axis], size[axis]) for axis in (0, 1))
+    return np.stack([_crop(canvas, (top, left), size) for top in rows for left in columns])
+
+
+def window_starts(length: int, size: int) -> tuple[int, ...]:
+    """Starts of the windows of ``size`` along ``length`` pixels: 0, 20, 40, … and ``length − size``."""
+    count = math.ceil((length - size) / STRIDE) + 1
+    return tuple(min(index * STRIDE, length - size) for index in range(count))
+
+
+def _crop(canvas: NDArray[np.uint8], offset: tuple[int, int], size: tuple[int, int]) -> NDArray[np.uint8]:
+    return canvas[offset[0] : offset[0] + size[0], offset[1] : offset[1] + size[1]]
