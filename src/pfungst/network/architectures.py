@@ -16,7 +16,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +24,12 @@ from torch import Tensor, nn
 from pfungst.errors import ConfigError, ModelError, unknown_name
 from pfungst.network.preprocess import Preprocess
 
+if TYPE_CHECKING:
+    from pfungst.network.caffe import CaffeNet
+
 _MAX_OUTPUTS = 100_000
 _MAX_WIDTH = 1024
+_CAFFE_SQUASHING = frozenset(("relu", "prelu", "elu", "sigmoid", "tanh", "softmax"))
 
 
 class SmallCnn(nn.Module):
@@ -78,12 +82,40 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
 
 
 def with_outputs(architecture: Mapping[str, Any], outputs: int, head: str) -> dict[str, Any]:
-    """The same architecture with another number of outputs; ``head`` names its last layer with weights."""
-    if architecture["type"] == "caffe":
-        from pfungst.network.caffe import with_outputs as caffe_with_outputs
+    """The same architecture with another number of outputs, and real-valued ones.
 
-        return {**architecture, "description": caffe_with_outputs(architecture["description"], outputs, head)}
+    Parameters
+    ----------
+    architecture : mapping
+        As for ``build``.
+    outputs : int
+        The new number.
+    head : str
+        Path in the module of the last layer with weights.
+    """
+    if architecture.get("type") == "caffe":
+        return {**architecture, "description": _caffe_with_outputs(architecture, outputs, head)}
     return {**architecture, "outputs": outputs}
+
+
+def _caffe_with_outputs(architecture: Mapping[str, Any], outputs: int, head: str) -> list[dict[str, Any]]:
+    """Set the head's number of outputs and leave out the activations after it."""
+    net = _caffe(architecture)
+    entries = [dict(entry) for entry in architecture["description"]]
+    position = next(
+        index for index, entry in enumerate(entries[1:], start=1) if net.module_name(entry["name"]) == head
+    )
+    name = "out_features" if entries[position]["type"] == "inner_product" else "out_channels"
+    entries[position]["settings"] = {**entries[position]["settings"], name: outputs}
+    renamed: dict[str, str] = {}
+    kept = entries[: position + 1]
+    for entry in entries[position + 1 :]:
+        inputs = [renamed.get(blob, blob) for blob in entry["inputs"]]
+        if entry["type"] in _CAFFE_SQUASHING:
+            renamed[entry["outputs"][0]] = inputs[0]
+        else:
+            kept.append({**entry, "inputs": inputs})
+    return kept
 
 
 def _integer(architecture: Mapping[str, Any], name: str, largest: int, default: int | None = None) -> int:
@@ -111,11 +143,13 @@ def _efficientnet_lite0(architecture: Mapping[str, Any]) -> nn.Module:
     return module
 
 
-def _caffe(architecture: Mapping[str, Any]) -> nn.Module:
+def _caffe(architecture: Mapping[str, Any]) -> CaffeNet:
     from pfungst.network.caffe import CaffeNet
 
-    module: nn.Module = CaffeNet.from_description(architecture["description"])
-    return module
+    description = architecture.get("description")
+    if not isinstance(description, list):
+        raise ConfigError("architecture 'caffe' has no description", allowed="a list of layers")
+    return CaffeNet.from_description(description)
 
 
 _BUILDERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {

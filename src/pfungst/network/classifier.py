@@ -21,7 +21,7 @@ from pfungst.contract.storage import (
     require_arrays,
     write_model_folder,
 )
-from pfungst.errors import ConfigError, ModelError, unknown_name
+from pfungst.errors import ConfigError, ModelError, PfungstError, unknown_name
 from pfungst.network import architectures
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.views import VIEWS, Views, center_view, sliding_views
@@ -158,14 +158,19 @@ class NetworkClassifier:
         return values.to(device=self.device, dtype=self.dtype)
 
     def _checked_output(self, output: Any) -> Tensor:
-        if not isinstance(output, Tensor) or output.ndim != 2 or output.shape[1] != len(self._classes):
-            found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        if not isinstance(output, Tensor) or found[1:] not in self._output_shapes:
             raise ConfigError(
                 f"the network's output is {found} for {len(self._classes)} classes",
                 allowed="a tensor (n, n_classes)",
                 hint="nn.Flatten() at its end, or class names that match its outputs",
             )
-        return output
+        return output.flatten(1)
+
+    @property
+    def _output_shapes(self) -> tuple[tuple[int, ...], ...]:
+        n_classes = len(self._classes)
+        return (n_classes,), (n_classes, 1, 1)  # the latter: Caffe nets that end in pooling
 
     def explain(
         self, image: ImageArray, class_name: str, *, image_id: str = "", rule: Any = DEFAULT_RULE
@@ -297,7 +302,7 @@ class NetworkClassifier:
                 device=device,
                 dtype=dtype,
             )
-        except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (PfungstError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelError(
                 path, f"cannot be rebuilt ({error})", hint="the model's original copy"
             ) from error

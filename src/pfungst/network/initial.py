@@ -17,7 +17,10 @@ from pfungst.network import architectures
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.preprocess import Preprocess
 
-_SQUASHING = (nn.Softmax, nn.LogSoftmax, nn.Sigmoid, nn.LogSigmoid, nn.ReLU, nn.ReLU6, nn.Tanh)
+_SQUASHING = (
+    nn.Softmax, nn.LogSoftmax, nn.Sigmoid, nn.LogSigmoid, nn.Tanh,
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU,
+)  # fmt: skip
 SMALL_CNN_INPUT = Preprocess(
     input_size=(96, 96), resize_length=112, mean=(127.0, 127.0, 127.0), std=(64.0, 64.0, 64.0)
 )
@@ -135,7 +138,7 @@ def find_head(module: nn.Module, preprocess: Preprocess) -> Head:
         for path, part in module.named_modules()
     ]
     try:
-        output = _dry_run(module, preprocess)
+        output = dry_run(module, preprocess)
     finally:
         for handle in handles:
             handle.remove()
@@ -168,7 +171,7 @@ def _check_head(name: str, layer: nn.Linear | nn.Conv2d, output: Tensor, calls: 
         )
 
 
-def _dry_run(module: nn.Module, preprocess: Preprocess, *, noise: int | None = None) -> Tensor:
+def dry_run(module: nn.Module, preprocess: Preprocess, *, noise: int | None = None) -> Tensor:
     """The output for one image: black, or noise of a seed."""
     reference = next(module.parameters(), torch.empty(0))
     shape = (1, 3, *preprocess.input_size)
@@ -178,7 +181,7 @@ def _dry_run(module: nn.Module, preprocess: Preprocess, *, noise: int | None = N
         x = torch.randn(shape, generator=torch.Generator().manual_seed(noise))
     with torch.inference_mode():
         output: Tensor = module.eval()(x.to(device=reference.device, dtype=reference.dtype))
-    return output
+    return output.flatten(1)  # of Caffe nets that end in pooling: (n, classes, 1, 1)
 
 
 def replace_head(
@@ -251,7 +254,7 @@ def _new_layer(old: nn.Linear | nn.Conv2d, outputs: int, random_state: int) -> n
 
 def _check_real_scores(module: nn.Module, preprocess: Preprocess) -> None:
     """Refuse outputs that are probabilities: a softmax called as a function cannot be taken out."""
-    output = _dry_run(module, preprocess, noise=0).double()
+    output = dry_run(module, preprocess, noise=0).double()
     total = output.sum(dim=1)
     if output.shape[1] > 1 and bool((output >= 0).all() and torch.allclose(total, torch.ones_like(total))):
         raise ConfigError(
