@@ -7,4 +7,7 @@ import typer
 
 def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
     """Add every command to its group."""
-    del app, train, data
+    from pfungst.cli.data_scenes import scenes
+
+    data.command("scenes")(scenes)
+    del app, train
