@@ -1,15 +1,20 @@
 """Photos and labelled photo sets: one safe decoder, readers of the usual formats, boxes and splits."""
 
-from pfungst.images.boxes import Box, box_mask
+from pfungst.images.boxes import Box, box_mask, clip_box
 from pfungst.images.dataset import DataSet, Record
 from pfungst.images.decode import decode, decode_bytes, image_size
+from pfungst.images.reading import open_dataset
+from pfungst.images.voc import VOC_CLASSES
 
 __all__ = [
+    "VOC_CLASSES",
     "Box",
     "DataSet",
     "Record",
     "box_mask",
+    "clip_box",
     "decode",
     "decode_bytes",
     "image_size",
+    "open_dataset",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,21 @@ class Box:
     def area(self) -> float:
         """Area in square pixels."""
         return (self.right - self.left) * (self.bottom - self.top)
+
+
+def clip_box(box: Box, height: float, width: float) -> Box | None:
+    """The part of a box within a photo of ``height`` x ``width`` pixels; None if nothing is left of it.
+
+    A box that is empty, turned inside out or not finite has no part within any photo.
+    """
+    edges = (box.left, box.top, box.right, box.bottom)
+    if not np.isfinite(edges).all() or box.left >= box.right or box.top >= box.bottom:
+        return None
+    left, right = max(box.left, 0.0), min(box.right, width)
+    top, bottom = max(box.top, 0.0), min(box.bottom, height)
+    if left >= right or top >= bottom:
+        return None
+    return replace(box, left=left, top=top, right=right, bottom=bottom)
 
 
 def box_mask(boxes: tuple[Box, ...], height: int, width: int) -> NDArray[np.bool_]:
