@@ -25,12 +25,16 @@ class Ledger:
     pixels : float
         Σ_p R_p, what reached the pixels.
     taken : mapping of str to float
-        What was absorbed (negative: generated) on the way, by cause: ``stabiliser``, ``bias``, ``empty`` ...
+        What was absorbed (negative: generated) on the way, by cause: ``stabiliser``, ``bias`` ...
+    spread : mapping of str to float
+        The part of ``pixels`` that was spread evenly for want of a better place, by cause: ``empty``
+        components, an absorbed ``stabiliser`` share. Already counted in ``pixels``.
     """
 
     score: float
     pixels: float
     taken: Mapping[str, float] = field(default_factory=dict)
+    spread: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def residual(self) -> float:
@@ -43,6 +47,7 @@ class Ledger:
             "score": self.score,
             "pixels": self.pixels,
             "taken": dict(self.taken),
+            "spread": dict(self.spread),
             "residual": self.residual,
         }
 

@@ -1,0 +1,305 @@
+"""The Fisher-vector classifier: photo → descriptors → Fisher vector → scores, and back to pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfungst.contract.classifier import ImageArray
+from pfungst.contract.explanation import Explanation, Ledger
+from pfungst.contract.storage import ModelFolder, read_model_folder, require_arrays, write_model_folder
+from pfungst.descriptors import PCA, Descriptors, SiftConfig, dense_sift
+from pfungst.errors import ConfigError, ModelError, unknown_name
+from pfungst.fisher.encoding import Encoding, encode, improved
+from pfungst.fisher.relevance import descriptor_relevance, dimension_relevance, pixel_relevance
+from pfungst.fisher.rules import Naive, Rule, parse_rule
+from pfungst.mixture import GaussianMixture
+
+KIND = "fisher"
+_PIPELINE_ARRAYS = (
+    "pca_mean",
+    "pca_components",
+    "pca_explained_variance",
+    "mixture_weights",
+    "mixture_means",
+    "mixture_variances",
+)
+_CLASSIFIER_ARRAYS = ("weights", "bias", "thresholds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FisherPipeline:
+    """Photo → descriptors after PCA → Fisher vector.
+
+    Attributes
+    ----------
+    sift : SiftConfig
+    pca : PCA
+    mixture : GaussianMixture
+    """
+
+    sift: SiftConfig
+    pca: PCA
+    mixture: GaussianMixture
+
+    @property
+    def n_dimensions(self) -> int:
+        """V = (1 + 2D)K."""
+        return (1 + 2 * self.mixture.dimension) * self.mixture.n_components
+
+    def describe(self, image: ImageArray) -> Descriptors:
+        """Dense SIFT projected by PCA, with geometry."""
+        return dense_sift(image, self.sift).transformed(self.pca.transform)
+
+    def encode(
+        self, descriptors: Descriptors, *, dtype: type[np.float32] | type[np.float64] = np.float32
+    ) -> Encoding:
+        """Sums of the Fisher mapping over the descriptors."""
+        return encode(descriptors.values, self.mixture, dtype=dtype)
+
+    def vector(self, image: ImageArray) -> NDArray[np.float32]:
+        """Improved Fisher vector Φ(x) of a photo, ``(V,)`` float32."""
+        return improved(self.encode(self.describe(image)).sums).astype(np.float32)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything fitted, by name."""
+        pca, mixture = self.pca, self.mixture
+        values = (
+            pca.mean,
+            pca.components,
+            pca.explained_variance,
+            mixture.weights,
+            mixture.means,
+            mixture.variances,
+        )
+        return dict(zip(_PIPELINE_ARRAYS, values, strict=True))
+
+
+class FisherClassifier:
+    """A one-against-rest linear classifier on improved Fisher vectors; a :class:`pfungst.contract.Classifier`.
+
+    ``f_c(x) = b_c + w_cᵀ Φ(x)``; class c is predicted where ``f_c(x) > thresholds[c]``.
+
+    Parameters
+    ----------
+    pipeline : FisherPipeline
+        From photo to Fisher vector.
+    classes : sequence of str
+        Class names.
+    weights : (C, V) float
+        w.
+    bias : (C,) float
+        b.
+    thresholds : (C,) float, optional
+        Decision thresholds; default 0.
+    training : mapping, optional
+        How it was trained, for the record (plain JSON).
+    """
+
+    def __init__(
+        self,
+        pipeline: FisherPipeline,
+        classes: Sequence[str],
+        weights: NDArray[np.floating],
+        bias: NDArray[np.floating],
+        thresholds: NDArray[np.floating] | None = None,
+        training: dict[str, Any] | None = None,
+    ) -> None:
+        expected = (len(classes), pipeline.n_dimensions)
+        if weights.shape != expected or bias.shape != expected[:1]:
+            raise ConfigError(
+                f"classifier weights of shape {weights.shape}, bias of shape {bias.shape}",
+                allowed=f"{expected} and {expected[:1]} for these classes and this mixture",
+            )
+        self.pipeline = pipeline
+        self.weights = np.asarray(weights, dtype=np.float32)
+        self.bias = np.asarray(bias, dtype=np.float64)
+        self.training = dict(training or {})
+        self._classes = tuple(classes)
+        self._thresholds = np.zeros(len(classes)) if thresholds is None else np.asarray(thresholds, float)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of score columns."""
+        return self._classes
+
+    @property
+    def thresholds(self) -> NDArray[np.float64]:
+        """Decision threshold of each class (equal error rate on validation photos)."""
+        return self._thresholds
+
+    def scores(self, images: Iterable[ImageArray]) -> NDArray[np.float64]:
+        """f(x), ``(n_images, n_classes)``; images are taken one at a time."""
+        rows = [self.scores_of_vector(self.pipeline.vector(image)) for image in images]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
+
+    def scores_of_vector(self, phi: NDArray[np.floating]) -> NDArray[np.float64]:
+        """f from Φ(x): ``(..., V)`` → ``(..., C)``; float64 sums of float32 weights."""
+        scores: NDArray[np.float64] = (
+            np.asarray(phi, np.float64) @ self.weights.T.astype(np.float64) + self.bias
+        )
+        return scores
+
+    def predict(self, images: Iterable[ImageArray]) -> NDArray[np.bool_]:
+        """Which classes each image is said to show, ``(n_images, n_classes)`` bool."""
+        return self.scores(images) > self.thresholds
+
+    def explain(
+        self, image: ImageArray, class_name: str, *, image_id: str = "", **options: Any
+    ) -> Explanation:
+        """Relevance of every pixel for one class; see :meth:`explain_many`."""
+        return self.explain_many(image, [class_name], image_id=image_id, **options)[0]
+
+    def explain_many(
+        self,
+        image: ImageArray,
+        class_names: Sequence[str],
+        *,
+        image_id: str = "",
+        rule: str | Rule = "epsilon",
+        epsilon: float | None = None,
+        relative: bool | None = None,
+        absorbed: str | None = None,
+        layers: bool = False,
+    ) -> list[Explanation]:
+        """Explain several classes of one photo; descriptors and posteriors are computed once.
+
+        Parameters
+        ----------
+        image : (height, width, 3) uint8
+        class_names : sequence of str
+        image_id : str
+        rule : str or Rule
+            ``naive``, ``epsilon`` (the default, ε = 100), ``absolute``, or what ``str(rule)`` writes, such as
+            ``epsilon=0.38*sqrt(L)``.
+        epsilon, relative, absorbed
+            Of the ε rule; see :class:`pfungst.fisher.rules.Epsilon`.
+        layers : bool
+            Keep R^(3) (``dimensions``), R^(2) (``descriptors``) and their ``areas`` in the explanation.
+
+        Raises
+        ------
+        ConfigError
+            If a class, the rule or an option is unknown.
+        """
+        chosen = parse_rule(rule, epsilon=epsilon, relative=relative, absorbed=absorbed)
+        return self.explain_descriptors(
+            self.pipeline.describe(image), class_names, chosen, image_id=image_id, layers=layers
+        )
+
+    def explain_descriptors(
+        self,
+        descriptors: Descriptors,
+        class_names: Sequence[str],
+        rule: Rule,
+        *,
+        image_id: str = "",
+        layers: bool = False,
+    ) -> list[Explanation]:
+        """Explain from descriptors that were computed before (after PCA)."""
+        columns = [self._column(name) for name in class_names]
+        dtype = np.float64 if isinstance(rule, Naive) else np.float32
+        encoding = self.pipeline.encode(descriptors, dtype=dtype)
+        dimensions = dimension_relevance(self.weights[columns], self.bias[columns], improved(encoding.sums))
+        local = descriptor_relevance(descriptors.values, self.pipeline.mixture, encoding, dimensions, rule)
+        explanations = []
+        for position, name in enumerate(class_names):
+            pixels = pixel_relevance(local.values[:, position], descriptors.areas, descriptors.shape)
+            score = float(dimensions[position].sum())
+            finer = {
+                "dimensions": dimensions[position],
+                "descriptors": local.values[:, position],
+                "areas": descriptors.areas,
+            }
+            ledger = Ledger(
+                score=score,
+                pixels=float(pixels.sum()),
+                taken={"stabiliser": float(local.absorbed[position])},
+                spread={
+                    "empty": float(local.spread_empty[position]),
+                    "stabiliser": float(local.spread_absorbed[position]),
+                },
+            )
+            explanations.append(
+                Explanation(
+                    image_id=image_id,
+                    class_name=name,
+                    score=score,
+                    rule=str(rule),
+                    relevance=pixels,
+                    ledger=ledger,
+                    layers=finer if layers else {},
+                )
+            )
+        return explanations
+
+    def _column(self, class_name: str) -> int:
+        if class_name not in self.classes:
+            raise unknown_name("class", class_name, self.classes)
+        return self.classes.index(class_name)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model folder (safetensors + JSON)."""
+        arrays = self.pipeline.arrays() | {
+            "weights": self.weights,
+            "bias": self.bias,
+            "thresholds": self.thresholds,
+        }
+        config = {
+            "classes": list(self.classes),
+            "sift": asdict(self.pipeline.sift),
+            "mixture_history": list(self.pipeline.mixture.history),
+            "training": self.training,
+        }
+        return write_model_folder(path, ModelFolder(kind=KIND, config=config, arrays=arrays))
+
+    @classmethod
+    def load(cls, path: str | Path) -> FisherClassifier:
+        """Read a model folder.
+
+        Raises
+        ------
+        ModelError
+            If it is missing, damaged, newer than this library, of another kind, or holds NaN.
+        """
+        folder = read_model_folder(path, kind=KIND)
+        require_arrays(path, folder.arrays, _PIPELINE_ARRAYS + _CLASSIFIER_ARRAYS)
+        try:
+            return cls._from_folder(folder)
+        except (KeyError, TypeError, ValueError, IndexError, ConfigError) as error:
+            raise ModelError(
+                path, f"is not a consistent Fisher-vector model ({error})", hint="the model's original copy"
+            ) from error
+
+    @classmethod
+    def _from_folder(cls, folder: ModelFolder) -> FisherClassifier:
+        arrays, config = folder.arrays, folder.config
+        sift = dict(config["sift"])
+        sift["bin_sizes"] = tuple(sift["bin_sizes"])
+        pipeline = FisherPipeline(
+            sift=SiftConfig(**sift),
+            pca=PCA(
+                mean=arrays["pca_mean"],
+                components=arrays["pca_components"],
+                explained_variance=arrays["pca_explained_variance"],
+            ),
+            mixture=GaussianMixture(
+                weights=arrays["mixture_weights"],
+                means=arrays["mixture_means"],
+                variances=arrays["mixture_variances"],
+                history=tuple(config.get("mixture_history", ())),
+            ),
+        )
+        return cls(
+            pipeline,
+            tuple(str(name) for name in config["classes"]),
+            arrays["weights"],
+            arrays["bias"],
+            arrays["thresholds"],
+            config.get("training"),
+        )

@@ -1,0 +1,243 @@
+r"""Relevance of Fisher-vector predictions: (3) dimensions → (2) descriptors → (1) pixels.
+
+``Σ_d R_d^(3) = Σ_l R_l^(2) = Σ_p R_p^(1) = f(x)``, up to what a stabiliser absorbs, which is accounted for.
+
+The naive and ε rules reduce to matrix products: per component k, Σ_d q_d Ψ(l)_d is γ_k(l) times a quadratic
+in l. The absolute rule needs the pairs of descriptors and components themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csc_matrix
+
+from pfungst.fisher.encoding import Encoding, monomial_coefficients
+from pfungst.fisher.rules import Absolute, Epsilon, Naive, Rule
+from pfungst.mixture.gaussian import GaussianMixture
+from pfungst.mixture.posterior import posterior_chunks
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescriptorRelevance:
+    """R^(2) of one image for C classes, and what did not come of R^(3).
+
+    Attributes
+    ----------
+    values : (N, C) float64
+        R_l of every descriptor.
+    absorbed : (C,) float64
+        Relevance that the stabiliser took and that is missing from ``values`` (negative: generated).
+    spread_empty : (C,) float64
+        Relevance of the empty dimensions Z(x), spread evenly and so part of ``values``.
+    spread_absorbed : (C,) float64
+        What the stabiliser took and ``absorbed="spread"`` returned evenly: part of ``values``.
+    """
+
+    values: NDArray[np.float64]
+    absorbed: NDArray[np.float64]
+    spread_empty: NDArray[np.float64]
+    spread_absorbed: NDArray[np.float64]
+
+
+def dimension_relevance(
+    weights: NDArray[np.floating], bias: NDArray[np.floating], phi: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """R_d^(3) = w_d Φ(x)_d + b / V for C classes, ``(C, V)``; each row sums to f(x).
+
+    Parameters
+    ----------
+    weights : (C, V)
+        w = Σ_i α_i y_i Φ(x_i), a row for each class.
+    bias : (C,)
+        b.
+    phi : (V,)
+        Φ(x).
+    """
+    exact = np.asarray(weights, dtype=np.float64)
+    return exact * phi + np.asarray(bias, dtype=np.float64)[:, None] / phi.size
+
+
+def dimension_relevance_dual(
+    dual_coefficients: NDArray[np.floating],
+    support: NDArray[np.floating],
+    bias: NDArray[np.floating],
+    phi: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """R_d^(3) = Σ_i α_i y_i Φ(x_i)_d Φ(x)_d + b / V from support vectors; same values as the primal form.
+
+    Parameters
+    ----------
+    dual_coefficients : (C, S)
+        α_i y_i.
+    support : (S, V)
+        Φ(x_i) of the S support vectors.
+    bias : (C,)
+        b.
+    phi : (V,)
+        Φ(x).
+    """
+    products = np.asarray(support, dtype=np.float64) * phi
+    shares = np.asarray(bias, dtype=np.float64)[:, None] / phi.size
+    relevance: NDArray[np.float64] = np.asarray(dual_coefficients, dtype=np.float64) @ products + shares
+    return relevance
+
+
+def descriptor_relevance(
+    values: NDArray[np.float32],
+    mixture: GaussianMixture,
+    encoding: Encoding,
+    dimensions: NDArray[np.float64],
+    rule: Rule,
+) -> DescriptorRelevance:
+    """R_l^(2) = Σ_{d ∉ Z(x)} R_d q_d(l) + Σ_{d ∈ Z(x)} R_d / |L| for C classes at once.
+
+    Parameters
+    ----------
+    values : (N, D) float32
+        The image's descriptors after PCA.
+    mixture : GaussianMixture
+        λ.
+    encoding : Encoding
+        Of the same descriptors; of float64 products for the naive rule.
+    dimensions : (C, V) float64
+        R^(3).
+    rule : Naive, Epsilon or Absolute
+        q_d(l).
+
+    Notes
+    -----
+    Quotients R_d / Z_d are float64. Products over descriptors are float32 for ε and for the absolute rule,
+    float64 for the naive rule, whose quotients amplify rounding errors without bound.
+    """
+    empty = encoding.empty
+    spread_empty = dimensions[:, empty].sum(axis=1)
+    live = np.where(empty, 0.0, dimensions)
+    if isinstance(rule, Absolute):
+        relevance, lost = _absolute(values, mixture, live, rule)
+        absorbed, spread_absorbed = np.zeros_like(lost), np.zeros_like(lost)
+        spread_empty = spread_empty + lost
+        relevance += spread_empty / len(values)
+    else:
+        stabilised = encoding.sums + _stabiliser(encoding, rule)
+        quotient = np.divide(live, stabilised, out=np.zeros_like(live), where=stabilised != 0)
+        relevance = _linear(values, mixture, quotient, np.float64 if isinstance(rule, Naive) else np.float32)
+        absorbed = np.sum(live - quotient * encoding.sums, axis=1)
+        spread = isinstance(rule, Epsilon) and rule.absorbed == "spread"
+        spread_absorbed = absorbed if spread else np.zeros_like(absorbed)
+        absorbed = np.zeros_like(absorbed) if spread else absorbed
+        relevance += (spread_empty + spread_absorbed) / len(values)
+    return DescriptorRelevance(
+        values=relevance, absorbed=absorbed, spread_empty=spread_empty, spread_absorbed=spread_absorbed
+    )
+
+
+def _stabiliser(encoding: Encoding, rule: Rule) -> NDArray[np.float64]:
+    """ε sgn(Z_d) with sgn(0) = +1; zero for the naive rule."""
+    if isinstance(rule, Epsilon):
+        epsilon = rule.epsilon(encoding.n_descriptors)
+        return np.where(encoding.sums >= 0, epsilon, -epsilon)
+    return np.zeros_like(encoding.sums)
+
+
+def _linear(
+    values: NDArray[np.float32],
+    mixture: GaussianMixture,
+    quotient: NDArray[np.float64],
+    dtype: type[np.float32] | type[np.float64],
+) -> NDArray[np.float64]:
+    """Σ_d (R_d / Z_d) m_d(l), ``(N, C)``: γ_k(l) times a quadratic in l, summed over k."""
+    coefficients = [monomial_coefficients(row, mixture).astype(dtype) for row in quotient]
+    relevance = np.empty((len(values), len(coefficients)))
+    for chunk in posterior_chunks(values, mixture.log_joint_matrix(), dtype=dtype):
+        for column, matrix in enumerate(coefficients):
+            quadratic: NDArray[Any] = np.matmul(matrix, chunk.monomials)
+            relevance[chunk.rows, column] = np.einsum("kl,kl->l", chunk.unnormalised, quadratic)
+        relevance[chunk.rows] *= chunk.scale[:, None]
+    return relevance
+
+
+def _absolute(
+    values: NDArray[np.float32], mixture: GaussianMixture, live: NDArray[np.float64], rule: Absolute
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Σ_d R_d |m_d(l)| / Σ_l' |m_d(l')|, ``(N, C)``, and the relevance of dimensions left without a pair."""
+    size, dimension = mixture.n_components, mixture.dimension
+    pairs = _pairs(values, mixture, rule.gamma_threshold)
+    relevance, lost = _absolute_zeroth(pairs, mixture.weights, live[:, :size])
+    parts = live[:, size:].reshape(-1, 2, size, dimension)
+    deviations = np.sqrt(mixture.variances)
+    for k in range(size):
+        members = slice(pairs.indptr[k], pairs.indptr[k + 1])
+        if members.start == members.stop:
+            lost += parts[:, :, k].sum(axis=(1, 2))
+            continue
+        rows, gamma = pairs.indices[members], pairs.data[members]
+        first = values[rows] - mixture.means[k].astype(np.float32)
+        first *= (1 / deviations[k]).astype(np.float32)
+        second = np.square(first)
+        second -= np.float32(1)
+        for moment, part in ((first, parts[:, 0, k]), (second, parts[:, 1, k])):
+            np.abs(moment, out=moment)
+            total = (gamma @ moment).astype(np.float64)
+            share = np.divide(part, total, out=np.zeros_like(part), where=total > 0)
+            lost += part[:, total <= 0].sum(axis=1)
+            relevance[rows] += gamma[:, None] * (moment @ share.T.astype(np.float32))
+    return relevance, lost
+
+
+def _pairs(values: NDArray[np.float32], mixture: GaussianMixture, threshold: float) -> csc_matrix:
+    """γ_k(l) above the threshold as a sparse ``(N, K)`` matrix, stored component by component."""
+    rows, columns, gammas = [], [], []
+    for chunk in posterior_chunks(values, mixture.log_joint_matrix()):
+        column, row = np.nonzero(chunk.unnormalised > np.float32(threshold) / chunk.scale)
+        rows.append((row + chunk.rows.start).astype(np.int32))
+        columns.append(column.astype(np.int32))
+        gammas.append(chunk.unnormalised[column, row] * chunk.scale[row])
+    index = (np.concatenate(rows), np.concatenate(columns))
+    return csc_matrix((np.concatenate(gammas), index), shape=(len(values), mixture.n_components))
+
+
+def _absolute_zeroth(
+    pairs: csc_matrix, weights: NDArray[np.float64], zeroth: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The zeroth-order part: |γ_k(l) − π_k| is π_k wherever a pair is left out, so only pairs are visited."""
+    n_rows = pairs.shape[0]
+    counts = np.diff(pairs.indptr)
+    prior = np.repeat(weights, counts)
+    beyond = pairs.copy()
+    beyond.data = np.abs(pairs.data.astype(np.float64) - prior) - prior
+    totals = np.asarray(beyond.sum(axis=0)).ravel() + n_rows * weights
+    share = np.divide(zeroth, totals, out=np.zeros_like(zeroth), where=totals > 0)
+    return beyond @ share.T + share @ weights, zeroth[:, totals <= 0].sum(axis=1)
+
+
+def pixel_relevance(
+    values: NDArray[np.floating], areas: NDArray[np.integer], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """R_p^(1) = Σ_{l: p ∈ area(l)} R_l / |area(l)| [10], ``(height, width)``; its sum is Σ_l R_l.
+
+    Each rectangle is four corner entries of a difference array; two cumulative sums fill all of them.
+
+    Parameters
+    ----------
+    values : (N,)
+        R^(2).
+    areas : (N, 4) int
+        ``left, top, right, bottom``, half-open, within the image.
+    shape : (int, int)
+        ``(height, width)``.
+    """
+    height, width = shape
+    left, top, right, bottom = np.asarray(areas, dtype=np.intp).T
+    density = np.asarray(values, dtype=np.float64) / ((right - left) * (bottom - top))
+    stride = width + 1
+    corners = np.concatenate(
+        [top * stride + left, top * stride + right, bottom * stride + left, bottom * stride + right]
+    )
+    signed = np.concatenate([density, -density, -density, density])
+    difference = np.bincount(corners, weights=signed, minlength=(height + 1) * stride)
+    filled = difference.reshape(height + 1, stride).cumsum(axis=0).cumsum(axis=1)
+    return np.ascontiguousarray(filled[:height, :width])
