@@ -7,7 +7,12 @@ import typer
 
 def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
     """Add every command to its group."""
+    from pfungst.cli.convert import convert
+    from pfungst.cli.data import check, voc2007
     from pfungst.cli.data_scenes import scenes
 
+    data.command("check")(check)
+    data.command("voc2007")(voc2007)
+    app.command("convert")(convert)
     data.command("scenes")(scenes)
-    del app, train
+    del train

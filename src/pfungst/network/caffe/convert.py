@@ -1,0 +1,296 @@
+"""From Caffe's files to a classifier: prototxt, caffemodel, mean and class names."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfungst.errors import ConfigError, ModelError
+from pfungst.network.caffe.build import Description, build, describe, describe_input, prune
+from pfungst.network.caffe.net import CaffeNet
+from pfungst.network.caffe.prototxt import NetSpec, read_prototxt
+from pfungst.network.caffe.weights import read_binaryproto, read_caffemodel
+from pfungst.network.classifier import NetworkClassifier
+from pfungst.network.preprocess import ChannelOrder, Preprocess, ResizeRule
+from pfungst.progress import Progress, silent
+
+IMAGENET_MEAN = (104.0, 117.0, 123.0)
+"""Mean blue, green and red of ImageNet, the mean pixel of most Caffe networks."""
+
+_MAX_CLASS_FILE_BYTES = 2**22
+_ACTIVATIONS = ("relu", "prelu", "elu", "sigmoid", "tanh", "softmax")
+
+
+def convert(
+    prototxt: str | Path,
+    weights: str | Path,
+    *,
+    mean: Sequence[float] | str | Path = IMAGENET_MEAN,
+    classes: Sequence[str] | str | Path | None = None,
+    scale: float = 1.0,
+    channels: ChannelOrder = "BGR",
+    resize: ResizeRule = "shortest",
+    resize_length: int | None = None,
+    crop: int | None = None,
+    output: str | None = None,
+    progress: Progress = silent,
+) -> NetworkClassifier:
+    """Convert a Caffe network into a classifier that can be saved, scored and explained.
+
+    The score of a class is the raw value before a final softmax, which is dropped. The input is
+    ``scale · (v − mean)`` of grey values v in 0–255.
+
+    Parameters
+    ----------
+    prototxt : path
+        The deploy (or train_val) prototxt.
+    weights : path
+        The ``.caffemodel``.
+    mean : three floats or path
+        Mean pixel in the network's channel order, or a ``.binaryproto`` mean image.
+    classes : sequence of str or path, optional
+        Class names in the order of the outputs, or a file with one a line (see :func:`read_class_names`);
+        default ``class 0``, ``class 1`` ...
+    scale : float
+        Factor after subtracting the mean, as Caffe's ``transform_param`` has it.
+    channels : {"BGR", "RGB"}
+        Channel order of the input.
+    resize : {"shortest", "longest+pad", "warp"}
+        How a photo is fitted before its centre crop.
+    resize_length : int, optional
+        The side that ``resize`` aims at; default 256, or the crop's side if that is larger.
+    crop : int, optional
+        Side of the centre crop; default the input size of the prototxt. Only fully convolutional networks
+        take another one.
+    output : str, optional
+        The blob with the class scores; default that of the last layer.
+    progress : Progress
+        Told after each of three steps.
+
+    Returns
+    -------
+    NetworkClassifier
+        Its ``architecture`` is ``{"type": "caffe", "description": [...]}``.
+
+    Raises
+    ------
+    ModelError
+        If a file is damaged, a layer unknown, the weights do not fit, or the output is not one number a
+        class.
+    ConfigError
+        If an option cannot work.
+
+    Examples
+    --------
+    >>> model = convert("deploy.prototxt", "weights.caffemodel", classes="words.txt")  # doctest: +SKIP
+    >>> model.save("model")  # doctest: +SKIP
+    """
+    spec = _with_crop(read_prototxt(prototxt), crop)
+    progress("converting", 1, 3)
+    blobs = read_caffemodel(weights)
+    progress("converting", 2, 3)
+    description = score_description(describe(spec), output=output, path=str(prototxt))
+    net = build(spec, blobs, weights_path=weights, description=description)
+    progress("converting", 3, 3)
+    _check_colour(net, str(prototxt))
+    mean_pixel, mean_image = _mean(mean, scale)
+    _, height, width = net.input_shape
+    preprocess = Preprocess(
+        input_size=(height, width),
+        channels=channels,
+        scale=scale,
+        mean=mean_pixel,
+        mean_image=mean_image,
+        resize=resize,
+        resize_length=resize_length or max(256, height, width),
+    )
+    return NetworkClassifier(
+        net,
+        _class_names(classes, net.output_shape[0]),
+        preprocess,
+        architecture={"type": "caffe", "description": net.description},
+        info={"network": spec.name, "prototxt": Path(prototxt).name, "weights": Path(weights).name},
+    )
+
+
+def score_description(
+    description: Description, *, output: str | None = None, path: str = "network description"
+) -> Description:
+    """The part of a description that makes raw class scores, ``(n, n_classes)``.
+
+    Layers that the output does not need and a final softmax are dropped; scores in a blob of 1 × 1 pixels
+    are flattened.
+
+    Raises
+    ------
+    ModelError
+        If the output is not one number a class.
+    """
+    wanted = prune(description, output or description[-1]["outputs"][0])
+    while wanted[-1]["type"] == "softmax":
+        wanted = prune(wanted[:-1], wanted[-1]["inputs"][0])
+    shape = CaffeNet(wanted, path=path).output_shape
+    if len(shape) == 3 and shape[1:] == (1, 1):
+        source, name = wanted[-1]["outputs"][0], _unused("scores", wanted)
+        wanted.append(
+            {"type": "flatten", "name": name, "inputs": [source], "outputs": [name],
+             "settings": {"start": 1, "end": -1}}
+        )  # fmt: skip
+    elif len(shape) != 1:
+        raise ModelError(
+            path,
+            f"its output {wanted[-1]['outputs'][0]!r} has the shape {shape}, not one number a class",
+            allowed="(n_classes,) or (n_classes, 1, 1)",
+            hint="naming the blob with the class scores (output)",
+        )
+    return wanted
+
+
+def _unused(name: str, description: Sequence[Mapping[str, Any]]) -> str:
+    taken = {entry["name"] for entry in description} | {
+        blob for entry in description for blob in entry["outputs"]
+    }
+    while name in taken:
+        name += "_"
+    return name
+
+
+def with_outputs(description: Sequence[Mapping[str, Any]], outputs: int, head: str) -> list[dict[str, Any]]:
+    """The same description with another number of outputs, for a new last layer to be trained.
+
+    Activations after the last layer are dropped, since a score must be able to have both signs.
+
+    Parameters
+    ----------
+    description : list of dict
+        Of a network that ends in class scores.
+    outputs : int
+        The new number of classes.
+    head : str
+        The last layer with weights, as the module names it (``layers.fc8``).
+
+    Raises
+    ------
+    ConfigError
+        If there is no such layer, or it is not an inner product or ungrouped convolution.
+    """
+    net = CaffeNet(description)
+    names = [net.module_name(str(entry["name"])) for entry in description[1:]]
+    position = names.index(head) + 1 if head in names else 0
+    entry = dict(description[position])
+    size = {"inner_product": "out_features", "convolution": "out_channels"}.get(entry["type"])
+    if size is None or entry["settings"].get("groups", 1) != 1:
+        raise ConfigError(
+            f"layer {head!r} cannot be given {outputs} outputs",
+            allowed="an inner product or a convolution without groups",
+        )
+    entry["settings"] = {**entry["settings"], size: outputs, "bias": True}
+    tail = _without_activations([dict(item) for item in description[position + 1 :]])
+    return [*(dict(item) for item in description[:position]), entry, *tail]
+
+
+def _without_activations(entries: Description) -> Description:
+    renamed: dict[str, str] = {}
+    kept = []
+    for entry in entries:
+        inputs = [renamed.get(name, name) for name in entry["inputs"]]
+        if entry["type"] in _ACTIVATIONS:
+            renamed[entry["outputs"][0]] = inputs[0]
+            continue
+        for name in entry["outputs"]:
+            renamed.pop(name, None)
+        kept.append({**entry, "inputs": inputs})
+    return kept
+
+
+def _with_crop(spec: NetSpec, crop: int | None) -> NetSpec:
+    """The same network for an input of another size."""
+    if crop is None:
+        return spec
+    if crop < 1:
+        raise ConfigError(f"a crop of {crop} pixels", allowed="1 or more")
+    start = describe_input(spec)
+    size = (1, start["shape"][0], crop, crop)
+    layers = tuple(layer for layer in spec.layers if start["name"] not in layer.tops or layer.bottoms)
+    return replace(spec, inputs=((start["name"], size),), layers=layers)
+
+
+def _check_colour(net: CaffeNet, path: str) -> None:
+    if net.input_shape[0] != 3:
+        raise ModelError(path, f"takes {net.input_shape[0]} channels", allowed="3: colour photos")
+
+
+def _mean(
+    mean: Sequence[float] | str | Path, scale: float
+) -> tuple[tuple[float, float, float], NDArray[np.float32] | None]:
+    """Mean pixel and mean image in scaled units; Caffe subtracts first and scales then."""
+    if isinstance(mean, (str, Path)):
+        return (0.0, 0.0, 0.0), read_binaryproto(mean) * np.float32(scale)
+    if len(mean) != 3:
+        raise ConfigError(f"a mean pixel of {len(mean)} values", allowed="three, in the network's order")
+    return (mean[0] * scale, mean[1] * scale, mean[2] * scale), None
+
+
+def _class_names(classes: Sequence[str] | str | Path | None, n_classes: int) -> Sequence[str]:
+    if classes is None:
+        return [f"class {index}" for index in range(n_classes)]
+    source = classes if isinstance(classes, (str, Path)) else "classes"
+    names = read_class_names(classes) if isinstance(classes, (str, Path)) else list(classes)
+    if len(names) != n_classes:
+        raise ModelError(
+            source,
+            f"names {len(names)} classes, the network has {n_classes} outputs",
+            allowed="one name for each output, in their order",
+        )
+    return names
+
+
+def read_class_names(path: str | Path) -> list[str]:
+    r"""Class names, one a line, in the order of the outputs.
+
+    A line may be a plain name, or begin with a WordNet id as in ``n01440764 tench, Tinca tinca``; of such a
+    line the first name is kept. Names that occur twice are told apart by that id or by their line number.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, not text, empty or larger than 4 MiB.
+
+    Examples
+    --------
+    >>> import tempfile; file = Path(tempfile.mkdtemp()) / "words.txt"
+    >>> _ = file.write_text("n01440764 tench, Tinca tinca\nn02012849 crane\nn03126707 crane\n")
+    >>> read_class_names(file)
+    ['tench', 'crane (n02012849)', 'crane (n03126707)']
+    """
+    source = Path(path)
+    try:
+        if source.stat().st_size > _MAX_CLASS_FILE_BYTES:
+            raise ModelError(source, "is too large for a list of class names", allowed="at most 4 MiB")
+        text = source.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ModelError(source, f"cannot be read ({error.strerror})", hint="one name a line") from error
+    except UnicodeDecodeError as error:
+        raise ModelError(source, "is not UTF-8 text", allowed="one name a line") from error
+    pairs = [
+        _name_of(line.strip(), number) for number, line in enumerate(text.splitlines(), 1) if line.strip()
+    ]
+    if not pairs:
+        raise ModelError(source, "holds no class names", allowed="one name a line")
+    counts = Counter(name for name, _ in pairs)
+    return [name if counts[name] == 1 else f"{name} ({mark})" for name, mark in pairs]
+
+
+def _name_of(line: str, number: int) -> tuple[str, str]:
+    """A line's name and what tells it from others of the same name."""
+    match = re.match(r"(n\d{8})[\s,]+(\S.*)", line)
+    if match is None:
+        return line, f"line {number}"
+    return match[2].split(",")[0].strip(), match[1]
