@@ -206,7 +206,7 @@ def _read_splits(folder: Path, classes: Iterable[str], reading: Reading) -> dict
     known = {record.id for record in reading.records}
     vocabulary = {*classes, *VOC_CLASSES}
     splits: dict[str, tuple[str, ...]] = {}
-    for file in sorted(folder.glob("*.txt")):
+    for file in sorted(folder.glob("*.txt"), key=_split_order):
         if file.stem.rpartition("_")[0] in vocabulary:
             continue
         listed = _first_words(file, reading)
@@ -218,6 +218,11 @@ def _read_splits(folder: Path, classes: Iterable[str], reading: Reading) -> dict
             )
         splits[file.stem] = used
     return splits
+
+
+def _split_order(file: Path) -> tuple[int, str]:
+    usual = ("train", "val", "trainval", "test")
+    return (usual.index(file.stem) if file.stem in usual else len(usual)), file.stem
 
 
 def _first_words(file: Path, reading: Reading) -> list[str]:

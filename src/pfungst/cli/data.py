@@ -1,0 +1,117 @@
+"""``pfungst data voc2007`` fetches the VOC 2007 photos; ``pfungst data check`` looks a photo set over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pfungst.cli import _run
+
+if TYPE_CHECKING:
+    from pfungst.images import DataSet
+
+_SHOWN_PROBLEMS = 20
+
+
+def voc2007(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the photos (about 0.9 GB).")],
+    url: Annotated[
+        str | None, typer.Option("--url", help="Base address of the two archives, if not the official one.")
+    ] = None,
+    keep_archives: Annotated[
+        bool, typer.Option("--keep-archives", help="Keep the tar files after unpacking.")
+    ] = False,
+    json: Annotated[str | None, typer.Option("--json", help="Counts as JSON to a file, or - .")] = None,
+) -> None:
+    """Download PASCAL VOC 2007 (trainval and test), verify it and unpack it.
+
+    A download that broke off goes on where it stopped when the command is given again.
+    """
+    from pfungst.images import download
+    from pfungst.images.reading import open_dataset
+
+    with _run.progress_bar() as progress:
+        folder = download.fetch_voc2007(
+            out,
+            url=url or download.VOC2007_URL,
+            archives=download.VOC2007_ARCHIVES,
+            keep_archives=keep_archives,
+            progress=progress,
+        )
+    _report(open_dataset(folder), json)
+
+
+def check(
+    data: Annotated[Path, typer.Argument(help="VOC folder, COCO file, or a folder per class.")],
+    layout: Annotated[str, typer.Option("--format", help="auto, voc, coco or folders.")] = "auto",
+    classes: Annotated[str | None, typer.Option("--classes", help="Only these, comma-separated.")] = None,
+    images: Annotated[Path | None, typer.Option("--images", help="Folder of a COCO file's photos.")] = None,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Decode every photo and compare its size with the annotation.")
+    ] = False,
+    workers: Annotated[int, typer.Option("--workers", help="Processes for --decode.")] = 1,
+    json: Annotated[str | None, typer.Option("--json", help="Counts as JSON to a file, or - .")] = None,
+) -> None:
+    """List classes, photos per split and everything that is wrong in a photo set.
+
+    Exit code 3 if anything is wrong.
+    """
+    from dataclasses import replace
+
+    from pfungst.images.checking import check_photo
+    from pfungst.images.reading import open_dataset
+    from pfungst.runs.executor import map_items
+
+    found = open_dataset(data, format=layout, classes=_run.comma_list(classes), images=images)
+    if decode:
+        with _run.progress_bar() as progress:
+            outcomes = list(
+                map_items(check_photo, found.records, workers=workers, progress=progress, stage="photos")
+            )
+        broken = tuple(str(outcome.error) for outcome in outcomes if outcome.error is not None)
+        found = replace(found, problems=found.problems + broken)
+    _report(found, json)
+
+
+def _report(data: DataSet, json: str | None) -> None:
+    """The table (or JSON on standard output), then the problems."""
+    from pfungst.images.checking import summary
+
+    if json is not None:
+        _run.write_json(json, summary(data))
+    if json != "-":
+        _print_table(data)
+    if data.problems:
+        _list_problems(data.problems)
+        raise typer.Exit(_run.EXIT_INCOMPLETE)
+
+
+def _list_problems(problems: Sequence[str]) -> None:
+    typer.secho(f"{len(problems)} problems:", err=True, fg="yellow")
+    for problem in problems[:_SHOWN_PROBLEMS]:
+        typer.echo(f"  {problem}", err=True)
+    if len(problems) > _SHOWN_PROBLEMS:
+        typer.echo(f"  and {len(problems) - _SHOWN_PROBLEMS} more (--json lists all)", err=True)
+
+
+def _print_table(data: DataSet) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from pfungst.images.checking import count_classes
+
+    table = Table(title=escape(f"{data.name}: {len(data)} photos"), title_justify="left")
+    table.add_column("class")
+    for title in ("photos", "difficult only", "objects", *data.splits):
+        table.add_column(escape(title), justify="right")
+    for name, count in count_classes(data).items():
+        numbers = (count.positive, count.difficult, count.objects, *count.splits.values())
+        table.add_row(escape(name), *map(str, numbers))
+    totals = (len(data), "", sum(len(record.boxes) for record in data), *map(len, data.splits.values()))
+    table.add_section()
+    table.add_row("all photos", *map(str, totals))
+    Console().print(table)

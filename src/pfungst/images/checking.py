@@ -1,0 +1,92 @@
+"""What a data set holds and what is wrong with it, in numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from pfungst.errors import ImageError
+from pfungst.images.dataset import DataSet, Record
+from pfungst.images.decode import decode
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCount:
+    """How often one class is shown.
+
+    Attributes
+    ----------
+    positive, difficult : int
+        Photos with label +1, and with label 0.
+    objects : int
+        Boxes of the class, difficult ones among them.
+    splits : dict of str to int
+        Photos with label +1 in each split.
+    """
+
+    positive: int
+    difficult: int
+    objects: int
+    splits: dict[str, int]
+
+
+def count_classes(data: DataSet) -> dict[str, ClassCount]:
+    """Counts for each class of ``data.classes``, in their order."""
+    positive = Counter(name for record in data for name in record.positive)
+    difficult = Counter(name for record in data for name in record.difficult)
+    objects = Counter(box.class_name for record in data for box in record.boxes)
+    shown = {record.id: record.positive for record in data}
+    in_split = {
+        split: Counter(name for identity in ids for name in shown.get(identity, ()))
+        for split, ids in data.splits.items()
+    }
+    return {
+        name: ClassCount(
+            positive=positive[name],
+            difficult=difficult[name],
+            objects=objects[name],
+            splits={split: counter[name] for split, counter in in_split.items()},
+        )
+        for name in data.classes
+    }
+
+
+def check_photo(record: Record) -> None:
+    """Decode a record's photo and compare its size with the annotation's.
+
+    Raises
+    ------
+    ImageError
+        If the photo cannot be decoded, or its upright size is not the stated one.
+    """
+    height, width = decode(record.path).shape[:2]
+    if record.size is not None and record.size != (height, width):
+        stated_height, stated_width = record.size
+        turned = record.size == (width, height)
+        raise ImageError(
+            record.path,
+            f"is {width} x {height} pixels, but its annotation says {stated_width} x {stated_height}",
+            hint="boxes drawn on the photo as shown, after its EXIF rotation" if turned else None,
+        )
+
+
+def summary(data: DataSet) -> dict[str, Any]:
+    """Plain numbers for JSON: photos, splits, classes with their counts, problems."""
+    return {
+        "name": data.name,
+        "root": str(data.root),
+        "photos": len(data),
+        "boxes": sum(len(record.boxes) for record in data),
+        "splits": {name: len(ids) for name, ids in data.splits.items()},
+        "classes": {
+            name: {
+                "positive": count.positive,
+                "difficult": count.difficult,
+                "objects": count.objects,
+                "splits": count.splits,
+            }
+            for name, count in count_classes(data).items()
+        },
+        "problems": list(data.problems),
+    }
