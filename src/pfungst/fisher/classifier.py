@@ -81,7 +81,7 @@ class FisherPipeline:
 
 
 class FisherClassifier:
-    """A one-against-rest linear classifier on improved Fisher vectors; a :class:`pfungst.contract.Classifier`.
+    """One-against-rest linear classifier on improved Fisher vectors; a ``pfungst.contract.Classifier``.
 
     ``f_c(x) = b_c + w_cᵀ Φ(x)``; class c is predicted where ``f_c(x) > thresholds[c]``.
 
@@ -107,6 +107,7 @@ class FisherClassifier:
         classes: Sequence[str],
         weights: NDArray[np.floating],
         bias: NDArray[np.floating],
+        *,
         thresholds: NDArray[np.floating] | None = None,
         training: dict[str, Any] | None = None,
     ) -> None:
@@ -300,6 +301,6 @@ class FisherClassifier:
             tuple(str(name) for name in config["classes"]),
             arrays["weights"],
             arrays["bias"],
-            arrays["thresholds"],
-            config.get("training"),
+            thresholds=arrays["thresholds"],
+            training=config.get("training"),
         )

@@ -142,7 +142,8 @@ def improved(raw: NDArray[np.floating]) -> NDArray[np.float64]:
     values = np.asarray(raw, dtype=np.float64)
     signed_root = np.sign(values) * np.sqrt(np.abs(values))
     norm = np.sqrt(np.sum(np.abs(values), axis=-1, keepdims=True))  # ||s||_2 = ||x||_1^(1/2)
-    return np.divide(signed_root, norm, out=np.zeros_like(signed_root), where=norm > 0)
+    phi: NDArray[np.float64] = np.divide(signed_root, norm, out=np.zeros_like(signed_root), where=norm > 0)
+    return phi
 
 
 def hellinger_kernel(left: NDArray[np.floating], right: NDArray[np.floating]) -> NDArray[np.float64]:

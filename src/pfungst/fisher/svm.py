@@ -32,7 +32,7 @@ class DualMachines:
         return kernel @ self.dual_coefficients.T + self.bias
 
     def primal(self, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-        """w = Σ_i α_i y_i Φ(x_i), ``(C, V)``, from the training images' ``(n, V)`` (memory-mapped is fine)."""
+        """w = Σ_i α_i y_i Φ(x_i), ``(C, V)``, from the training images' ``(n, V)``, memory-mapped or not."""
         weights = np.zeros((len(self.dual_coefficients), vectors.shape[1]))
         for start in range(0, len(vectors), _BLOCK_ROWS):
             rows = slice(start, start + _BLOCK_ROWS)

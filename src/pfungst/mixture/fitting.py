@@ -6,6 +6,7 @@ One iteration is one pass of matrix products in float32 with float64 sums (suffi
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,7 +67,11 @@ class MixtureConfig:
 
 
 def fit_mixture(
-    values: NDArray[np.float32], config: MixtureConfig | None = None, *, progress: Progress = silent
+    values: NDArray[np.float32],
+    config: MixtureConfig | None = None,
+    *,
+    workers: int = 1,
+    progress: Progress = silent,
 ) -> GaussianMixture:
     """Fit a mixture to a sample of descriptors.
 
@@ -75,6 +80,8 @@ def fit_mixture(
     values : (N, D) float32
         The sample.
     config : MixtureConfig, optional
+    workers : int
+        Threads that share an iteration; the result does not depend on it.
     progress : Progress
         Told after each iteration.
 
@@ -109,15 +116,28 @@ def fit_mixture(
     generator = np.random.default_rng(config.random_state)
     weights, means, variances = _start(values, config, np.maximum(spread, floor), generator)
     history: list[float] = []
-    for iteration in range(config.max_iter):
-        moments, likelihood = summed_moments(values, log_joint_matrix(weights, means, variances))
-        weights, means, variances = _maximise(moments, floor, config.empty_mass)
-        history.append(likelihood / len(values))
-        progress("mixture", iteration + 1, config.max_iter)
-        if iteration and abs(history[-1] - history[-2]) < config.tol:
-            progress("mixture", config.max_iter, config.max_iter)
-            break
+    with ThreadPoolExecutor(workers) as pool:
+        for iteration in range(config.max_iter):
+            moments, likelihood = _expectation(values, log_joint_matrix(weights, means, variances), pool)
+            weights, means, variances = _maximise(moments, floor, config.empty_mass)
+            history.append(likelihood / len(values))
+            progress("mixture", iteration + 1, config.max_iter)
+            if iteration and abs(history[-1] - history[-2]) < config.tol:
+                progress("mixture", config.max_iter, config.max_iter)
+                break
     return GaussianMixture(weights=weights, means=means, variances=variances, history=tuple(history))
+
+
+def _expectation(
+    values: NDArray[np.float32], matrix: NDArray[np.float64], pool: ThreadPoolExecutor
+) -> tuple[NDArray[np.float64], float]:
+    """Σ_l γ_k(l) [1, l, l²] and the log-likelihood; shards of fixed size, added in a fixed order."""
+    shards = [values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK)]
+    total, likelihood = np.zeros(matrix.shape), 0.0
+    for moments, part in pool.map(lambda shard: summed_moments(shard, matrix), shards):
+        total += moments
+        likelihood += part
+    return total, likelihood
 
 
 Parameters = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]

@@ -1,0 +1,327 @@
+"""From a labelled photo set to a Fisher-vector classifier.
+
+1. a seeded sample of descriptors from the training photos → PCA and mixture;
+2. every training and validation photo → Fisher vector (memory-mapped, one row a photo);
+3. Gram matrix → C by mean AP on validation, thresholds at the equal error rate on validation;
+4. machines trained anew on training + validation photos with that C.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfungst.contract.ranking import average_precision, equal_error_threshold
+from pfungst.descriptors import SiftConfig, dense_sift, fit_pca
+from pfungst.errors import ConfigError, DataError, ImageError, PfungstError
+from pfungst.fisher.classifier import FisherClassifier, FisherPipeline
+from pfungst.fisher.svm import DualMachines, gram_matrix, require_both, train_machines
+from pfungst.images import DataSet, Record, decode
+from pfungst.mixture import MixtureConfig, fit_mixture
+from pfungst.progress import Progress, silent
+from pfungst.runs.executor import map_items, single_thread
+
+
+@dataclass(frozen=True, kw_only=True)
+class FisherTraining:
+    """How a Fisher-vector classifier is trained; the defaults are the paper's.
+
+    Attributes
+    ----------
+    n_components : int
+        K of the mixture.
+    dims : int
+        D after PCA.
+    sift : SiftConfig
+        Descriptors.
+    n_sampled : int
+        Descriptors sampled for PCA and mixture, in equal parts from the photos.
+    max_sampled_images : int
+        Photos they are sampled from, at the most (chosen by the seed).
+    mixture_iterations : int
+        Iterations of expectation-maximisation at the most.
+    c_values : tuple of float
+        Values of the SVM's C to choose from.
+    workers : int
+        Processes.
+    random_state : int
+        Seed; the same seed gives the same classifier with any number of workers.
+    """
+
+    n_components: int = 256
+    dims: int = 80
+    sift: SiftConfig = field(default_factory=SiftConfig)
+    n_sampled: int = 1_000_000
+    max_sampled_images: int = 1_000
+    mixture_iterations: int = 40
+    c_values: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
+    workers: int = 1
+    random_state: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.c_values or min(self.c_values) <= 0:
+            raise ConfigError(f"c_values = {self.c_values}", allowed="one or more positive numbers")
+        if min(self.n_sampled, self.max_sampled_images, self.workers) < 1:
+            raise ConfigError(
+                f"n_sampled = {self.n_sampled}, max_sampled_images = {self.max_sampled_images}, "
+                f"workers = {self.workers}",
+                allowed="1 or more of each",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedFisher:
+    """A trained classifier and how it came about.
+
+    Attributes
+    ----------
+    classifier : FisherClassifier
+    c : float
+        The chosen C.
+    validation : mapping of float to float
+        Mean average precision on validation for each C tried.
+    failures : tuple of PfungstError
+        Photos that could not be used.
+    """
+
+    classifier: FisherClassifier
+    c: float
+    validation: dict[float, float]
+    failures: tuple[PfungstError, ...]
+
+
+def train_fisher(
+    train: DataSet,
+    validation: DataSet,
+    config: FisherTraining | None = None,
+    *,
+    progress: Progress = silent,
+) -> TrainedFisher:
+    """Train a Fisher-vector classifier.
+
+    Parameters
+    ----------
+    train, validation : DataSet
+        With the same classes; photos are decoded one at a time. Photos that cannot be used are left out and
+        listed in the result.
+    config : FisherTraining, optional
+    progress : Progress
+
+    Raises
+    ------
+    DataError
+        If a class has too few examples in a split, or no photo is usable.
+    """
+    config = config or FisherTraining()
+    require_trainable(train, validation)
+    pipeline, not_sampled = fit_pipeline(train, config, progress=progress)
+    with tempfile.TemporaryDirectory(prefix="pfungst-") as folder:
+        records = [*train.records, *validation.records]
+        vectors, kept, not_encoded = encode_records(pipeline, records, config.workers, Path(folder), progress)
+        labels = np.concatenate([train.labels(), validation.labels()])[kept]
+        is_train = kept < len(train)
+        machines, c, validated, thresholds = _select_and_train(
+            vectors, labels, is_train, train.classes, c_values=config.c_values, progress=progress
+        )
+        weights = machines.primal(vectors)
+    failures = _distinct([*not_sampled, *not_encoded])
+    summary = {
+        "config": asdict(config) | {"workers": None},
+        "c": c,
+        "validation_map": {f"{value:g}": score for value, score in validated.items()},
+        "train": {"name": train.name, "images": int(is_train.sum())},
+        "validation": {"name": validation.name, "images": int((~is_train).sum())},
+        "failed": [str(error) for error in failures],
+    }
+    classifier = FisherClassifier(
+        pipeline, train.classes, weights, machines.bias, thresholds=thresholds, training=summary
+    )
+    return TrainedFisher(classifier=classifier, c=c, validation=validated, failures=failures)
+
+
+def require_trainable(train: DataSet, validation: DataSet) -> None:
+    """Refuse data from which the machines could not learn, before any long work starts."""
+    if train.classes != validation.classes:
+        raise DataError(
+            validation.root, "classes of training and validation differ", allowed=", ".join(train.classes)
+        )
+    labels = train.labels()
+    for column, name in enumerate(train.classes):
+        try:
+            require_both(labels[:, column], name)
+        except ConfigError as error:
+            raise DataError(train.root, error.problem, allowed=error.allowed, hint=error.hint) from error
+    if not len(validation):
+        raise DataError(validation.root, f"no photos in {validation.name!r}", hint="another --val-split")
+
+
+def fit_pipeline(
+    train: DataSet, config: FisherTraining, *, progress: Progress = silent
+) -> tuple[FisherPipeline, list[PfungstError]]:
+    """Sample descriptors and fit PCA and mixture to them; also what photos failed."""
+    sample, failures = sample_descriptors(train.records, config, progress=progress)
+    with single_thread():
+        pca = fit_pca(sample, config.dims)
+        projected = pca.transform(sample)
+        del sample
+        mixture = fit_mixture(
+            projected,
+            MixtureConfig(
+                n_components=config.n_components,
+                max_iter=config.mixture_iterations,
+                random_state=config.random_state,
+            ),
+            progress=progress,
+            workers=config.workers,
+        )
+    return FisherPipeline(sift=config.sift, pca=pca, mixture=mixture), failures
+
+
+@dataclass(frozen=True)
+class _SampleTask:
+    """Draw a share of one photo's descriptors; the draw depends on the seed and the photo's id only."""
+
+    sift: SiftConfig
+    share: int
+    random_state: int
+
+    def __call__(self, record: Record) -> NDArray[np.float32]:
+        values = describe(record, self.sift)
+        generator = np.random.default_rng([self.random_state, zlib.crc32(record.id.encode())])
+        chosen = generator.choice(len(values), min(self.share, len(values)), replace=False)
+        return values[np.sort(chosen)]
+
+
+def describe(record: Record, sift: SiftConfig) -> NDArray[np.float32]:
+    """SIFT values of a record's photo; errors name the file."""
+    image = decode(record.path)
+    try:
+        return dense_sift(image, sift).values
+    except PfungstError as error:
+        raise ImageError(record.path, error.problem, allowed=error.allowed, hint=error.hint) from error
+
+
+def sample_descriptors(
+    records: Sequence[Record], config: FisherTraining, *, progress: Progress = silent
+) -> tuple[NDArray[np.float32], list[PfungstError]]:
+    """A seeded sample ``(n, 128)`` in equal parts from the photos.
+
+    Beside the sample, no more than the descriptors of the photos under way are in memory.
+    """
+    generator = np.random.default_rng(config.random_state)
+    count = min(config.max_sampled_images, len(records))
+    chosen = [records[i] for i in np.sort(generator.choice(len(records), count, replace=False))]
+    task = _SampleTask(config.sift, -(-config.n_sampled // max(count, 1)), config.random_state)
+    parts: list[NDArray[np.float32]] = []
+    failures: list[PfungstError] = []
+    outcomes = map_items(task, chosen, workers=config.workers, progress=progress, stage="descriptor sample")
+    for outcome in outcomes:
+        if outcome.error is not None:
+            failures.append(outcome.error)
+        else:
+            parts.append(outcome.unwrap())
+    if not parts:
+        raise PfungstError("no training photo could be used", hint=f"the first reason was: {failures[0]}")
+    return np.concatenate(parts)[: config.n_sampled], failures
+
+
+@dataclass(frozen=True)
+class _EncodeTask:
+    """Fisher vector of one photo."""
+
+    pipeline: FisherPipeline
+
+    def __call__(self, record: Record) -> NDArray[np.float32]:
+        image = decode(record.path)
+        try:
+            return self.pipeline.vector(image)
+        except ImageError:
+            raise
+        except PfungstError as error:
+            raise ImageError(record.path, error.problem, allowed=error.allowed, hint=error.hint) from error
+
+
+def encode_records(
+    pipeline: FisherPipeline,
+    records: Sequence[Record],
+    workers: int,
+    folder: Path,
+    progress: Progress = silent,
+) -> tuple[NDArray[np.float32], NDArray[np.intp], list[PfungstError]]:
+    """Improved Fisher vectors of many photos in a memory-mapped file.
+
+    Returns
+    -------
+    vectors : (n_usable, V) float32
+        Memory-mapped in ``folder``.
+    kept : (n_usable,) int
+        Which records they belong to.
+    failures : list of PfungstError
+    """
+    shape = (len(records), pipeline.n_dimensions)
+    vectors = np.lib.format.open_memmap(folder / "vectors.npy", mode="w+", dtype=np.float32, shape=shape)
+    kept: list[int] = []
+    failures: list[PfungstError] = []
+    outcomes = map_items(
+        _EncodeTask(pipeline), records, workers=workers, progress=progress, stage="Fisher vectors"
+    )
+    for position, outcome in enumerate(outcomes):
+        if outcome.error is not None:
+            failures.append(outcome.error)
+        else:
+            vectors[len(kept)] = outcome.unwrap()
+            kept.append(position)
+    return vectors[: len(kept)], np.array(kept, dtype=np.intp), failures
+
+
+def _select_and_train(
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.int8],
+    is_train: NDArray[np.bool_],
+    classes: tuple[str, ...],
+    *,
+    c_values: Sequence[float],
+    progress: Progress,
+) -> tuple[DualMachines, float, dict[float, float], NDArray[np.float64]]:
+    """Machines on all photos with the C that is best on validation, and thresholds from validation."""
+    with single_thread():
+        gram = gram_matrix(vectors)
+        tried: dict[float, float] = {}
+        validation_scores: dict[float, NDArray[np.float64]] = {}
+        train_gram = gram[np.ix_(is_train, is_train)]
+        cross = gram[np.ix_(~is_train, is_train)]
+        for step, c in enumerate(c_values):
+            scores = train_machines(train_gram, labels[is_train], c, classes).scores(cross)
+            validation_scores[c], tried[c] = scores, _mean_ap(labels[~is_train], scores)
+            progress("classifier", step + 1, len(c_values) + 1)
+        best = max(tried, key=lambda c: (np.nan_to_num(tried[c], nan=-1.0), -c))
+        thresholds = _thresholds(labels[~is_train], validation_scores[best])
+        machines = train_machines(gram, labels, best, classes)
+        progress("classifier", len(c_values) + 1, len(c_values) + 1)
+    return machines, best, tried, thresholds
+
+
+def _mean_ap(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> float:
+    values = [average_precision(labels[:, column], scores[:, column]) for column in range(labels.shape[1])]
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _thresholds(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Equal-error-rate threshold of each class; 0 where validation lacks positives or negatives."""
+    values = [
+        equal_error_threshold(labels[:, column], scores[:, column]) for column in range(labels.shape[1])
+    ]
+    thresholds: NDArray[np.float64] = np.nan_to_num(np.array(values, dtype=np.float64), nan=0.0)
+    return thresholds
+
+
+def _distinct(errors: Sequence[PfungstError]) -> tuple[PfungstError, ...]:
+    """One error a message: a photo may fail in more than one pass."""
+    return tuple({str(error): error for error in errors}.values())
