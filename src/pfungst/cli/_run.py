@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from pfungst.errors import PfungstError
+from pfungst.errors import FileError, PfungstError
 from pfungst.progress import Progress
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -86,19 +86,29 @@ def write_json(target: str, content: Any) -> None:
     text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
     if target == "-":
         typer.echo(text)
-    else:
+        return
+    try:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         Path(target).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FileError(target, f"cannot be written ({error.strerror})", hint="--json -") from error
 
 
 def finite(content: Any) -> Any:
-    """The same plain content with None for every number that JSON cannot hold."""
+    """The same content as plain JSON values, with None for every number that JSON cannot hold.
+
+    NumPy numbers and arrays become numbers and lists, paths become text.
+    """
+    if hasattr(content, "tolist"):
+        content = content.tolist()
     if isinstance(content, float):
         return content if math.isfinite(content) else None
     if isinstance(content, dict):
         return {key: finite(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
         return [finite(value) for value in content]
+    if isinstance(content, Path):
+        return str(content)
     return content
 
 
@@ -117,3 +127,17 @@ def comma_list(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on standard output: the first column names, the others hold numbers."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), title_justify="left")
+    for position, name in enumerate(header):
+        table.add_column(name, justify="left" if position == 0 else "right")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    Console().print(table)

@@ -10,9 +10,14 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
     from pfungst.cli.convert import convert
     from pfungst.cli.data import check, voc2007
     from pfungst.cli.data_scenes import scenes
+    from pfungst.cli.evaluate import evaluate
+    from pfungst.cli.explain import explain
+    from pfungst.cli.train_fisher import fisher
 
     data.command("check")(check)
     data.command("voc2007")(voc2007)
     app.command("convert")(convert)
     data.command("scenes")(scenes)
-    del train
+    train.command("fisher")(fisher)
+    app.command("evaluate")(evaluate)
+    app.command("explain")(explain)

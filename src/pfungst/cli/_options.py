@@ -1,0 +1,58 @@
+"""Options that several commands share, and how they are resolved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pfungst.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pfungst.contract.classifier import Classifier
+    from pfungst.images import DataSet
+
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 takes one for each processor.")]
+JsonTarget = Annotated[
+    str | None,
+    typer.Option("--json", metavar="FILE", help="Write the numbers as JSON; '-' for standard output."),
+]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same numbers.")]
+Classes = Annotated[str | None, typer.Option(help="Only these classes, separated by commas.")]
+
+
+def worker_count(workers: int) -> int:
+    """The number of processes that ``--workers`` asks for."""
+    from pfungst.runs.executor import default_workers
+
+    return workers or default_workers()
+
+
+def open_data(path: Path, classes: tuple[str, ...] | None = None) -> DataSet:
+    """A data set, with only the named classes if any are named."""
+    from pfungst.images import open_dataset
+
+    dataset = open_dataset(path)
+    return dataset.select(classes) if classes else dataset
+
+
+def open_split(path: Path, split: str, classes: tuple[str, ...] | None = None, *, seed: int = 0) -> DataSet:
+    """One split of a data set; ``all`` is every photo. Sets without splits are dealt out by the seed."""
+    dataset = with_splits(open_data(path, classes), seed)
+    return dataset if split == "all" else dataset.split(split)
+
+
+def with_splits(dataset: DataSet, seed: int = 0) -> DataSet:
+    """The data set with its own splits, or with seeded stratified ones (half train, quarter val, test)."""
+    return dataset if dataset.splits else dataset.with_random_splits(random_state=seed)
+
+
+def with_views(classifier: Classifier, views: str | None) -> Any:
+    """The classifier scoring by the named views, if any are named."""
+    if views is None:
+        return classifier
+    change = getattr(classifier, "with_views", None)
+    if change is None:
+        raise ConfigError(f"--views {views} for a model that sees the whole photo", hint="no --views")
+    return change(views)

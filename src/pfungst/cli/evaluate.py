@@ -1,0 +1,55 @@
+"""``pfungst evaluate``: average precision of a model on a labelled photo set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pfungst.cli import _options, _run
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
+    data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
+    split: Annotated[str, typer.Option(help="Which photos; 'all' for every one.")] = "test",
+    views: Annotated[
+        str | None,
+        typer.Option(help="Networks only: 'center' (one crop) or 'sliding' (mean over windows)."),
+    ] = None,
+    workers: _options.Workers = 0,
+    json: _options.JsonTarget = None,
+) -> None:
+    """Measure how well a model ranks photos: average precision as PASCAL VOC defines it, class by class.
+
+    Difficult objects are ignored, as VOC does. Thresholds are the model's own (equal error rate on validation).
+    """
+    from pfungst.evaluation.scoring import evaluation_table, score_dataset
+    from pfungst.models import load_model
+
+    classifier = _options.with_views(load_model(model), views)
+    dataset = _options.open_split(data, split)
+    with _run.progress_bar() as progress:
+        scored = score_dataset(classifier, dataset, workers=_options.worker_count(workers), progress=progress)
+    table = evaluation_table(scored, classifier.thresholds)
+    if json is not None:
+        _run.write_json(json, {"model": str(model), "data": str(data), "split": split, **table})
+    if json != "-":
+        _print(table, f"{model} on {dataset.name}")
+    _run.finish(scored.failures)
+
+
+def _print(table: dict[str, Any], title: str) -> None:
+    rows = [
+        (name, _percent(row["ap"]), _percent(row["ap_11pt"]), str(row["positives"]), str(row["difficult"]),
+         f"{row['eer_threshold']:+.3f}", str(row["true_positives"]), str(row["false_positives"]))
+        for name, row in table["classes"].items()
+    ]  # fmt: skip
+    rows.append(("mean", _percent(table["map"]), _percent(table["map_11pt"]), "", "", "", "", ""))
+    header = ("class", "AP %", "AP-11 %", "positives", "difficult", "threshold", "true pos.", "false pos.")
+    _run.print_table(title, header, rows)
+
+
+def _percent(value: float) -> str:
+    return "–" if value != value else f"{100 * value:.2f}"

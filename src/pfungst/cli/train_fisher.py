@@ -1,0 +1,64 @@
+"""``pfungst train fisher``: a Fisher-vector classifier from a labelled photo set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pfungst.cli import _options, _run
+
+
+def fisher(
+    data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    train_split: Annotated[str, typer.Option(help="Photos to learn from.")] = "train",
+    val_split: Annotated[str, typer.Option(help="Photos that choose C and the thresholds.")] = "val",
+    classes: _options.Classes = None,
+    components: Annotated[int, typer.Option(help="K, components of the Gaussian mixture.")] = 256,
+    dims: Annotated[int, typer.Option(help="D, descriptor dimensions after PCA.")] = 80,
+    step: Annotated[int, typer.Option(help="Distance of neighbouring descriptors in pixels.")] = 3,
+    max_height: Annotated[
+        int | None, typer.Option(help="Reduce taller photos to this height first (useful for large photos).")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Descriptors sampled for PCA and mixture.")] = 1_000_000,
+    seed: _options.Seed = 0,
+    workers: _options.Workers = 0,
+    json: _options.JsonTarget = None,
+) -> None:
+    """Train a Fisher-vector classifier: dense SIFT, PCA, Gaussian mixture, linear SVMs.
+
+    C and the decision thresholds come from the validation photos; the final machines learn from training and
+    validation photos together. Defaults are the paper's.
+    """
+    from pfungst.descriptors import SiftConfig
+    from pfungst.fisher import FisherTraining, train_fisher
+
+    dataset = _options.with_splits(_options.open_data(data, _run.comma_list(classes)), seed)
+    config = FisherTraining(
+        n_components=components,
+        dims=dims,
+        sift=SiftConfig(step=step, max_height=max_height),
+        n_sampled=samples,
+        workers=_options.worker_count(workers),
+        random_state=seed,
+    )
+    with _run.progress_bar() as progress:
+        trained = train_fisher(
+            dataset.split(train_split), dataset.split(val_split), config, progress=progress
+        )
+    trained.classifier.save(out)
+    summary = {
+        "model": str(out),
+        "classes": list(trained.classifier.classes),
+        "c": trained.c,
+        "validation_map": trained.classifier.training["validation_map"],
+        "failed": [str(error) for error in trained.failures],
+    }
+    if json is not None:
+        _run.write_json(json, summary)
+    if json != "-":
+        rows = [(c, f"{100 * score:.2f}") for c, score in summary["validation_map"].items()]
+        _run.print_table(f"{out}: C = {trained.c:g} chosen", ("C", "validation mAP %"), rows)
+    _run.finish(trained.failures)

@@ -1,0 +1,158 @@
+"""How well a classifier ranks photos: average precision as VOC defines it, and decisions at its thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfungst.contract.classifier import Classifier
+from pfungst.contract.ranking import average_precision, average_precision_11pt, equal_error_threshold
+from pfungst.errors import ImageError, PfungstError
+from pfungst.images import DataSet, Record, decode
+from pfungst.progress import Progress, silent
+from pfungst.runs.executor import map_items
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredSet:
+    """Scores of a classifier for the photos of a data set.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Column order.
+    ids : tuple of str
+        Photos that could be scored.
+    labels : (n, C) int8
+        +1, 0 (difficult) or −1.
+    scores : (n, C) float64
+        f(x).
+    failures : tuple of PfungstError
+        Photos that could not.
+    """
+
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    labels: NDArray[np.int8]
+    scores: NDArray[np.float64]
+    failures: tuple[PfungstError, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassResult:
+    """One class's ranking and decisions; AP is in [0, 1], NaN where there are no positives.
+
+    Attributes
+    ----------
+    ap, ap_11pt : float
+        Average precision by area and by 11 points.
+    positives, negatives, difficult : int
+        Photos by label.
+    eer_threshold : float
+        The classifier's decision threshold (equal error rate on its validation photos).
+    eer_threshold_here : float
+        The threshold at the equal error rate of these photos, for comparison; never used to decide.
+    true_positives, false_positives : int
+        Predictions at ``eer_threshold``.
+    """
+
+    ap: float
+    ap_11pt: float
+    positives: int
+    negatives: int
+    difficult: int
+    eer_threshold: float
+    eer_threshold_here: float
+    true_positives: int
+    false_positives: int
+
+
+@dataclass(frozen=True)
+class _ScoreTask:
+    classifier: Classifier
+
+    def __call__(self, record: Record) -> NDArray[np.float64]:
+        image = decode(record.path)
+        try:
+            return self.classifier.scores([image])[0]
+        except ImageError:
+            raise
+        except PfungstError as error:
+            raise ImageError(record.path, error.problem, allowed=error.allowed, hint=error.hint) from error
+
+
+def score_dataset(
+    classifier: Classifier, dataset: DataSet, *, workers: int = 1, progress: Progress = silent
+) -> ScoredSet:
+    """Score every photo; those that cannot be used are listed, and the run goes on.
+
+    The data set's labels are taken for the classifier's classes; a class that the data set does not know
+    raises :class:`~pfungst.errors.DataError`.
+    """
+    chosen = dataset.select(classifier.classes)
+    rows: list[NDArray[np.float64]] = []
+    kept: list[int] = []
+    failures: list[PfungstError] = []
+    outcomes = map_items(
+        _ScoreTask(classifier), chosen.records, workers=workers, progress=progress, stage="scores"
+    )
+    for position, outcome in enumerate(outcomes):
+        if outcome.error is not None:
+            failures.append(outcome.error)
+        else:
+            rows.append(outcome.unwrap())
+            kept.append(position)
+    return ScoredSet(
+        classes=chosen.classes,
+        ids=tuple(chosen.records[position].id for position in kept),
+        labels=chosen.labels()[kept],
+        scores=np.array(rows, dtype=np.float64).reshape(len(rows), len(chosen.classes)),
+        failures=tuple(failures),
+    )
+
+
+def class_results(
+    scored: ScoredSet, thresholds: Sequence[float] | NDArray[np.float64]
+) -> dict[str, ClassResult]:
+    """Ranking and decisions class by class."""
+    results = {}
+    for column, name in enumerate(scored.classes):
+        labels, scores = scored.labels[:, column], scored.scores[:, column]
+        predicted = scores > thresholds[column]
+        results[name] = ClassResult(
+            ap=average_precision(labels, scores),
+            ap_11pt=average_precision_11pt(labels, scores),
+            positives=int(np.sum(labels > 0)),
+            negatives=int(np.sum(labels < 0)),
+            difficult=int(np.sum(labels == 0)),
+            eer_threshold=float(thresholds[column]),
+            eer_threshold_here=equal_error_threshold(labels, scores),
+            true_positives=int(np.sum(predicted & (labels > 0))),
+            false_positives=int(np.sum(predicted & (labels < 0))),
+        )
+    return results
+
+
+def evaluation_table(scored: ScoredSet, thresholds: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
+    """The numbers of :func:`class_results` and their means as plain content for JSON.
+
+    Means are over the classes that have positives; ``classes_without_positives`` lists the others.
+    """
+    results = class_results(scored, thresholds)
+    with_positives = [result for result in results.values() if result.positives]
+    return {
+        "classes": {name: dict(vars(result)) for name, result in results.items()},
+        "map": _mean([result.ap for result in with_positives]),
+        "map_11pt": _mean([result.ap_11pt for result in with_positives]),
+        "images": len(scored.ids),
+        "classes_without_positives": [name for name, result in results.items() if not result.positives],
+        "failed": [str(error) for error in scored.failures],
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
