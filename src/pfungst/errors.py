@@ -80,7 +80,7 @@ class ModelError(FileError):
 
 def unknown_name(kind: str, name: str, known: object) -> ConfigError:
     """An error for a name that is not one of the known ones."""
-    names = (
-        ", ".join(str(item) for item in known) if isinstance(known, (list, tuple, dict, set)) else str(known)
-    )
+    if isinstance(known, (set, frozenset)):
+        known = sorted(known, key=str)
+    names = ", ".join(map(str, known)) if isinstance(known, (list, tuple, dict)) else str(known)
     return ConfigError(f"unknown {kind} {name!r}", allowed=names)

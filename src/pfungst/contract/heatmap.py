@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pfungst.errors import ConfigError
+
 if TYPE_CHECKING:
     from pfungst.contract.explanation import Explanation
 
@@ -20,13 +22,21 @@ _STOPS = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
 _COLOURS = np.array(
     [[5, 48, 97], [67, 147, 195], [255, 255, 255], [214, 96, 77], [103, 0, 31]], dtype=np.float64
 )
-_INK, _PAPER = (33, 33, 33), (255, 255, 255)
+_INK, _PAPER, _FRAME = (33, 33, 33), (255, 255, 255), (200, 200, 200)
 _MARGIN, _LEGEND = 8, 34
 
 
 def scaled(relevance: NDArray[Any]) -> NDArray[np.float64]:
-    """Relevance divided by max |R|, in [−1, 1]; an all-zero map stays zero."""
+    """Relevance divided by max |R|, in [−1, 1]; an all-zero map stays zero.
+
+    Raises
+    ------
+    ConfigError
+        If there is NaN or infinity, which would draw as a blank map.
+    """
     values = np.asarray(relevance, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ConfigError("the relevance to draw holds NaN or infinity", allowed="finite numbers")
     peak = float(np.max(np.abs(values), initial=0.0))
     return values / peak if peak > 0 else np.zeros_like(values)
 
@@ -47,7 +57,18 @@ def _colour_table() -> NDArray[np.uint8]:
 
 
 def overlay(image: NDArray[np.uint8], relevance: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The heatmap over the photo in grey, the more opaque the larger the relevance; RGB uint8."""
+    """The heatmap over the photo in grey, the more opaque the larger the relevance; RGB uint8.
+
+    Raises
+    ------
+    ConfigError
+        If photo and heatmap differ in size, or the relevance is not finite.
+    """
+    if image.shape[:2] != relevance.shape:
+        raise ConfigError(
+            f"a photo of shape {image.shape} under a heatmap of shape {relevance.shape}",
+            allowed="the same height and width",
+        )
     values = scaled(relevance)
     grey = image.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
     opacity = np.sqrt(np.abs(values))[..., None]
@@ -57,7 +78,7 @@ def overlay(image: NDArray[np.uint8], relevance: NDArray[np.float64]) -> NDArray
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font, so that pictures look the same on every machine."""
+    """Pillow's own font, so that pictures look the same on every machine; it has no minus sign (U+2212)."""
     return ImageFont.load_default(size)
 
 
@@ -70,8 +91,8 @@ def legend(width: int, peak: float) -> Image.Image:
     draw = ImageDraw.Draw(strip)
     draw.rectangle((_MARGIN - 1, 3, _MARGIN + bar_width, 14), outline=(160, 160, 160))
     text = font(11)
-    left, right = (f"−{peak:.2g} contradicts", f"supports +{peak:.2g}") if width >= 260 else (
-        f"−{peak:.2g}", f"+{peak:.2g}")  # fmt: skip
+    left, right = (f"-{peak:.2g} contradicts", f"supports +{peak:.2g}") if width >= 260 else (
+        f"-{peak:.2g}", f"+{peak:.2g}")  # fmt: skip
     draw.text((_MARGIN, 17), left, fill=_INK, font=text)
     draw.text((width / 2, 17), "0", fill=_INK, font=text, anchor="ma")
     draw.text((width - _MARGIN, 17), right, fill=_INK, font=text, anchor="ra")
@@ -85,9 +106,9 @@ def explanation_picture(explanation: Explanation, image: NDArray[np.uint8] | Non
         tiles = [image, tiles[0], overlay(image, explanation.relevance)]
     height, width = explanation.relevance.shape
     total = max(len(tiles) * (width + _MARGIN) + _MARGIN, 180)
-    caption = f"{explanation.class_name}   f(x) = {explanation.score:+.3f}   rule {explanation.rule}"
+    caption = f"{explanation.class_name} | f(x) = {explanation.score:+.3f} | rule {explanation.rule}"
     if explanation.image_id:
-        caption = f"{explanation.image_id}   {caption}"
+        caption = f"{explanation.image_id} | {caption}"
     text = font(14)
     lines = wrapped(caption, text, total - 2 * _MARGIN)
     top = _MARGIN + 18 * len(lines) + 4
@@ -96,7 +117,9 @@ def explanation_picture(explanation: Explanation, image: NDArray[np.uint8] | Non
     for row, line in enumerate(lines):
         draw.text((_MARGIN, _MARGIN + 18 * row), line, fill=_INK, font=text)
     for column, tile in enumerate(tiles):
-        canvas.paste(Image.fromarray(tile), (_MARGIN + column * (width + _MARGIN), top))
+        left = _MARGIN + column * (width + _MARGIN)
+        canvas.paste(Image.fromarray(tile), (left, top))
+        draw.rectangle((left - 1, top - 1, left + width, top + height), outline=_FRAME)
     peak = float(np.max(np.abs(explanation.relevance), initial=0.0))
     canvas.paste(legend(total, peak), (0, top + height))
     return canvas
@@ -106,10 +129,21 @@ def wrapped(text: str, typeface: ImageFont.FreeTypeFont | ImageFont.ImageFont, w
     """Break a text into lines no wider than ``width`` pixels, at spaces where there are any."""
     lines: list[str] = []
     line = ""
-    for word in text.split():
-        candidate = f"{line}  {word}" if line else word
+    words = [piece for word in text.split() for piece in _pieces(word, typeface, width)]
+    for word in words:
+        candidate = f"{line} {word}" if line else word
         if line and typeface.getlength(candidate) > width:
             lines.append(line)
             candidate = word
         line = candidate
     return [*lines, line]
+
+
+def _pieces(word: str, typeface: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> list[str]:
+    """A word that is too long for one line, such as a path, cut into parts that fit."""
+    pieces: list[str] = []
+    while len(word) > 1 and typeface.getlength(word) > width:
+        fitting = next((n for n in range(len(word) - 1, 1, -1) if typeface.getlength(word[:n]) <= width), 1)
+        pieces.append(word[:fitting])
+        word = word[fitting:]
+    return [*pieces, word]

@@ -1,13 +1,16 @@
 """Ranking measures that training and evaluation share: VOC average precision and the equal error rate.
 
-Labels are +1 (shown), −1 (not shown) and 0 (difficult: ignored), scores real numbers; equal scores are
-taken together, so that no measure depends on the order of the images.
+Labels are +1 (shown), −1 (not shown) and 0 (difficult: ignored), scores finite real numbers; equal scores
+are taken together, so that no measure depends on the order of the images. NaN or infinite scores, and labels
+of another shape than the scores, raise :class:`~pfungst.errors.ConfigError`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pfungst.errors import ConfigError
 
 
 def precision_recall(
@@ -69,7 +72,11 @@ def equal_error_threshold(labels: NDArray[np.integer], scores: NDArray[np.floati
     false_rate = np.concatenate([[0.0], false_positives / false_positives[-1]])
     gap, mean = np.abs(miss_rate - false_rate), (miss_rate + false_rate) / 2
     best = int(np.lexsort((np.arange(gap.size), np.round(mean, 12), np.round(gap, 12)))[0])
-    edges = np.concatenate([[distinct[0] + 1.0], (distinct[:-1] + distinct[1:]) / 2, [distinct[-1] - 1.0]])
+    half_way = (distinct[:-1] + distinct[1:]) / 2
+    below = np.nextafter(distinct, -np.inf)  # half-way between adjacent floats may round up to the upper one
+    edges = np.concatenate(
+        [[distinct[0] + 1.0], np.minimum(half_way, below[:-1]), [min(distinct[-1] - 1.0, below[-1])]]
+    )
     return float(edges[best])
 
 
@@ -77,8 +84,18 @@ def _cumulative_counts(
     labels: NDArray[np.integer], scores: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """True and false positives counted down to each distinct score, and those scores, descending."""
-    kept = np.asarray(labels) != 0
-    values, signs = np.asarray(scores, dtype=np.float64)[kept], np.asarray(labels)[kept]
+    signs, values = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    if signs.shape != values.shape or values.ndim != 1:
+        raise ConfigError(
+            f"labels of shape {signs.shape} with scores of shape {values.shape}", allowed="(n,)"
+        )
+    kept = signs != 0
+    values, signs = values[kept], signs[kept]
+    if not np.isfinite(values).all():
+        raise ConfigError(
+            f"{np.count_nonzero(~np.isfinite(values))} of {values.size} scores are NaN or infinite",
+            allowed="finite scores",
+        )
     order = np.argsort(-values, kind="stable")
     values, signs = values[order], signs[order]
     last_of_tie = (

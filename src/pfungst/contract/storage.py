@@ -39,22 +39,25 @@ class ModelFolder:
 
 
 def write_model_folder(path: str | Path, content: ModelFolder) -> Path:
-    """Write a model folder in one move: a reader sees the old one or the new one, never half of it.
+    """Write a model folder in one move: a reader sees the old one or the new one, never half of one.
 
     Raises
     ------
     ModelError
-        If ``path`` exists and is not an earlier model folder.
+        If ``path`` exists and is not an earlier model folder, or the content holds NaN or infinity, which
+        no reader would accept.
     """
     from safetensors.numpy import save_file
 
     target = Path(path)
+    check_finite(target, content.arrays)
     if target.exists() and not is_model_folder(target) and (not target.is_dir() or any(target.iterdir())):
         raise ModelError(
             target, "exists and is not a Pfungst model, so it is not overwritten", hint="another --out"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    place = target.resolve()  # a link to a model folder goes on pointing to it
+    place.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
         arrays = {name: np.ascontiguousarray(array) for name, array in content.arrays.items()}
         save_file(arrays, staging / ARRAYS_FILE)
@@ -66,15 +69,34 @@ def write_model_folder(path: str | Path, content: ModelFolder) -> Path:
             "config": dict(content.config),
             "arrays_sha256": file_sha256(staging / ARRAYS_FILE),
         }
-        text = json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False)
+        text = _json_text(target, description)
         (staging / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
         staging.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(staging, target)
+        _put_in_place(staging, place)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return target
+
+
+def _json_text(target: Path, description: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ModelError(target, f"the model's config is not plain, finite JSON ({error})") from error
+
+
+def _put_in_place(staging: Path, place: Path) -> None:
+    """Move the new folder to its place; the old one is deleted only when the new one stands."""
+    old = staging.with_name(staging.name + "-old")
+    if place.exists():
+        os.replace(place, old)
+    try:
+        os.replace(staging, place)
+    except OSError:
+        if old.exists():
+            os.replace(old, place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def is_model_folder(path: str | Path) -> bool:
@@ -99,13 +121,13 @@ def read_description(path: str | Path) -> dict[str, Any]:
     if file.stat().st_size > _MAX_DESCRIPTION_BYTES:
         raise ModelError(file, "is too large to be a model description", allowed="at most 64 MiB")
     try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        description = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(file, f"is not readable JSON ({error})", hint="the model's original copy") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ModelError(file, "is not the description of a Pfungst model", allowed=f'"format": "{FORMAT}"')
     version = description.get("version")
-    if not isinstance(version, int) or version < 1:
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ModelError(file, f"has format version {version!r}", allowed=f"1 to {FORMAT_VERSION}")
     if version > FORMAT_VERSION:
         raise ModelError(
@@ -117,6 +139,10 @@ def read_description(path: str | Path) -> dict[str, Any]:
     if not isinstance(description.get("kind"), str) or not isinstance(description.get("config"), dict):
         raise ModelError(file, "lacks its kind or its config", hint="the model's original copy")
     return description
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"it holds {name}")
 
 
 def read_model_folder(path: str | Path, *, kind: str | None = None) -> ModelFolder:
@@ -143,7 +169,7 @@ def read_model_folder(path: str | Path, *, kind: str | None = None) -> ModelFold
     file = Path(path) / ARRAYS_FILE
     if not file.is_file():
         raise ModelError(path, f"has no {ARRAYS_FILE}", hint="the model's original copy")
-    if file_sha256(file) != description.get("arrays_sha256"):
+    if _digest(file) != description.get("arrays_sha256"):
         raise ModelError(
             file,
             "is damaged: its SHA-256 is not the one that model.json states",
@@ -151,10 +177,17 @@ def read_model_folder(path: str | Path, *, kind: str | None = None) -> ModelFold
         )
     try:
         arrays = load_file(file)
-    except (SafetensorError, ValueError, KeyError, OverflowError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise ModelError(file, f"is not a readable safetensors file ({error})") from error
     check_finite(file, arrays)
     return ModelFolder(kind=description["kind"], config=description["config"], arrays=arrays)
+
+
+def _digest(file: Path) -> str:
+    try:
+        return file_sha256(file)
+    except OSError as error:
+        raise ModelError(file, f"cannot be read ({error.strerror})") from error
 
 
 def check_finite(file: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:

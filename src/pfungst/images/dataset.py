@@ -114,7 +114,11 @@ class DataSet:
         ------
         DataError
             If a class is unknown.
+        ConfigError
+            If none is named, or one twice.
         """
+        if not classes or len(set(classes)) != len(classes):
+            raise ConfigError(f"classes {', '.join(classes) or '(none)'}", allowed="at least one, each once")
         for name in classes:
             if name not in self.classes:
                 raise DataError(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pfungst.errors import ConfigError, PfungstError
 from pfungst.progress import Progress, silent
@@ -43,8 +44,7 @@ class Outcome(Generic[Item, Value]):
         """The value, or its error raised."""
         if self.error is not None:
             raise self.error
-        assert self.value is not None
-        return self.value
+        return cast(Value, self.value)  # a task may well return None
 
 
 def default_workers() -> int:
@@ -124,8 +124,15 @@ def _pool(
 
 
 def _submit(pool: ProcessPoolExecutor, item: Any) -> Future[Any]:
-    with _single_thread_environment():  # a spawned worker inherits it; processes start on submit
-        return pool.submit(_run, item)
+    try:
+        with _single_thread_environment():  # a spawned worker inherits it; processes start on submit
+            return pool.submit(_run, item)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"the work cannot be sent to other processes ({error})",
+            allowed="a classifier or function that pickle can copy, defined at the top of a module",
+            hint="workers = 1",
+        ) from error
 
 
 def _collect(pending: deque[tuple[Item, Future[Any]]]) -> Outcome[Item, Any]:
