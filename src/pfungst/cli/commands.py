@@ -13,11 +13,13 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
     from pfungst.cli.evaluate import evaluate
     from pfungst.cli.explain import explain
     from pfungst.cli.train_fisher import fisher
+    from pfungst.cli.train_network import network
 
     data.command("check")(check)
     data.command("voc2007")(voc2007)
     app.command("convert")(convert)
     data.command("scenes")(scenes)
     train.command("fisher")(fisher)
+    train.command("network")(network)
     app.command("evaluate")(evaluate)
     app.command("explain")(explain)

@@ -1,0 +1,112 @@
+"""``pfungst train network``: retrain a network for the classes of a labelled photo set."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pfungst.cli import _options, _run
+
+if TYPE_CHECKING:
+    from pfungst.network.training import TrainedNetwork
+
+
+def network(
+    data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
+    init: Annotated[
+        str, typer.Option(help="Where to start: efficientnet-lite0, small-cnn, or a model folder.")
+    ],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="State dict (.safetensors, .pth) to start from instead.")
+    ] = None,
+    train_split: Annotated[str, typer.Option(help="Photos to learn from.")] = "train",
+    val_split: Annotated[str, typer.Option(help="Photos that choose the epoch and the thresholds.")] = "val",
+    classes: _options.Classes = None,
+    freeze: Annotated[
+        bool, typer.Option("--freeze/--train-all", help="Train the last layer only, or every layer.")
+    ] = True,
+    epochs: Annotated[int | None, typer.Option(help="Passes over all views.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Views in a step.")] = 64,
+    learning_rate: Annotated[float | None, typer.Option(help="At the start.")] = None,
+    momentum: Annotated[float, typer.Option(help="Of the descent.")] = 0.9,
+    weight_decay: Annotated[float, typer.Option(help="Of the descent.")] = 5e-4,
+    step_epochs: Annotated[
+        int | None, typer.Option(help="Epochs between falls of the learning rate.  [default: a third]")
+    ] = None,
+    step_factor: Annotated[float, typer.Option(help="What the learning rate falls to.")] = 0.1,
+    geometry: Annotated[
+        str, typer.Option(help="longest+pad keeps the aspect and pads; warp makes a square.")
+    ] = "longest+pad",
+    refit: Annotated[
+        bool, typer.Option(help="Train again on training and validation photos for the best epochs.")
+    ] = True,
+    cache_gib: Annotated[float, typer.Option(help="Largest size of stored views on disk.")] = 8.0,
+    seed: _options.Seed = 0,
+    workers: _options.Workers = 0,
+    json: _options.JsonTarget = None,
+) -> None:
+    """Train a network for several labels a photo: sum of hinge losses, ten views a photo.
+
+    Views and checkpoints are kept in OUT.training until the model is written: the same command goes on after
+    an interrupt, to the same numbers. Remove that folder to start anew.
+    """
+    from pfungst.network.initial import initial_network
+    from pfungst.network.training import NetworkTraining, train_network
+
+    config = NetworkTraining(
+        freeze=freeze,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        step_epochs=step_epochs,
+        step_factor=step_factor,
+        geometry=geometry,  # type: ignore[arg-type]  # checked by NetworkTraining
+        refit=refit,
+        max_cache_bytes=int(cache_gib * 2**30),
+        random_state=seed,
+    )
+    dataset = _options.with_splits(_options.open_data(data, _run.comma_list(classes)), seed)
+    start = initial_network(init, dataset.classes, weights=weights, random_state=seed)
+    folder = out.with_name(out.name + ".training")
+    with _run.progress_bar() as progress:
+        trained = train_network(
+            start,
+            dataset.split(train_split),
+            dataset.split(val_split),
+            config,
+            folder=folder,
+            workers=_options.worker_count(workers),
+            progress=progress,
+        )
+    trained.classifier.save(out)
+    shutil.rmtree(folder)
+    _report(trained, out, json)
+
+
+def _report(trained: TrainedNetwork, out: Path, json: str | None) -> None:
+    summary: dict[str, Any] = {
+        "model": str(out),
+        "classes": list(trained.classifier.classes),
+        "best_epoch": trained.best_epoch + 1,
+        "history": [{"loss": epoch.loss, "validation_map": epoch.mean_ap} for epoch in trained.history],
+        "thresholds": trained.classifier.thresholds.tolist(),
+        "undefined_thresholds": list(trained.undefined_thresholds),
+        "failed": [str(error) for error in trained.skipped],
+    }
+    if json is not None:
+        _run.write_json(json, summary)
+    if json != "-":
+        rows = [
+            (f"{number}{' *' if number == trained.best_epoch + 1 else ''}", f"{epoch.loss:.4f}",
+             "–" if epoch.mean_ap is None else f"{100 * epoch.mean_ap:.2f}")
+            for number, epoch in enumerate(trained.history, start=1)
+        ]  # fmt: skip
+        _run.print_table(f"{out}: epoch {trained.best_epoch + 1} chosen",
+                         ("epoch", "loss", "validation mAP %"), rows)  # fmt: skip
+    _run.finish(trained.skipped)
