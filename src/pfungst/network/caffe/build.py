@@ -177,6 +177,8 @@ def build(
     state: dict[str, torch.Tensor] = {}
     layers = {layer.name: layer for layer in spec.layers}
     for entry in net.description[1:]:
+        if entry["name"] not in layers:
+            continue  # added behind the file's own layers, without weights
         prefix = net.module_name(entry["name"])
         parameters = net.get_submodule(prefix).state_dict()
         expected = {name: tuple(tensor.shape) for name, tensor in parameters.items()}

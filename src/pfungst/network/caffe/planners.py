@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from pfungst.network.caffe.layers import pooled_size
 from pfungst.network.caffe.prototxt import LayerSpec
 
 Shape = tuple[int, ...]
@@ -128,10 +127,10 @@ def _pooling(layer: LayerSpec, shapes: Sequence[Shape]) -> Plan:
     _check(min(*kernel, *stride) > 0, "has a kernel or stride of 0")
     for size, window, step, before in zip((height, width), kernel, stride, pad, strict=True):
         _check(before < window, f"pads by {before} for a window of {window}")
-        count = pooled_size(size, window, step, before, ceil=ceil)
-        _check(count > 0, f"has a window of {window} for {size} pixels")
+        _check(window <= size + 2 * before, f"has a window of {window} for {size} pixels")
+        unclipped = -(-(size - window) // step) + 1  # Caffe drops windows beyond the edge only if it pads
         _check(
-            (count - 1) * step < size + before,
+            any(pad) or not ceil or (unclipped - 1) * step < size,
             f"has an empty last window (kernel {window}, stride {step}, {size} pixels), undefined in Caffe",
         )
     return "pooling", {"method": method, "kernel": kernel, "stride": stride, "pad": pad, "ceil": ceil}

@@ -216,7 +216,7 @@ def _scan_field(tokens: Any, descriptor: Any, path: str, found: list[str], depth
     name = tokens.ConsumeIdentifier()
     field_type = descriptor.fields_by_name.get(name) if descriptor is not None else None
     if descriptor is not None and field_type is None and descriptor.name not in _HARMLESS:
-        found.append(f"{path}{name}")
+        found.append(f"{path}{name}".partition(".")[2])
     inner = field_type.message_type if field_type is not None else None
     tokens.TryConsume(":")
     if tokens.TryConsume("["):
