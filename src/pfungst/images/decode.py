@@ -89,7 +89,10 @@ def image_size(path: str | Path) -> tuple[int, int]:
     """
     with _open_file(Path(path)) as stream, _opened(stream, path) as image:
         width, height = image.size
-        exif = image.getexif() if "exif" in image.info or image.format == "TIFF" else {}
+        tags = getattr(image, "tag_v2", {})
+        if tags:  # some releases of Pillow state a TIFF's size as stored, some as turned
+            width, height = int(tags[256]), int(tags[257])
+        exif = tags or (image.getexif() if "exif" in image.info else {})
         turned = exif.get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8)
         return (width, height) if turned else (height, width)
 
