@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.errors import ConfigError, ImageError, PfungstError
 
 if TYPE_CHECKING:
     from pfungst.contract.classifier import Classifier
@@ -24,51 +26,82 @@ def explain(
     ] = "top",
     rule: Annotated[
         str | None,
-        typer.Option(help="Fisher vectors: epsilon, naive, absolute. Networks: a composite, such as cvpr2016."),
+        typer.Option(help="Fisher vectors: epsilon, naive, absolute. Networks: a composite like cvpr2016."),
     ] = None,
     epsilon: Annotated[
         float | None, typer.Option(help="Stabiliser of the epsilon rule for Fisher vectors (the paper: 100).")
     ] = None,
     relative: Annotated[
-        bool, typer.Option("--relative", help="Scale epsilon by the square root of the number of descriptors.")
+        bool, typer.Option("--relative", help="Scale epsilon by the root of the number of descriptors.")
     ] = False,
     absorbed: Annotated[
         str | None, typer.Option(help="What the stabiliser absorbed: 'report' it, or 'spread' it evenly.")
     ] = None,
-    arrays: Annotated[bool, typer.Option("--arrays", help="Also write the relevance as safetensors.")] = False,
+    arrays: Annotated[bool, typer.Option("--arrays", help="Also write relevance as safetensors.")] = False,
+    workers: _options.Workers = 0,
     json: _options.JsonTarget = None,
 ) -> None:  # fmt: skip
     """Draw which pixels made a prediction: red supports the class, blue contradicts it, white is zero.
 
     One PNG for each photo and class: photo, heatmap and overlay over a legend.
     """
-    from pfungst.errors import PfungstError
-    from pfungst.images import decode
     from pfungst.models import load_model
+    from pfungst.runs.executor import map_items
 
-    classifier = load_model(model)
     given = {"rule": rule, "epsilon": epsilon, "relative": relative or None, "absorbed": absorbed}
-    options = {name: value for name, value in given.items() if value is not None}
+    task = ExplainTask(
+        classifier=load_model(model),
+        wanted=class_,
+        out=out,
+        arrays=arrays,
+        options={name: value for name, value in given.items() if value is not None},
+    )
     rows: list[dict[str, Any]] = []
     failures: list[PfungstError] = []
-    names = _distinct_stems(images)
+    items = list(zip(images, _distinct_stems(images), strict=True))
     with _run.progress_bar() as progress:
-        for done, (path, name) in enumerate(zip(images, names, strict=True), start=1):
-            try:
-                image = decode(path)
-                for explanation in _explain(classifier, image, class_, name, options):
-                    rows.append(_save(explanation, image, out, name, arrays))
-            except PfungstError as error:
-                if not rows and len(images) == 1:
-                    raise
-                failures.append(error)
-            progress("heatmaps", done, len(images))
+        for outcome in map_items(
+            task, items, workers=_options.worker_count(workers), progress=progress, stage="heatmaps"
+        ):
+            if outcome.error is None:
+                rows.extend(outcome.unwrap())
+            elif len(images) == 1 or isinstance(outcome.error, ConfigError):
+                raise outcome.error  # a wrong class or rule would fail for every photo
+            else:
+                failures.append(outcome.error)
     if json is not None:
-        _run.write_json(json, {"model": str(model), "explanations": rows})
+        _run.write_json(
+            json, {"model": str(model), "explanations": rows, "failed": [str(e) for e in failures]}
+        )
     if json != "-":
         table = [(row["image"], row["class"], f"{row['score']:+.3f}", row["picture"]) for row in rows]
         _run.print_table(f"{model}", ("photo", "class", "f(x)", "picture"), table)
     _run.finish(failures)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainTask:
+    """Explain one photo, given as path and name, and write its pictures."""
+
+    classifier: Classifier
+    wanted: str
+    out: Path
+    arrays: bool
+    options: dict[str, Any]
+
+    def __call__(self, item: tuple[Path, str]) -> list[dict[str, Any]]:
+        """Numbers and file names of each explanation."""
+        from pfungst.images import decode
+
+        path, name = item
+        image = decode(path)
+        try:
+            explanations = _explain(self.classifier, image, self.wanted, name, self.options)
+        except (ConfigError, ImageError):
+            raise
+        except PfungstError as error:
+            raise ImageError(path, error.problem, allowed=error.allowed, hint=error.hint) from error
+        return [_save(explanation, image, self.out, name, self.arrays) for explanation in explanations]
 
 
 def _explain(
