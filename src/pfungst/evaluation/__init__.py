@@ -1,0 +1,1 @@
+"""Is the heatmap right? Perturbation traces, localisation, and their statistics; ranking of predictions."""

@@ -17,6 +17,7 @@ from pfungst.descriptors import PCA, Descriptors, SiftConfig, dense_sift
 from pfungst.errors import ConfigError, ModelError, unknown_name
 from pfungst.fisher.encoding import Encoding, encode, improved
 from pfungst.fisher.relevance import descriptor_relevance, dimension_relevance, pixel_relevance
+from pfungst.fisher.replacement import FisherTracer
 from pfungst.fisher.rules import Naive, Rule, parse_rule
 from pfungst.mixture import GaussianMixture
 
@@ -238,6 +239,11 @@ class FisherClassifier:
                 )
             )
         return explanations
+
+    def descriptor_tracer(self, image: ImageArray) -> FisherTracer:
+        """The photo's descriptors, ready to be replaced by draws from the mixture (Algorithm 1)."""
+        values = self.pipeline.describe(image).values
+        return FisherTracer(values, self.pipeline.mixture, self.weights, self.bias, self.classes)
 
     def _column(self, class_name: str) -> int:
         if class_name not in self.classes:

@@ -1,0 +1,191 @@
+"""Heatmaps that are to be judged: the model's own by rule, or a user's from disk or from a callable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfungst.contract.classifier import Classifier, ImageArray, explain_classes
+from pfungst.contract.perturbation import ViewClassifier, view_relevance
+from pfungst.errors import ConfigError, DataError, FileError
+
+Attribution = Callable[[ImageArray, str, str], NDArray[np.floating]]
+"""``attribution(image, class_name, image_id)`` gives relevance ``(height, width)`` or ``(channels, height,
+width)`` in the pixels of the photo or of the model's input view; picklable if several workers are to run."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RelevanceMap:
+    """One heatmap in the two geometries in which it is measured.
+
+    Attributes
+    ----------
+    view : (height, width) float64 or None
+        In the pixels of the model's input; None for a user's map of the photo of a model with its own view.
+    photo : (height, width) float64
+        In the photo's pixels.
+    """
+
+    view: NDArray[np.float64] | None
+    photo: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class AttributionFolder:
+    """A user's relevance on disk: ``FOLDER/<class>/<image id>.npy``, or ``FOLDER/<image id>.safetensors``
+    with one array per class.
+
+    Pickled arrays are refused, so that nothing in a file is executed.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        if not Path(self.path).is_dir():
+            raise DataError(self.path, "no such folder of attributions")
+
+    def __call__(self, image: ImageArray, class_name: str, image_id: str) -> NDArray[np.floating]:
+        """The array of one image and class.
+
+        Raises
+        ------
+        DataError
+            If there is no file for it, or it cannot be read.
+        """
+        del image
+        single, joint = self._files(class_name, image_id)
+        if single.is_file():
+            return _read_npy(single)
+        if joint.is_file():
+            return _read_safetensors(joint, class_name)
+        raise DataError(
+            self.path,
+            f"no attribution of image {image_id!r} for class {class_name!r}",
+            allowed=f"{single.relative_to(self.path)} or {joint.name} with an array {class_name!r}",
+        )
+
+    def _files(self, class_name: str, image_id: str) -> tuple[Path, Path]:
+        for part in (class_name, image_id):
+            if not part or part in {".", ".."} or any(mark in part for mark in "/\\\0"):
+                raise DataError(self.path, f"{part!r} cannot be part of a file name")
+        root = Path(self.path)
+        return root / class_name / f"{image_id}.npy", root / f"{image_id}.safetensors"
+
+
+def _read_npy(path: Path) -> NDArray[np.floating]:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(path, f"is not a readable .npy array ({error})") from error
+    return _numbers(path, loaded)
+
+
+def _read_safetensors(path: Path, class_name: str) -> NDArray[np.floating]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as arrays:
+            if class_name not in arrays.keys():  # noqa: SIM118 - not a dict
+                raise DataError(
+                    path, f"has no array {class_name!r}", allowed=", ".join(sorted(arrays.keys()))
+                )
+            return _numbers(path, arrays.get_tensor(class_name))
+    except (SafetensorError, OSError, TypeError) as error:
+        raise DataError(path, f"is not a readable safetensors file ({error})") from error
+
+
+def _numbers(path: Path, array: object) -> NDArray[np.floating]:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        kind = getattr(array, "dtype", type(array).__name__)
+        raise DataError(path, f"holds {kind}", allowed="an array of real numbers")
+    return array.astype(np.float64)
+
+
+def model_maps(
+    classifier: Classifier, image: ImageArray, class_names: Sequence[str], image_id: str, rule: str
+) -> list[RelevanceMap]:
+    """The classifier's own relevance by one rule, a map for each class."""
+    explanations = explain_classes(classifier, image, class_names, image_id=image_id, rule=rule)
+    return [RelevanceMap(view=view_relevance(item), photo=item.relevance) for item in explanations]
+
+
+def user_map(
+    classifier: Classifier,
+    image: ImageArray,
+    class_name: str,
+    image_id: str,
+    *,
+    name: str,
+    attribution: Attribution,
+) -> RelevanceMap:
+    """A user's relevance, checked, in the geometries in which it can be measured.
+
+    Raises
+    ------
+    ConfigError
+        If it has the wrong shape or is not finite.
+    """
+    array = np.asarray(attribution(image, class_name, image_id), dtype=np.float64)
+    found = array.sum(axis=0) if array.ndim == 3 else array
+    photo = (image.shape[0], image.shape[1])
+    what = f"attribution {name!r} of image {image_id!r} for class {class_name!r}"
+    if not np.isfinite(found).all():
+        raise ConfigError(f"{what} holds NaN or infinity", allowed="finite numbers")
+    shapes = {"photo": photo}
+    if isinstance(classifier, ViewClassifier):
+        height, width = classifier.input_view(image).shape[:2]
+        shapes["input view"] = (height, width)
+        if found.shape == shapes["input view"]:
+            return RelevanceMap(view=found, photo=classifier.view_to_image(found, photo))
+    if found.shape != photo:
+        allowed = " or ".join(f"{shape} (the {kind})" for kind, shape in shapes.items())
+        raise ConfigError(f"{what} has shape {found.shape}", allowed=allowed)
+    return RelevanceMap(view=found if len(shapes) == 1 else None, photo=found)
+
+
+def checked_attributions(
+    attributions: Mapping[str, Attribution] | None, rules: Sequence[str]
+) -> dict[str, Attribution]:
+    """The same mapping; its names stand beside the rules' in every result, so they must differ from them.
+
+    Raises
+    ------
+    ConfigError
+        If a name is empty or also that of a rule.
+    """
+    chosen = dict(attributions or {})
+    for name in chosen:
+        if not name or name in rules:
+            raise ConfigError(f"attribution name {name!r}", allowed="a name that no rule has")
+    return chosen
+
+
+def folder_attributions(texts: Sequence[str]) -> dict[str, AttributionFolder]:
+    """``NAME=FOLDER`` (or ``FOLDER``, named after itself) to attributions by name.
+
+    Raises
+    ------
+    ConfigError
+        If two have the same name.
+    FileError
+        If a folder does not exist.
+    """
+    found: dict[str, AttributionFolder] = {}
+    for text in texts:
+        name, _, folder = text.rpartition("=")
+        label = name or Path(folder).name
+        if label in found:
+            raise ConfigError(f"two attributions are called {label!r}", hint="NAME=FOLDER with another name")
+        if not folder:
+            raise FileError(text, "no such folder of attributions")
+        found[label] = AttributionFolder(Path(folder))
+    return found

@@ -1,0 +1,210 @@
+"""Quality measurements over a data set: true positives, their traces and localisation, then statistics."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pfungst import __version__
+from pfungst.contract.classifier import Classifier
+from pfungst.errors import ConfigError, PfungstError
+from pfungst.evaluation.attributions import Attribution, checked_attributions
+from pfungst.evaluation.config import QualityConfig, check_methods, default_methods
+from pfungst.evaluation.measuring import MeasureImage, Row
+from pfungst.evaluation.statistics import BootstrapConfig
+from pfungst.evaluation.summary import Quality, summarise
+from pfungst.images.dataset import POSITIVE, DataSet, Record
+from pfungst.progress import Progress, silent
+from pfungst.runs.executor import map_items
+from pfungst.runs.journal import Journal
+
+RECORDS_FILE = "records.jsonl"
+
+
+def measure_quality(
+    classifier: Classifier,
+    data: DataSet,
+    config: QualityConfig | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    attributions: Mapping[str, Attribution] | None = None,
+    max_images: int | None = None,
+    workers: int = 1,
+    out: str | Path | None = None,
+    identity: Mapping[str, Any] | None = None,
+    bootstrap: BootstrapConfig | None = None,
+    progress: Progress = silent,
+) -> Quality:
+    """Measure how well a classifier's heatmaps (and a user's) say what its scores rest on.
+
+    Measured are the true positives: photos that show a class and whose f(x) is above the class's decision
+    threshold, which training set at the equal error rate of the validation split.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Picklable if ``workers > 1``.
+    data : DataSet
+        Labelled photos, such as a test split.
+    config : QualityConfig, optional
+        Default: Algorithm 1 if the classifier has descriptors, else regions; localisation if there are boxes.
+    classes : sequence of str, optional
+        Default: all classes that both the classifier and the data have.
+    attributions : mapping of str to callable, optional
+        Heatmaps of a user's own, by name: ``f(image, class_name, image_id) -> array``.
+    max_images : int, optional
+        A seeded random sample of so many photos among those that show a class.
+    workers : int
+        Processes; the numbers do not depend on it.
+    out : path, optional
+        A folder for one record per photo as it is finished. A further call with the same configuration goes
+        on where it was interrupted.
+    identity : mapping, optional
+        What the records depend on beyond the configuration (the model's checksum); compared on resume.
+    bootstrap : BootstrapConfig, optional
+        Of the intervals.
+    progress : Progress
+        Told after each photo.
+
+    Returns
+    -------
+    Quality
+        Tables of plain numbers. Photos that could not be measured are listed in ``failed``.
+
+    Raises
+    ------
+    ConfigError
+        If the classifier cannot do what the configuration asks for, classes are unknown, or ``out`` was
+        begun with another configuration.
+    """
+    config = config or QualityConfig(methods=default_methods(classifier, with_boxes=has_boxes(data)))
+    chosen = common_classes(classifier, data, classes)
+    ranked = checked_attributions(attributions, config.rules)
+    check_methods(classifier, config, tuple(ranked))
+    records = sampled(data, chosen, max_images, config.random_state)
+    task = MeasureImage(classifier=classifier, config=config, classes=chosen, attributions=ranked)
+    manifest = _manifest(task, data, records, identity)
+    failed: list[tuple[str, PfungstError]] = []
+    with _opened(out, manifest) as journal:
+        rows = _measured(task, records, journal, failed, workers=workers, progress=progress)
+        found = list(rows) if journal is None else _after(rows, journal)
+        return summarise(
+            found,
+            classes=chosen,
+            thresholds={name: task.threshold(name) for name in chosen},
+            failed=failed,
+            manifest=manifest,
+            bootstrap=bootstrap or BootstrapConfig(random_state=config.random_state),
+        )
+
+
+def _opened(out: str | Path | None, manifest: Mapping[str, Any]) -> Any:
+    return nullcontext(None) if out is None else Journal(Path(out) / RECORDS_FILE, manifest)
+
+
+def _measured(
+    task: MeasureImage,
+    records: Sequence[Record],
+    journal: Journal | None,
+    failed: list[tuple[str, PfungstError]],
+    *,
+    workers: int,
+    progress: Progress,
+) -> Iterator[Row]:
+    """Measure what is not yet in the journal; note it there and yield it."""
+    finished = journal.finished if journal is not None else set()
+    left = [record for record in records if record.id not in finished]
+    already = len(records) - len(left)
+
+    def tell(stage: str, done: int, _total: int, /) -> None:
+        progress(stage, already + done, len(records))
+
+    for outcome in map_items(task, left, workers=workers, progress=tell, stage="heatmap quality"):
+        if outcome.error is not None:
+            failed.append((outcome.item.id, outcome.error))
+            continue
+        row = outcome.unwrap()
+        if journal is not None:
+            journal.append(row)
+        yield row
+
+
+def _after(rows: Iterable[Row], journal: Journal) -> list[Row]:
+    """Run to the end, then read every record back; those of earlier runs among them."""
+    for _ in rows:
+        pass
+    found = list(journal.records())
+    found.sort(key=lambda record: str(record["image"]))
+    return found
+
+
+def has_boxes(data: DataSet) -> bool:
+    """Whether any photo has a box."""
+    return any(record.boxes for record in data)
+
+
+def common_classes(
+    classifier: Classifier, data: DataSet, classes: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """The classes to be measured, in the classifier's order.
+
+    Raises
+    ------
+    ConfigError
+        If a named class is unknown to the classifier or the data, or the two have none in common.
+    """
+    common = tuple(name for name in classifier.classes if name in data.classes)
+    if classes is not None:
+        for name in classes:
+            if name not in common:
+                raise ConfigError(
+                    f"class {name!r} is not known to both the model and the data", allowed=", ".join(common)
+                )
+        common = tuple(name for name in common if name in classes)
+    if not common:
+        raise ConfigError(
+            "the model and the data have no class in common",
+            allowed=f"the model's classes: {', '.join(classifier.classes)}",
+            hint=f"the data's classes: {', '.join(data.classes)}",
+        )
+    return common
+
+
+def sampled(
+    data: DataSet, classes: Sequence[str], max_images: int | None, random_state: int
+) -> tuple[Record, ...]:
+    """Photos that show one of the classes, in the data's order; a seeded sample of them if there are more."""
+    if max_images is not None and max_images < 1:
+        raise ConfigError(f"max_images = {max_images}", allowed="1 or more")
+    shown = [record for record in data if any(record.label(name) == POSITIVE for name in classes)]
+    if max_images is None or len(shown) <= max_images:
+        return tuple(shown)
+    drawn = np.random.default_rng(random_state).choice(len(shown), max_images, replace=False)
+    return tuple(shown[index] for index in np.sort(drawn))
+
+
+def _manifest(
+    task: MeasureImage, data: DataSet, records: Sequence[Record], identity: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Everything the records depend on, for the journal and the result."""
+    listing = "\n".join(record.id for record in records)
+    return {
+        "version": __version__,
+        "data": data.name,
+        "images": len(records),
+        "images_sha256": hashlib.sha256(listing.encode()).hexdigest(),
+        "classes": list(task.classes),
+        "thresholds": [_plain(task.threshold(name)) for name in task.classes],
+        "attributions": sorted(task.attributions),
+        "config": task.config.as_dict(),
+        "model": dict(identity or {}),
+    }
+
+
+def _plain(value: float) -> float | None:
+    return value if np.isfinite(value) else None

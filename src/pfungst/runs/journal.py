@@ -1,0 +1,152 @@
+"""Records of a long run, one line each, so that it can be interrupted and taken up again.
+
+A journal is a JSON-lines file. Its first line states what the run measures; each further line is one finished
+record. Every line is on the disk before the next record begins. A line that an interruption tore is dropped;
+a run with another configuration is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from pfungst.errors import ConfigError, DataError
+
+FORMAT = "pfungst-journal"
+FORMAT_VERSION = 1
+
+
+class Journal:
+    """An open journal; use it in a ``with`` block.
+
+    Parameters
+    ----------
+    path : path
+        The file; its folder is made if it is missing.
+    configuration : mapping
+        Plain JSON: everything that the records depend on.
+    key : str
+        The field that names a record.
+
+    Raises
+    ------
+    ConfigError
+        If the file was begun with another configuration; the message names the fields that differ.
+    DataError
+        If the file is no journal, is of a newer version, or is damaged other than at its end.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Journal(f"{folder}/records.jsonl", {"seed": 0}) as journal:
+    ...         journal.append({"image": "a", "value": 1.5})
+    ...     with Journal(f"{folder}/records.jsonl", {"seed": 0}) as journal:
+    ...         sorted(journal.finished)
+    ['a']
+    """
+
+    def __init__(self, path: str | Path, configuration: Mapping[str, Any], *, key: str = "image") -> None:
+        self.path = Path(path)
+        self.key = key
+        self.finished: set[str] = set()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        wanted = json.loads(json.dumps(configuration))
+        end = self._resume(wanted) if self.path.exists() else 0
+        self._stream: BinaryIO = self.path.open("r+b" if end else "wb")
+        self._stream.truncate(end)
+        self._stream.seek(end)
+        if not end:
+            self._write({"format": FORMAT, "version": FORMAT_VERSION, "configuration": wanted})
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add one record and wait until it is on the disk."""
+        self._write(record)
+        self.finished.add(str(record[self.key]))
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """All records in the order in which they were written."""
+        with self.path.open("rb") as stream:
+            next(stream)
+            for line in stream:
+                yield json.loads(line)
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        line = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        self._stream.write(line.encode() + b"\n")
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
+    def _resume(self, wanted: Mapping[str, Any]) -> int:
+        """Check the file, note its finished records, and return where its last whole line ends."""
+        end = 0
+        with self.path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if not line.endswith(b"\n"):
+                    break  # torn by an interruption: that record is made again
+                content = self._parsed(line, number)
+                if number == 1:
+                    self._check(content, wanted)
+                else:
+                    self.finished.add(str(content.get(self.key)))
+                end += len(line)
+        return end
+
+    def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            content = json.loads(line)
+        except ValueError as error:
+            raise DataError(
+                self.path, f"line {number} is damaged ({error})", hint="another --out folder"
+            ) from error
+        if not isinstance(content, dict):
+            raise DataError(self.path, f"line {number} is not a record", hint="another --out folder")
+        return content
+
+    def _check(self, header: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        if header.get("format") != FORMAT or not isinstance(header.get("configuration"), dict):
+            raise DataError(self.path, "is not a journal of this library", hint="another --out folder")
+        if header.get("version") != FORMAT_VERSION:
+            raise DataError(
+                self.path, f"has format version {header.get('version')}", allowed=str(FORMAT_VERSION)
+            )
+        differing = _differences(header["configuration"], wanted)
+        if differing:
+            raise ConfigError(
+                f"{self.path} was begun with another configuration: {'; '.join(differing)}",
+                allowed="the configuration it was begun with",
+                hint="another --out folder for the new configuration",
+            )
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """One line for each field that is not the same in both."""
+    lines: list[str] = []
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            lines += _differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            lines.append(f"{prefix}{name} was {_short(old)}, is now {_short(new)}")
+    return lines
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."

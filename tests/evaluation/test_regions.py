@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+
+from pfungst.errors import ConfigError
+from pfungst.evaluation.operators import OPERATORS
+from pfungst.evaluation.regions import RegionTrace, region_grid, region_relevance, region_scores
+
+
+def picture(seed=0, shape=(20, 26, 3)):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+class Whole:
+    """Scores photos by two linear functions; counts what it was asked."""
+
+    classes = ("a", "b")
+    thresholds = np.zeros(2)
+
+    def __init__(self, shape=(20, 26, 3)):
+        self.weights = np.random.default_rng(7).normal(size=(2, *shape))
+        self.batches = []
+
+    def scores(self, images):
+        return np.array([[np.sum(weight * image) for weight in self.weights] for image in images])
+
+
+class View(Whole):
+    def input_view(self, image):
+        return image
+
+    def view_scores(self, views):
+        assert views.dtype == np.uint8
+        self.batches.append(len(views))
+        return Whole.scores(self, views)
+
+    def view_to_image(self, relevance, image_shape):
+        return relevance
+
+
+class Edited(Whole):
+    def perturbed_scores(self, image, steps):
+        current, rows = image.copy(), [Whole.scores(self, [image])[0]]
+        for edits in steps:
+            for edit in edits:
+                edit.apply(current)
+            rows.append(Whole.scores(self, [current])[0])
+        return np.array(rows)
+
+
+def trace(operator="mean", *, image=None, per_step=1, steps=7, size=6, seed=3):
+    image = picture() if image is None else image
+    count = len(region_grid(*image.shape[:2], size))
+    order = np.random.default_rng(seed).permutation(count)[: steps * per_step]
+    return RegionTrace(
+        picture=image,
+        order=order,
+        size=size,
+        operator=operator,
+        generator=np.random.default_rng(11),
+        per_step=per_step,
+    )
+
+
+def twin(classifier, item):
+    """Every step's picture made from the start, and scored on its own."""
+    grid = region_grid(*item.picture.shape[:2], item.size)
+    fill = OPERATORS[item.operator](item.picture, item.size, np.random.default_rng(11))
+    current, rows = item.picture.copy(), []
+    for position, index in enumerate(item.order, start=1):
+        region = grid[index]
+        current[region.top : region.bottom, region.left : region.right] = fill(current, region)
+        if position % item.per_step == 0:
+            rows.append(classifier.scores([current])[0])
+    return np.array(rows)
+
+
+def test_grid_covers_every_pixel_once():
+    count = np.zeros((20, 26), int)
+    for region in region_grid(20, 26, 6):
+        count[region.top : region.bottom, region.left : region.right] += 1
+    assert (count == 1).all()
+    assert len(region_grid(20, 26, 6)) == 4 * 5
+    with pytest.raises(ConfigError, match="regions of 0 pixels"):
+        region_grid(20, 26, 0)
+
+
+def test_relevance_is_summed_over_the_regions():
+    relevance = np.random.default_rng(0).normal(size=(20, 26))
+    sums = region_relevance(relevance, 6)
+    expected = [
+        relevance[region.top : region.bottom, region.left : region.right].sum()
+        for region in region_grid(20, 26, 6)
+    ]
+    assert sums == pytest.approx(expected)
+    assert sums.sum() == pytest.approx(relevance.sum())
+
+
+@pytest.mark.parametrize("kind", [Whole, View, Edited])
+@pytest.mark.parametrize("operator", sorted(OPERATORS))
+@pytest.mark.parametrize("per_step", [1, 2])
+def test_scores_along_a_trace(kind, operator, per_step):
+    classifier = kind()
+    found = region_scores(classifier, [trace(operator, per_step=per_step)], batch_size=3)
+    expected = twin(Whole(), trace(operator, per_step=per_step))
+    assert found[0] == pytest.approx(expected)
+
+
+def test_traces_are_packed_into_full_batches():
+    classifier = View()
+    traces = [trace(steps=7), trace("inpaint", steps=5, seed=4), trace(steps=1, image=picture(9), seed=5)]
+    found = region_scores(classifier, traces, batch_size=4)
+    assert classifier.batches == [4, 4, 4, 1]
+    assert [len(item) for item in found] == [7, 5, 1]
+    for item, scores in zip(traces, found, strict=True):
+        assert scores == pytest.approx(twin(Whole(), item))
+
+
+def test_views_of_different_shapes_do_not_share_a_batch():
+    class Sum(View):
+        def view_scores(self, views):
+            self.batches.append(views.shape)
+            return views.reshape(len(views), -1).sum(axis=1, dtype=float)[:, None]
+
+    classifier = Sum()
+    small = trace(image=picture(1, (12, 12, 3)), steps=3)
+    region_scores(classifier, [trace(steps=3), small], batch_size=4)
+    assert classifier.batches == [(3, 20, 26, 3), (3, 12, 12, 3)]
+
+
+def test_the_photo_is_left_as_it_was():
+    image = picture()
+    before = image.copy()
+    region_scores(Whole(), [trace(image=image)])
+    assert (image == before).all()
+
+
+def test_a_trace_needs_a_whole_step():
+    with pytest.raises(ConfigError, match="1 regions in steps of 2"):
+        RegionTrace(
+            picture=picture(),
+            order=np.array([0]),
+            size=6,
+            operator="mean",
+            generator=np.random.default_rng(0),
+            per_step=2,
+        )
+    with pytest.raises(ConfigError, match="batch_size = 0"):
+        region_scores(View(), [trace()], batch_size=0)
