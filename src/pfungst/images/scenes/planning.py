@@ -35,6 +35,11 @@ _HEIGHTS = {
 }
 """Smallest and largest height of an object as a share of the photo's shorter side."""
 
+_CROWDING = (0.15, 0.5)
+"""How much of the smaller of two objects the other may cover, in a tidy and in a crowded scene."""
+
+_FAR_SHARE, _FAR_SCALE = 0.08, 0.5
+_EMPTY_LEDGES = 0.5
 _FORMATS = ((4, 3), (4, 3), (3, 2), (3, 4), (1, 1))
 
 
@@ -42,8 +47,9 @@ _FORMATS = ((4, 3), (4, 3), (3, 2), (3, 4), (1, 1))
 class ObjectPlan:
     """One object: which cut-out, where, how large, how turned. Lengths in pixels of the photo.
 
-    ``center_x`` and ``base_y`` are the middle of its lower end; ``class_name`` is None for a decoy (a
-    disc of some texture, about as large as a coin), which is no object of any class.
+    ``center_x`` and ``base_y`` are the middle of its lower end. ``class_name`` is None for a decoy, which is
+    no object of any class: a disc of some texture, about as large as a coin, or, with ``on_ledge``, a ledge
+    with nothing behind it (without these, a ledge would give cats and astronauts away).
     """
 
     class_name: str | None
@@ -59,9 +65,10 @@ class ObjectPlan:
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
-        """``(left, top, right, bottom)`` before turning."""
+        """``(left, top, right, bottom)`` before turning; a ledge reaches down beyond the photo."""
         half = self.width / 2
-        return self.center_x - half, self.base_y - self.height, self.center_x + half, self.base_y
+        bottom = self.base_y + 10 * self.height if self.on_ledge else self.base_y
+        return self.center_x - half, self.base_y - self.height, self.center_x + half, bottom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,14 +171,43 @@ def _objects(
     for shown in cast:
         names += [shown] * (int(generator.choice([1, 2, 3], p=[0.4, 0.35, 0.25])) if shown == "coin" else 1)
     names += [None] * int(generator.choice([0, 1, 2, 3], p=[0.35, 0.3, 0.2, 0.15]))
+    limit = _CROWDING[int(generator.integers(2))]
     placed: list[ObjectPlan] = []
     for name in sorted(names, key=lambda n: -_HEIGHTS[n or "coin"][1]):
         tries = [_object(generator, name, width, height, horizon) for _ in range(24)]
-        crowding = [max((_hidden(item, other) for other in placed), default=0.0) for item in tries]
-        first = next((i for i, value in enumerate(crowding) if value <= 0.2), int(np.argmin(crowding)))
-        if name or crowding[first] <= 0.2:
-            placed.append(tries[first])
+        best, crowding = _least_crowded(tries, placed, limit)
+        if name or crowding <= limit:
+            placed.append(best)
+    if generator.uniform() < _EMPTY_LEDGES and not any(item.on_ledge for item in placed):
+        tries = [_empty_ledge(generator, width, height) for _ in range(24)]
+        best, crowding = _least_crowded(tries, placed, limit)
+        placed += [best] if crowding <= limit else []
     return tuple(sorted(placed, key=lambda item: item.base_y))
+
+
+def _least_crowded(
+    tries: Sequence[ObjectPlan], placed: Sequence[ObjectPlan], limit: float
+) -> tuple[ObjectPlan, float]:
+    """The first try that hides little of the others or is hidden little; if there is none, the best one."""
+    crowding = [max((_hidden(item, other) for other in placed), default=0.0) for item in tries]
+    first = next((i for i, value in enumerate(crowding) if value <= limit), int(np.argmin(crowding)))
+    return tries[first], crowding[first]
+
+
+def _empty_ledge(generator: Generator, width: int, height: int) -> ObjectPlan:
+    side = min(width, height)
+    return ObjectPlan(
+        class_name=None,
+        variant=0,
+        center_x=width * generator.uniform(0.08, 0.92),
+        base_y=height * generator.uniform(0.72, 0.92),
+        height=side * 0.1,
+        width=side * generator.uniform(0.2, 0.6),
+        angle=0.0,
+        flip=False,
+        on_ledge=True,
+        seed=int(generator.integers(2**31)),
+    )
 
 
 def _object(generator: Generator, name: str | None, width: int, height: int, horizon: float) -> ObjectPlan:
@@ -179,8 +215,9 @@ def _object(generator: Generator, name: str | None, width: int, height: int, hor
     variant = int(generator.integers(len(outlines)))
     smallest, largest = _HEIGHTS[name or "coin"]
     tall = min(width, height) * smallest * (largest / smallest) ** generator.uniform()
+    tall *= _FAR_SCALE if generator.uniform() < _FAR_SHARE else 1.0
     at_edge = name is not None and outlines[variant].stands_on == "edge"
-    on_ledge = at_edge and bool(generator.uniform() < 0.5)
+    on_ledge = at_edge and bool(generator.uniform() < 0.4)
     base = generator.uniform(horizon + 0.3 * (height - horizon), 0.98 * height)
     if on_ledge:
         base = generator.uniform(0.72, 0.92) * height
@@ -193,7 +230,7 @@ def _object(generator: Generator, name: str | None, width: int, height: int, hor
     return ObjectPlan(
         class_name=name,
         variant=variant,
-        center_x=width * generator.uniform(0.08, 0.92),
+        center_x=width * generator.uniform(0.03, 0.97),
         base_y=base,
         height=tall * squash,
         width=tall * outlines[variant].aspect,

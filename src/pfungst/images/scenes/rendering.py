@@ -20,7 +20,7 @@ from pfungst.images.scenes.stamps import render_stamp
 VISIBLE_ALPHA = 0.5
 """A pixel belongs to an object where at least this share of it is seen."""
 
-_DIFFICULT_SHARE, _DIFFICULT_SIDE, _TRUNCATED_SHARE = 0.4, 0.045, 0.95
+_DIFFICULT_SHARE, _DIFFICULT_SIDE, _TRUNCATED_SHARE = 0.45, 0.05, 0.95
 _BACKGROUND_STREAM, _CAMERA_STREAM, _TAG_STREAM = 10, 11, 12
 
 
@@ -109,6 +109,8 @@ def render_scene(plan: ScenePlan, materials: Materials) -> RenderedScene:
 
 def _add_object(canvas: Pixels, item: ObjectPlan, materials: Materials, layers: list[_Layer]) -> Pixels:
     generator = np.random.default_rng(item.seed)
+    if item.class_name is None and item.on_ledge:
+        return _add_ledge(canvas, item, materials, layers, generator)
     colours, own = render_stamp(item, materials, generator)
     top, left = round(item.base_y - own.shape[0]), round(item.center_x - own.shape[1] / 2)
     alpha = _framed(own[..., None], top, left, canvas.shape)[..., 0]
