@@ -1,5 +1,7 @@
 """Each layer type against OpenCV's importer, and against slow float64 twins written from the definitions."""
 
+# ruff: noqa: E501 - lines of prototxt stay whole
+
 from __future__ import annotations
 
 import math
@@ -21,8 +23,12 @@ def layer(kind: str, fields: str = "", *, name: str = "it", bottom: str = '"data
 
 CONV = layer("Convolution", "convolution_param { num_output: 6 kernel_size: 3 }", name="c", top="c")
 CASES = {
-    "convolution": layer("Convolution", "convolution_param { num_output: 6 kernel_size: 3 pad: 1 stride: 2 }"),
-    "grouped": layer("Convolution", "convolution_param { num_output: 6 kernel_size: 3 group: 2 bias_term: false }"),
+    "convolution": layer(
+        "Convolution", "convolution_param { num_output: 6 kernel_size: 3 pad: 1 stride: 2 }"
+    ),
+    "grouped": layer(
+        "Convolution", "convolution_param { num_output: 6 kernel_size: 3 group: 2 bias_term: false }"
+    ),
     "non-square": layer(
         "Convolution",
         "convolution_param { num_output: 5 kernel_h: 3 kernel_w: 5 stride_h: 2 stride_w: 1 pad_h: 2 pad_w: 1 }",
@@ -38,7 +44,9 @@ CASES = {
     "tanh": layer("TanH"),
     "power": layer("Power", "power_param { power: 2 scale: 0.5 shift: 0.3 }"),
     "lrn across": layer("LRN", "lrn_param { local_size: 3 alpha: 0.7 beta: 0.6 }"),
-    "lrn within": layer("LRN", "lrn_param { local_size: 3 alpha: 0.7 beta: 0.6 norm_region: WITHIN_CHANNEL }"),
+    "lrn within": layer(
+        "LRN", "lrn_param { local_size: 3 alpha: 0.7 beta: 0.6 norm_region: WITHIN_CHANNEL }"
+    ),
     "max pool": layer("Pooling", "pooling_param { pool: MAX kernel_size: 3 stride: 2 }"),
     "max pool, padded": layer("Pooling", "pooling_param { pool: MAX kernel_size: 3 stride: 2 pad: 1 }"),
     "average pool": layer("Pooling", "pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }"),
