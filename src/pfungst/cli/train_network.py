@@ -54,9 +54,10 @@ def network(
     Views and checkpoints are kept in OUT.training until the model is written: the same command goes on after
     an interrupt, to the same numbers. Remove that folder to start anew.
     """
-    from pfungst.network.initial import initial_network
-    from pfungst.network.training import NetworkTraining, train_network
+    from pfungst.contract.storage import check_target
+    from pfungst.network import NetworkTraining, initial_network, train_network
 
+    check_target(out)
     config = NetworkTraining(
         freeze=freeze,
         epochs=epochs,

@@ -51,10 +51,7 @@ def write_model_folder(path: str | Path, content: ModelFolder) -> Path:
 
     target = Path(path)
     check_finite(target, content.arrays)
-    if target.exists() and not is_model_folder(target) and (not target.is_dir() or any(target.iterdir())):
-        raise ModelError(
-            target, "exists and is not a Pfungst model, so it is not overwritten", hint="another --out"
-        )
+    check_target(target)
     place = target.resolve()  # a link to a model folder goes on pointing to it
     place.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
@@ -97,6 +94,21 @@ def _put_in_place(staging: Path, place: Path) -> None:
             os.replace(old, place)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def check_target(path: str | Path) -> None:
+    """Refuse to write where something else than a model folder is; worth a call before a long training.
+
+    Raises
+    ------
+    ModelError
+        If ``path`` exists and is neither a model folder nor an empty folder.
+    """
+    target = Path(path)
+    if target.exists() and not is_model_folder(target) and (not target.is_dir() or any(target.iterdir())):
+        raise ModelError(
+            target, "exists and is not a Pfungst model, so it is not overwritten", hint="another --out"
+        )
 
 
 def is_model_folder(path: str | Path) -> bool:

@@ -1,0 +1,16 @@
+"""Networks: any PyTorch module as a classifier, Caffe files, multi-label retraining, LRP."""
+
+from pfungst.network.classifier import NetworkClassifier
+from pfungst.network.initial import initial_network, replace_head
+from pfungst.network.preprocess import Preprocess
+from pfungst.network.training import NetworkTraining, TrainedNetwork, train_network
+
+__all__ = [
+    "NetworkClassifier",
+    "NetworkTraining",
+    "Preprocess",
+    "TrainedNetwork",
+    "initial_network",
+    "replace_head",
+    "train_network",
+]

@@ -16,7 +16,6 @@ from pfungst.contract.classifier import ImageArray
 from pfungst.contract.explanation import Explanation
 from pfungst.contract.storage import (
     ModelFolder,
-    check_finite,
     read_model_folder,
     require_arrays,
     write_model_folder,
@@ -241,7 +240,6 @@ class NetworkClassifier:
         arrays["thresholds"] = self._thresholds
         if self.preprocess.mean_image is not None:
             arrays["mean_image"] = np.asarray(self.preprocess.mean_image, dtype=np.float32)
-        check_finite(path, arrays)
         config = {
             "architecture": self.architecture,
             "classes": list(self._classes),
