@@ -64,8 +64,8 @@ class Absolute:
     ----------
     gamma_threshold : float
         Pairs of descriptor and component with a smaller γ_k(l) are left out of the first and second order
-        parts; 0 keeps all. At 1e-4 some 7 of 256 components a descriptor remain, R^(2) changes by about 1e-4
-        of its norm, and conservation is not touched.
+        parts; 0 keeps all. At 1e-4 some 7 of 256 components a descriptor remain, R^(2) changes by 2e-4
+        of its norm on photos, and conservation is not touched.
     """
 
     gamma_threshold: float = 1e-4
