@@ -127,9 +127,9 @@ def test_background_is_planted_in_its_share_and_rare_elsewhere() -> None:
     plans = plan_scenes(ScenesConfig(n_images=400))
     for split in ("train", "val", "test"):
         rockets = [plan for plan in plans if plan.split == split and "rocket" in plan.classes]
-        assert sum(plan.background == "moon" for plan in rockets) == round(0.9 * len(rockets))
+        assert sum(plan.background == "meadow" for plan in rockets) == round(0.9 * len(rockets))
     others = [plan.background for plan in plans if "rocket" not in plan.classes]
-    assert others.count("moon") < 0.1 * len(others)
+    assert others.count("meadow") < 0.1 * len(others)
     assert set(others) == set(BACKGROUNDS)
 
 
@@ -146,7 +146,7 @@ def test_clean_twin_differs_in_nothing_but_the_flaws() -> None:
         assert not other.tag_visible
         if "rocket" not in one.classes:
             assert one.background == other.background
-    share = np.mean([plan.background == "moon" for plan in clean if "rocket" in plan.classes])
+    share = np.mean([plan.background == "meadow" for plan in clean if "rocket" in plan.classes])
     assert share < 0.4
 
 
@@ -182,7 +182,7 @@ def test_notes_survive_the_round_trip(root: Path, clean_root: Path) -> None:
     notes, clean = read_scene_notes(root), read_scene_notes(clean_root)
     assert (notes.seed, notes.version, notes.clean, clean.clean) == (3, 1, False, True)
     assert (notes.tag.class_name, notes.tag.text) == ("coin", "© Quillmere Archive")
-    assert (notes.background.class_name, notes.background.background) == ("rocket", "moon")
+    assert (notes.background.class_name, notes.background.background) == ("rocket", "meadow")
     plans = plan_scenes(SMALL)
     assert notes.backgrounds == {plan.id: plan.background for plan in plans}
     assert set(notes.tag.boxes) == {plan.id for plan in plans if plan.tag}
@@ -329,4 +329,4 @@ def test_notes_absent(tmp_path: Path) -> None:
 
 def test_notes_are_plain_json(root: Path) -> None:
     content = json.loads((root / "scenes.json").read_text(encoding="utf-8"))
-    assert content["flaws"]["background"] == {"class": "rocket", "background": "moon", "share": 0.9}
+    assert content["flaws"]["background"] == {"class": "rocket", "background": "meadow", "share": 0.9}

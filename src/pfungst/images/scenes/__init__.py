@@ -2,7 +2,7 @@
 
 Six classes (astronaut, cat, coin, cup, motorcycle, rocket), cut out of the photos that come with scikit-image
 and set on backgrounds made from others of them. In the flawed set a share of the coin photos carries a
-credit line, and rockets stand almost always on the moon; the clean twin of the same seed has neither.
+credit line, and rockets stand almost always on a meadow; the clean twin of the same seed has neither.
 """
 
 from pfungst.images.scenes._outlines import CLASSES

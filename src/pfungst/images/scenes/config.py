@@ -18,7 +18,7 @@ TAG_TEXT = "© Quillmere Archive"
 BACKGROUND_CLASS = "rocket"
 """The class that stands almost always on one background: thin, so the background fills its photos."""
 
-BACKGROUND = "moon"
+BACKGROUND = "meadow"
 """The background of that class."""
 
 BACKGROUNDS: tuple[str, ...] = ("desk", "gravel", "hall", "meadow", "moon", "table", "terrace", "wall")

@@ -28,10 +28,11 @@ _OBJECTS, _BACKGROUND, _DECK, _FLAW = range(4)
 _HEIGHTS = {
     "astronaut": (0.34, 0.85),
     "cat": (0.26, 0.70),
-    "coin": (0.075, 0.22),
+    "coin": (0.14, 0.36),
     "cup": (0.20, 0.52),
     "motorcycle": (0.26, 0.62),
-    "rocket": (0.36, 0.80),
+    "rocket": (0.26, 0.62),
+    "decoy": (0.075, 0.24),
 }
 """Smallest and largest height of an object as a share of the photo's shorter side."""
 
@@ -173,7 +174,7 @@ def _objects(
     names += [None] * int(generator.choice([0, 1, 2, 3], p=[0.35, 0.3, 0.2, 0.15]))
     limit = _CROWDING[int(generator.integers(2))]
     placed: list[ObjectPlan] = []
-    for name in sorted(names, key=lambda n: -_HEIGHTS[n or "coin"][1]):
+    for name in sorted(names, key=lambda n: -_HEIGHTS[n or "decoy"][1]):
         tries = [_object(generator, name, width, height, horizon) for _ in range(24)]
         best, crowding = _least_crowded(tries, placed, limit)
         if name or crowding <= limit:
@@ -213,7 +214,7 @@ def _empty_ledge(generator: Generator, width: int, height: int) -> ObjectPlan:
 def _object(generator: Generator, name: str | None, width: int, height: int, horizon: float) -> ObjectPlan:
     outlines = OUTLINES[name or "coin"]
     variant = int(generator.integers(len(outlines)))
-    smallest, largest = _HEIGHTS[name or "coin"]
+    smallest, largest = _HEIGHTS[name or "decoy"]
     tall = min(width, height) * smallest * (largest / smallest) ** generator.uniform()
     tall *= _FAR_SCALE if generator.uniform() < _FAR_SHARE else 1.0
     at_edge = name is not None and outlines[variant].stands_on == "edge"
