@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pfungst.errors import ConfigError
+from pfungst.errors import ConfigError, PfungstError
 from pfungst.evaluation.replacement import ReplacementConfig, replacement_scores
 from pfungst.fisher.replacement import FisherTracer
 from pfungst.mixture import GaussianMixture
@@ -111,7 +111,7 @@ def test_photos_with_few_descriptors(parts):
     found = replacement_scores(small, {"random": (np.arange(250),)}, (np.random.default_rng(0),), config)
     assert found["random"].shape == (1, 2, C)  # two whole batches
     tiny = FisherTracer(values[:99], mixture, weights, bias, CLASSES)
-    with pytest.raises(ConfigError, match=r"99 descriptors\. Allowed: at least 100"):
+    with pytest.raises(PfungstError, match=r"99 descriptors\. Allowed: at least 100"):
         replacement_scores(tiny, {"random": (np.arange(99),)}, (np.random.default_rng(0),), config)
 
 

@@ -12,6 +12,8 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
     from pfungst.cli.data_scenes import scenes
     from pfungst.cli.evaluate import evaluate
     from pfungst.cli.explain import explain
+    from pfungst.cli.figure import figure
+    from pfungst.cli.quality import quality
     from pfungst.cli.train_fisher import fisher
     from pfungst.cli.train_network import network
 
@@ -23,3 +25,5 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
     train.command("network")(network)
     app.command("evaluate")(evaluate)
     app.command("explain")(explain)
+    app.command("figure")(figure)
+    app.command("quality")(quality)

@@ -13,6 +13,9 @@ from pfungst.contract.classifier import Classifier, ImageArray, explain_classes
 from pfungst.contract.perturbation import ViewClassifier, view_relevance
 from pfungst.errors import ConfigError, DataError, FileError
 
+DEFAULT_RULE = "default"
+"""Asks a classifier to explain without naming a rule."""
+
 Attribution = Callable[[ImageArray, str, str], NDArray[np.floating]]
 """``attribution(image, class_name, image_id)`` gives relevance ``(height, width)`` or ``(channels, height,
 width)`` in the pixels of the photo or of the model's input view; picklable if several workers are to run."""
@@ -110,11 +113,16 @@ def _numbers(path: Path, array: object) -> NDArray[np.floating]:
     return array.astype(np.float64)
 
 
+def rule_options(rule: str) -> dict[str, str]:
+    """Options of ``explain`` that ask for a rule by name."""
+    return {} if rule == DEFAULT_RULE else {"rule": rule}
+
+
 def model_maps(
     classifier: Classifier, image: ImageArray, class_names: Sequence[str], image_id: str, rule: str
 ) -> list[RelevanceMap]:
-    """The classifier's own relevance by one rule, a map for each class."""
-    explanations = explain_classes(classifier, image, class_names, image_id=image_id, rule=rule)
+    """The classifier's own relevance by one rule (``default``: the one it takes), a map for each class."""
+    explanations = explain_classes(classifier, image, class_names, image_id=image_id, **rule_options(rule))
     return [RelevanceMap(view=view_relevance(item), photo=item.relevance) for item in explanations]
 
 

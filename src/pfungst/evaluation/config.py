@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.perturbation import DescriptorClassifier
 from pfungst.errors import ConfigError, unknown_name
+from pfungst.evaluation.attributions import DEFAULT_RULE
 from pfungst.evaluation.localisation import TOLERANCE
 from pfungst.evaluation.operators import checked_operator
 from pfungst.evaluation.orders import ORDERS, checked_orders
@@ -110,6 +111,11 @@ def default_methods(classifier: Classifier, *, with_boxes: bool) -> tuple[str, .
     """Algorithm 1 where the classifier has descriptors, else regions; localisation where there are boxes."""
     first = "descriptors" if isinstance(classifier, DescriptorClassifier) else "regions"
     return (first, "localisation") if with_boxes else (first,)
+
+
+def default_rules(classifier: Classifier) -> tuple[str, ...]:
+    """The rules of Figure 1 for a classifier of descriptors; else the classifier's own default rule."""
+    return PAPER_RULES if isinstance(classifier, DescriptorClassifier) else (DEFAULT_RULE,)
 
 
 def check_methods(classifier: Classifier, config: QualityConfig, attributions: Sequence[str]) -> None:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from pfungst.contract.classifier import Classifier, ImageArray
 from pfungst.contract.perturbation import DescriptorTracer, ViewClassifier
-from pfungst.errors import ConfigError
-from pfungst.evaluation.attributions import Attribution, RelevanceMap, model_maps, user_map
+from pfungst.errors import ConfigError, PfungstError
+from pfungst.evaluation.attributions import Attribution, RelevanceMap, model_maps, rule_options, user_map
 from pfungst.evaluation.config import QualityConfig
 from pfungst.evaluation.curves import Traces, aopc, mean_drop
 from pfungst.evaluation.localisation import localise
@@ -137,7 +137,7 @@ class _Photo:
 
     def _descriptor_rows(self, tracer: DescriptorTracer, class_names: Sequence[str]) -> Iterator[Row]:
         config = self.config.replacement
-        relevance = {rule: tracer.relevance(class_names, rule=rule) for rule in self.config.rules}
+        relevance = {rule: tracer.relevance(class_names, **rule_options(rule)) for rule in self.config.rules}
         for index, class_name in enumerate(class_names):
             ranked = {rule: values[index] for rule, values in relevance.items()}
             orders = self._descriptor_orders(class_name, ranked, tracer.n_descriptors)
@@ -191,7 +191,7 @@ class _Photo:
         n_regions = len(region_grid(height, width, config.size))
         steps = min(config.steps, n_regions // config.per_step)
         if steps < 1:
-            raise ConfigError(
+            raise PfungstError(
                 f"{self.record.id}: a picture of {width} x {height} pixels has {n_regions} regions, "
                 f"fewer than one step of {config.per_step}",
                 hint="smaller regions or fewer of them in a step",

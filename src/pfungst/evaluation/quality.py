@@ -14,7 +14,7 @@ from pfungst import __version__
 from pfungst.contract.classifier import Classifier
 from pfungst.errors import ConfigError, PfungstError
 from pfungst.evaluation.attributions import Attribution, checked_attributions
-from pfungst.evaluation.config import QualityConfig, check_methods, default_methods
+from pfungst.evaluation.config import QualityConfig, check_methods, default_methods, default_rules
 from pfungst.evaluation.measuring import MeasureImage, Row
 from pfungst.evaluation.statistics import BootstrapConfig
 from pfungst.evaluation.summary import Quality, summarise
@@ -82,7 +82,9 @@ def measure_quality(
         If the classifier cannot do what the configuration asks for, classes are unknown, or ``out`` was
         begun with another configuration.
     """
-    config = config or QualityConfig(methods=default_methods(classifier, with_boxes=has_boxes(data)))
+    config = config or QualityConfig(
+        methods=default_methods(classifier, with_boxes=has_boxes(data)), rules=default_rules(classifier)
+    )
     chosen = common_classes(classifier, data, classes)
     ranked = checked_attributions(attributions, config.rules)
     check_methods(classifier, config, tuple(ranked))
@@ -124,7 +126,10 @@ def _measured(
     def tell(stage: str, done: int, _total: int, /) -> None:
         progress(stage, already + done, len(records))
 
-    for outcome in map_items(task, left, workers=workers, progress=tell, stage="heatmap quality"):
+    outcomes = map_items(task, left, workers=workers, progress=tell, stage="heatmap quality")
+    for outcome in outcomes:
+        if isinstance(outcome.error, ConfigError):
+            raise outcome.error  # a wrong rule or attribution would fail for every photo
         if outcome.error is not None:
             failed.append((outcome.item.id, outcome.error))
             continue

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.contract.perturbation import DescriptorTracer
-from pfungst.errors import ConfigError
+from pfungst.errors import ConfigError, PfungstError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +77,12 @@ def replacement_scores(
 
     Raises
     ------
-    ConfigError
+    PfungstError
         If the photo has fewer descriptors than one batch.
     """
     n_steps = config.steps_of(tracer.n_descriptors)
     if not n_steps:
-        raise ConfigError(
+        raise PfungstError(
             f"a photo with {tracer.n_descriptors} descriptors", allowed=f"at least {config.batch_size}"
         )
     first = slice(0, n_steps * config.batch_size)

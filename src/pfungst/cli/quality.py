@@ -1,0 +1,205 @@
+"""``pfungst quality``: do a model's heatmaps show what its scores rest on?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pfungst.cli import _options, _run
+
+if TYPE_CHECKING:
+    from pfungst.contract.classifier import Classifier
+    from pfungst.evaluation.config import QualityConfig
+    from pfungst.evaluation.summary import Quality
+
+
+def quality(
+    model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
+    data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
+    split: Annotated[str, typer.Option(help="Which photos; 'all' for every one.")] = "test",
+    method: Annotated[
+        str | None,
+        typer.Option(help="descriptors, regions, localisation, separated by commas. Default: descriptors for "
+                          "Fisher vectors, regions for networks; localisation where there are boxes."),
+    ] = None,
+    classes: _options.Classes = None,
+    rules: Annotated[
+        str | None,
+        typer.Option(help="Rules or composites separated by commas (or semicolons). Default for Fisher "
+                          "vectors: naive, epsilon=1, 10, 100, 1000 and absolute; 'none' for attributions alone."),
+    ] = None,
+    attributions: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]FOLDER", help="Your own relevance: FOLDER/<class>/<image>.npy or "
+                     "FOLDER/<image>.safetensors. May be given several times."),
+    ] = None,
+    orders: Annotated[str, typer.Option(help="Of morf, random, lerf, with commas.")] = "morf,random,lerf",
+    operators: Annotated[
+        str, typer.Option(help="What regions are replaced with: noise, mean, blur, inpaint.")
+    ] = "noise",
+    descriptors: Annotated[int, typer.Option(help="Descriptors replaced in all.")] = 10_000,
+    batch: Annotated[int, typer.Option(help="Descriptors replaced between two measurements.")] = 100,
+    region_size: Annotated[int, typer.Option(help="Side of a region, in pixels of the model's input.")] = 9,
+    region_steps: Annotated[int, typer.Option(help="Points of measurement for regions.")] = 100,
+    regions_per_step: Annotated[int, typer.Option(help="Regions replaced between two measurements.")] = 1,
+    repetitions: Annotated[int, typer.Option(help="Traces with new draws, noise or random order.")] = 5,
+    tolerance: Annotated[float, typer.Option(help="Pixels the pointing game may miss a box by.")] = 15.0,
+    max_images: Annotated[
+        int | None, typer.Option(help="A seeded sample of so many photos that show a class.")
+    ] = None,
+    seed: _options.Seed = 0,
+    workers: _options.Workers = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for records, figures and numbers; an interrupted run goes on there."),
+    ] = None,
+    json: _options.JsonTarget = None,
+) -> None:  # fmt: skip
+    """Perturb photos in the order of their relevance and measure how the score falls.
+
+    Measured are the true positives at the model's thresholds (equal error rate on validation photos). A is
+    the mean drop of the score, V the share of traces in which the prediction changed; a good heatmap is far
+    above the random order. The defaults are the paper's.
+    """
+    from pfungst.evaluation.attributions import folder_attributions
+    from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
+    from pfungst.evaluation.quality import has_boxes, measure_quality
+    from pfungst.evaluation.replacement import ReplacementConfig
+    from pfungst.models import load_model
+
+    classifier = load_model(model)
+    dataset = _options.open_split(data, split, seed=seed)
+    config = QualityConfig(
+        methods=_run.comma_list(method) or default_methods(classifier, with_boxes=has_boxes(dataset)),
+        rules=default_rules(classifier) if rules is None else _rules(rules),
+        orders=_run.comma_list(orders) or (),
+        replacement=ReplacementConfig(n_replaced=descriptors, batch_size=batch, repetitions=repetitions),
+        regions=RegionConfig(
+            size=region_size,
+            steps=region_steps,
+            per_step=regions_per_step,
+            operators=_run.comma_list(operators) or (),
+            repetitions=repetitions,
+        ),
+        tolerance=tolerance,
+        random_state=seed,
+    )
+    with _run.progress_bar() as progress:
+        result = measure_quality(
+            classifier,
+            dataset,
+            config,
+            classes=_run.comma_list(classes),
+            attributions=folder_attributions(attributions or []),
+            max_images=max_images,
+            workers=_options.worker_count(workers),
+            out=out,
+            identity=_identity(model, classifier),
+            progress=progress,
+        )
+    _write(result, config, out, json)
+    if json != "-":
+        _print(result, f"{model} on {dataset.name}")
+    _run.finish([f"{item['image']}: {item['reason']}" for item in result.failed])
+
+
+def _rules(text: str) -> tuple[str, ...]:
+    """Names split at semicolons if there are any (a rule may hold a comma), else at commas."""
+    if text == "none":
+        return ()
+    return (
+        tuple(part.strip() for part in text.split(";") if part.strip())
+        if ";" in text
+        else (_run.comma_list(text) or ())
+    )
+
+
+def _identity(model: Path, classifier: Classifier) -> dict[str, Any]:
+    """What tells this model from another: kind and checksum of its folder."""
+    from pfungst.contract.storage import read_description
+
+    description = read_description(model)
+    views = getattr(classifier, "views", None)
+    return {"kind": description["kind"], "arrays_sha256": description.get("arrays_sha256"), "views": views}
+
+
+def _write(result: Quality, config: QualityConfig, out: Path | None, json: str | None) -> None:
+    if json is not None:
+        _run.write_json(json, result.as_dict())
+    if out is None:
+        return
+    from pfungst.report.quality_figure import save_quality_figure
+
+    _run.write_json(str(out / "quality.json"), result.as_dict())
+    per_step = {"descriptors": config.replacement.batch_size, "regions": config.regions.per_step}
+    for method, operator in dict.fromkeys((row["method"], row["operator"]) for row in result.curves):
+        save_quality_figure(
+            out / f"{method}-{operator}.png",
+            result.curves,
+            method=method,
+            operator=operator,
+            per_step=per_step[method],
+        )
+
+
+def _print(result: Quality, title: str) -> None:
+    _print_curves(result, title)
+    if result.localisation:
+        _print_localisation(result)
+    for name, row in result.classes.items():
+        if row["note"]:
+            typer.echo(f"{name}: {row['note']}")
+    for row in result.curves:
+        if row["class"] == "all" and row["steps"] < max(other["steps"] for other in result.curves):
+            typer.echo(
+                f"{row['n_true_positives']} true positives with only {row['steps']} steps "
+                f"({row['method']}, {row['rule']}, {row['order']}) stand in rows of their own"
+            )
+
+
+def _print_curves(result: Quality, title: str) -> None:
+    between = {_key(row): row for row in result.between}
+    rows = [
+        (
+            f"{row['method']} {row['operator']}",
+            row["class"],
+            row["rule"],
+            row["order"],
+            str(row["steps"]),
+            str(row["n_true_positives"]),
+            _interval(row["A"]),
+            f"{row['AOPC']['mean']:.3f}",
+            _interval(row["V"]),
+            _interval(between.get(_key(row), {}).get("ABPC")) if row["order"] == "morf" else "",
+        )
+        for row in result.curves
+        if row["class"] == "all"
+    ]
+    header = ("method", "class", "rule", "order", "steps", "true pos.", "A", "AOPC", "V", "ABPC")
+    _run.print_table(title, header, rows)
+
+
+def _print_localisation(result: Quality) -> None:
+    rows = [
+        (row["class"], row["rule"], str(row["n_scored"]), *(_interval(row[name]) for name in _LOCALISATION),
+         str(row["n_empty_boxes"]), str(row["n_zero_maps"]))
+        for row in result.localisation
+    ]  # fmt: skip
+    header = ("class", "rule", "scored", "pointing", "its chance", "mass", "rank", "their chance",
+              "empty boxes", "zero maps")  # fmt: skip
+    _run.print_table("localisation", header, rows)
+
+
+_LOCALISATION = ("pointing", "near_area", "mass", "rank", "area")
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("method", "operator", "class", "rule", "steps"))
+
+
+def _interval(estimate: dict[str, Any] | None) -> str:
+    if estimate is None:
+        return "–"
+    return f"{estimate['mean']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"

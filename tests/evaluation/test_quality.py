@@ -1,0 +1,285 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from pfungst.contract.explanation import Explanation, Ledger
+from pfungst.errors import ConfigError
+from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
+from pfungst.evaluation.quality import common_classes, measure_quality, sampled
+from pfungst.evaluation.replacement import ReplacementConfig
+
+REPLACEMENT = ReplacementConfig(n_replaced=60, batch_size=10, repetitions=2)
+REGIONS = RegionConfig(size=12, steps=4, operators=("noise", "mean"), repetitions=2)
+CONFIG = QualityConfig(
+    methods=("descriptors", "regions", "localisation"),
+    rules=("epsilon=5", "absolute"),
+    replacement=REPLACEMENT,
+    regions=REGIONS,
+)
+
+
+class Linear:
+    """f(x) = Σ w · pixels / 255 − offset over the upper left quarter of a photo, explained exactly."""
+
+    classes = ("cat", "dog")
+    thresholds = np.array([0.0, np.nan])
+
+    def __init__(self):
+        self.weight = np.zeros((72, 84))
+        self.weight[:36, :42] = np.random.default_rng(0).uniform(0.1, 2.0, (36, 42)) / 1000
+
+    def scores(self, images):
+        return np.array([[self._relevance(image).sum()] * 2 for image in images])
+
+    def _relevance(self, image):
+        return self.weight * (image.mean(axis=2) / 255)
+
+    def explain(self, image, class_name, *, image_id=""):
+        relevance = self._relevance(image)
+        total = float(relevance.sum())
+        return Explanation(
+            image_id=image_id,
+            class_name=class_name,
+            score=total,
+            rule="exact",
+            relevance=relevance,
+            ledger=Ledger(score=total, pixels=total),
+        )
+
+
+class LinearView(Linear):
+    """The same through a view: the photo's upper left 60 x 60 pixels."""
+
+    def input_view(self, image):
+        return image[:60, :60]
+
+    def view_scores(self, views):
+        values = [(self.weight[:60, :60] * (view.mean(axis=2) / 255)).sum() for view in views]
+        return np.array([[value] * 2 for value in values])
+
+    def view_to_image(self, relevance, image_shape):
+        full = np.zeros(image_shape)
+        full[:60, :60] = relevance
+        return full
+
+    def explain(self, image, class_name, *, image_id=""):
+        found = super().explain(image, class_name, image_id=image_id)
+        return dataclasses.replace(found, layers={"input": found.relevance[None, :60, :60]})
+
+
+def row_of(result, **wanted):
+    rows = result.find(**wanted)
+    assert len(rows) == 1, (wanted, len(rows))
+    return rows[0]
+
+
+def test_every_table_of_a_run(fisher_model, photos):
+    result = measure_quality(fisher_model, photos, CONFIG)
+    assert list(result.classes) == ["cat", "dog"]
+    assert result.classes["cat"]["positives"] == 4  # the difficult one is not counted
+    assert result.classes["cat"]["true_positives"] == 4
+    assert not result.failed
+    row = row_of(result, method="descriptors", **{"class": "all"}, rule="epsilon=5", order="morf")
+    assert (row["n_true_positives"], row["n_images"], row["n_traces"]) == (6, 5, 12)
+    assert (row["steps"], row["operator"], len(row["drop"]["mean"])) == (6, "mixture", 6)
+    assert row["A"]["mean"] == pytest.approx(np.mean(row["drop"]["mean"]), rel=1e-5)
+    assert row["AOPC"]["mean"] == pytest.approx(row["A"]["mean"] * 6 / 7)
+    assert row["A"]["low"] < row["A"]["mean"] < row["A"]["high"]
+    assert {(r["operator"], r["order"], r["rule"]) for r in result.find(method="regions")} == {
+        (operator, order, rule)
+        for operator in ("noise", "mean")
+        for order, rule in [("random", "-")]
+        + [(order, rule) for order in ("morf", "lerf") for rule in CONFIG.rules]
+    }
+    mean_row = row_of(
+        result, method="regions", operator="mean", **{"class": "cat"}, rule="absolute", order="morf"
+    )
+    assert mean_row["repetitions"] == [1]  # deterministic
+    places = [row for row in result.localisation if row["class"] == "cat" and row["rule"] == "absolute"]
+    assert (places[0]["n_scored"], places[0]["n_empty_boxes"]) == (3, 1)
+    json.dumps(result.as_dict())
+
+
+def test_one_trace_equals_a_run_by_hand(fisher_model, photos):
+    """Descriptors of one photo and class replaced and scored anew, with the run's own random streams."""
+    from pfungst.evaluation.orders import generator_for, perturbation_order
+    from pfungst.fisher.encoding import encode, improved
+    from pfungst.images.decode import decode
+
+    data = dataclasses.replace(photos, records=photos.records[2:3])
+    result = measure_quality(fisher_model, data, CONFIG)
+    values = fisher_model.pipeline.describe(decode(data.records[0].path)).values
+    relevance = fisher_model.descriptor_tracer(decode(data.records[0].path)).relevance(
+        ["dog"], rule="absolute"
+    )
+    order = perturbation_order(relevance[0], "morf", generator_for(0, "p2", "dog", 0, "ties"))
+
+    def score(descriptors):
+        sums = encode(descriptors, fisher_model.pipeline.mixture, dtype=np.float64).sums
+        return fisher_model.scores_of_vector(improved(sums))[1]
+
+    drops = []
+    for repetition in range(2):
+        drawn = fisher_model.pipeline.mixture.sample(60, generator_for(0, "p2", "dog", repetition, "draws"))
+        for step in range(1, 7):
+            changed = values.copy()
+            changed[order[: 10 * step]] = drawn[: 10 * step]
+            drops.append(score(values) - score(changed))
+    expected = np.reshape(drops, (2, 6)).mean(axis=0)
+    row = row_of(result, method="descriptors", **{"class": "dog"}, rule="absolute", order="morf")
+    assert row["drop"]["mean"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_same_numbers_with_two_workers_and_after_a_resume(fisher_model, photos, tmp_path):
+    alone = measure_quality(fisher_model, photos, CONFIG)
+    together = measure_quality(fisher_model, photos, CONFIG, workers=2)
+    assert json.dumps(together.as_dict()) == json.dumps(alone.as_dict())
+    out = tmp_path / "run"
+    complete = measure_quality(fisher_model, photos, CONFIG, out=out)
+    assert json.dumps(complete.as_dict()) == json.dumps(alone.as_dict())
+    records = out / "records.jsonl"
+    lines = records.read_bytes().splitlines(keepends=True)
+    records.write_bytes(b"".join(lines[:3]) + lines[3][:40])  # interrupted within the third record
+    seen = []
+    resumed = measure_quality(
+        fisher_model, photos, CONFIG, out=out, progress=lambda stage, done, total: seen.append((done, total))
+    )
+    assert json.dumps(resumed.as_dict()) == json.dumps(alone.as_dict())
+    assert seen[0] == (2, 5)
+    assert seen[-1] == (5, 5)
+    assert sorted(records.read_bytes().splitlines()) == sorted(line.strip() for line in lines)
+
+
+def test_a_changed_configuration_is_refused(fisher_model, photos, tmp_path):
+    data = dataclasses.replace(photos, records=photos.records[:1])
+    small = dataclasses.replace(CONFIG, methods=("localisation",))
+    measure_quality(fisher_model, data, small, out=tmp_path / "run")
+    changed = dataclasses.replace(small, random_state=1)
+    with pytest.raises(ConfigError, match=r"config\.random_state was 0, is now 1"):
+        measure_quality(fisher_model, data, changed, out=tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"model\.sha was null, is now"):
+        measure_quality(fisher_model, data, small, out=tmp_path / "run", identity={"sha": "x"})
+
+
+def test_exact_relevance_beats_the_random_order(photos):
+    """f is the sum of its relevance: replacing what counts lowers it more than anything else does."""
+    config = QualityConfig(
+        methods=("regions", "localisation"),
+        rules=("default",),
+        regions=RegionConfig(size=12, steps=5, operators=("mean",), repetitions=40),
+    )
+    for classifier in (Linear(), LinearView()):
+        result = measure_quality(classifier, photos, config, classes=["cat"])
+        a = {row["order"]: row["A"]["mean"] for row in result.find(**{"class": "all"})}
+        assert a["morf"] > max(a["random"], a["lerf"])
+        gap = result.between[0]["A_over_random"]
+        assert gap["low"] > 0
+        assert gap["mean"] == pytest.approx(a["morf"] - a["random"])
+        assert result.between[0]["ABPC"]["mean"] == pytest.approx((a["morf"] - a["lerf"]) * 5 / 6)
+        assert result.localisation[0]["mass"]["mean"] > result.localisation[0]["area"]["mean"]
+
+
+def test_unequal_steps_are_not_averaged(photos):
+    config = QualityConfig(
+        methods=("regions",), rules=("default",), regions=RegionConfig(size=12, steps=30, operators=("mean",))
+    )
+    from PIL import Image
+
+    record = photos.records[0]
+    Image.fromarray(np.full((72, 60, 3), 90, np.uint8)).save(record.path)  # fewer regions than 30? 6 x 5
+
+    class Cropped(Linear):
+        def _relevance(self, image):
+            return self.weight[: image.shape[0], : image.shape[1]] * (image.mean(axis=2) / 255)
+
+    wide = dataclasses.replace(config, regions=dataclasses.replace(config.regions, steps=35))
+    result = measure_quality(Cropped(), photos, wide, classes=["cat"])
+    rows = result.find(**{"class": "cat"}, order="morf")
+    assert sorted((row["steps"], row["n_true_positives"]) for row in rows) == [(30, 1), (35, 3)]
+    assert [len(row["drop"]["mean"]) for row in rows] == [row["steps"] for row in rows]
+
+
+def test_classes_without_true_positives_are_listed(photos):
+    class Never(Linear):
+        thresholds = np.array([99.0, np.nan])
+
+    config = QualityConfig(methods=("regions",), rules=("default",), regions=REGIONS)
+    result = measure_quality(Never(), photos, config)
+    assert result.classes["cat"]["note"] == "no true positives: nothing was measured"
+    assert "no decision threshold" in result.classes["dog"]["note"]
+    assert result.curves == []
+    only_cats = dataclasses.replace(photos, records=photos.records[:1])
+    assert measure_quality(Never(), only_cats, config).classes["dog"]["note"] == "no photo shows this class"
+
+
+def test_a_broken_photo_is_listed_and_the_run_goes_on(photos, tmp_path):
+    photos.records[0].path.write_bytes(b"no photo")
+    config = QualityConfig(methods=("localisation",), rules=("default",))
+    result = measure_quality(Linear(), photos, config, classes=["cat"], out=tmp_path / "run")
+    assert [item["image"] for item in result.failed] == ["p0"]
+    assert "p0.png" in result.failed[0]["reason"]
+    assert result.classes["cat"]["positives"] == 3
+
+
+def test_a_users_attributions_are_ranked_beside_the_rules(photos):
+    config = QualityConfig(methods=("regions", "localisation"), rules=("default",), regions=REGIONS)
+    wrong = measure_quality(
+        Linear(),
+        photos,
+        config,
+        classes=["cat"],
+        attributions={"upside down": lambda image, _class, _id: -Linear()._relevance(image)},
+    )
+    key = {"class": "cat", "operator": "mean"}
+    assert (
+        row_of(wrong, **key, rule="upside down", order="morf")["A"]
+        == row_of(wrong, **key, rule="default", order="lerf")["A"]
+    )
+    zero = [row for row in wrong.localisation if row["rule"] == "upside down" and row["class"] == "cat"]
+    assert zero[0]["n_zero_maps"] == 3
+    assert zero[0]["mass"]["mean"] == 0.0
+
+
+def test_a_map_of_the_photo_cannot_rank_regions_of_the_view(photos):
+    config = QualityConfig(methods=("regions",), rules=(), regions=REGIONS)
+    with pytest.raises(ConfigError, match=r"'mine' is a map of the photo.*\(60, 60\)"):
+        measure_quality(
+            LinearView(), photos, config, attributions={"mine": lambda image, *_: np.ones(image.shape[:2])}
+        )
+
+
+def test_what_cannot_be_measured_is_refused(fisher_model, photos):
+    with pytest.raises(ConfigError, match="without local descriptors"):
+        measure_quality(Linear(), photos, QualityConfig(rules=("default",)))
+    with pytest.raises(ConfigError, match="rank no descriptors"):
+        measure_quality(fisher_model, photos, QualityConfig(), attributions={"a": lambda *_: np.ones(1)})
+    with pytest.raises(ConfigError, match="no rule and no attribution"):
+        measure_quality(Linear(), photos, QualityConfig(methods=("regions",), rules=()))
+    with pytest.raises(ConfigError, match="unknown rule 'best'"):
+        measure_quality(fisher_model, photos, QualityConfig(rules=("best",)))
+    with pytest.raises(ConfigError, match="class 'owl' is not known to both"):
+        common_classes(fisher_model, photos, ["owl"])
+    with pytest.raises(ConfigError, match="max_images = 0"):
+        sampled(photos, ["cat"], 0, 0)
+    with pytest.raises(ConfigError, match="unknown method 'pixels'"):
+        QualityConfig(methods=("pixels",))
+    with pytest.raises(ConfigError, match="rules naive, naive with a repetition"):
+        QualityConfig(rules=("naive", "naive"))
+    with pytest.raises(ConfigError, match="regions of 0 pixels"):
+        RegionConfig(size=0)
+
+
+def test_samples_of_photos_are_seeded(photos):
+    first = sampled(photos, ["cat"], 2, 0)
+    assert first == sampled(photos, ["cat"], 2, 0)
+    assert len({sampled(photos, ["cat"], 2, seed) for seed in range(12)}) > 1
+    assert [record.id for record in sampled(photos, ["dog"], None, 0)] == ["p1", "p2"]
+
+
+def test_defaults_fit_the_classifier(fisher_model):
+    assert default_methods(fisher_model, with_boxes=True) == ("descriptors", "localisation")
+    assert default_methods(Linear(), with_boxes=False) == ("regions",)
+    assert default_rules(fisher_model)[3] == "epsilon=100"
+    assert default_rules(Linear()) == ("default",)
