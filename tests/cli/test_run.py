@@ -1,0 +1,124 @@
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from pfungst import __version__
+from pfungst.cli import _run
+from pfungst.cli.main import app
+from pfungst.errors import FileError, PfungstError
+
+
+def command(*arguments, code="from pfungst.cli.main import run; run()"):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_an_error_is_one_message_and_exit_code_1(tmp_path):
+    result = command("data", "check", str(tmp_path / "absent"))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"pfungst: {tmp_path}/absent: no such folder or file.\n"
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    result = command("--debug", "data", "check", str(tmp_path / "absent"))
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+    assert "DataError" in result.stderr
+
+
+def test_wrong_usage_is_exit_code_2():
+    for arguments in (["nonsense"], ["data", "check"], ["--nonsense"]):
+        assert command(*arguments).returncode == 2
+
+
+def test_interrupt_is_exit_code_130():
+    interrupted = "\n".join(
+        [
+            "from pfungst.cli import main",
+            "@main.app.command('stop')",
+            "def stop(): raise KeyboardInterrupt",
+            "main.run()",
+        ]
+    )
+    result = command("stop", code=interrupted)
+    assert result.returncode == 130
+    assert "Traceback" not in result.stderr
+
+
+def test_help_loads_no_heavy_library():
+    code = (
+        "import sys, contextlib, io\n"
+        "from pfungst.cli.main import app\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): app(['--help'])\n"
+        "print([name for name in ('torch', 'scipy', 'sklearn', 'skimage', 'matplotlib', 'numpy', 'PIL')"
+        " if name in sys.modules])"
+    )
+    result = command(code=code)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_version_and_help():
+    runner = CliRunner()
+    assert runner.invoke(app, ["--version"]).output == f"pfungst {__version__}\n"
+    text = runner.invoke(app, ["data", "--help"]).output
+    for name in ("check", "voc2007", "scenes"):
+        assert name in text
+
+
+def test_numbers_that_json_cannot_hold_become_null():
+    content = {
+        "a": math.nan, "b": [1.5, -math.inf], "c": (np.float32(0.5), np.int64(3), np.bool_(True)),
+        "d": np.array([[1.0, np.nan]]), "e": np.float64("inf"), "f": Path("x/y"), "g": None, "h": "NaN",
+        5: True,
+    }  # fmt: skip
+    assert json.loads(json.dumps(_run.finite(content), allow_nan=False)) == {
+        "a": None, "b": [1.5, None], "c": [0.5, 3, True], "d": [[1.0, None]], "e": None, "f": "x/y",
+        "g": None, "h": "NaN", "5": True,
+    }  # fmt: skip
+
+
+def test_json_goes_to_a_file_or_to_standard_output(tmp_path, capsys):
+    target = tmp_path / "new" / "numbers.json"
+    _run.write_json(str(target), {"ä": 1})
+    assert target.read_text(encoding="utf-8") == '{\n  "ä": 1\n}\n'
+    _run.write_json("-", {"a": math.nan})
+    assert json.loads(capsys.readouterr().out) == {"a": None}
+
+
+def test_json_that_cannot_be_written(tmp_path):
+    with pytest.raises(FileError, match=r"cannot be written \(Is a directory\)\. Try: --json -"):
+        _run.write_json(str(tmp_path), {})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="cannot be written"):
+        _run.write_json(str(tmp_path / "file" / "x.json"), {})
+
+
+def test_failures_are_listed_at_the_end(capsys):
+    _run.finish([])
+    assert capsys.readouterr().err == ""
+    with pytest.raises(typer.Exit) as caught:
+        _run.finish([PfungstError("It broke", hint="b"), "and that"])
+    assert caught.value.exit_code == 3
+    assert capsys.readouterr().err == "2 failed:\n  It broke. Try: b.\n  and that\n"
+
+
+def test_lists_with_commas():
+    assert _run.comma_list(None) is None
+    assert _run.comma_list("horse, person ,,dog") == ("horse", "person", "dog")
+    assert _run.comma_list("") == ()
+
+
+def test_progress_is_silent_without_a_terminal(capsys):
+    with _run.progress_bar() as progress:
+        for done in range(3):
+            progress("photos", done, 2)
+        progress("more", 1, 4)
+    assert capsys.readouterr() == ("", "")

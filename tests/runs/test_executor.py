@@ -1,0 +1,133 @@
+import functools
+import math
+import operator
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from pfungst.errors import ConfigError, ImageError, PfungstError
+from pfungst.images import decode, image_size
+from pfungst.runs.executor import Outcome, default_workers, map_items, single_thread
+
+# tasks that workers can import: functions of libraries and of this package
+
+
+def photos(folder, number):
+    from PIL import Image
+
+    for index in range(number):
+        pixels = np.random.default_rng(index).integers(0, 256, (20, 30 + index, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return [folder / f"{index}.png" for index in range(number)]
+
+
+def test_one_and_two_workers_give_the_same_outcomes_in_order(tmp_path):
+    files = photos(tmp_path, 7)
+    files[2].write_bytes(b"no photo")
+    files[5] = tmp_path / "absent.png"
+    results = {}
+    for workers in (1, 2):
+        seen = []
+        outcomes = list(
+            map_items(decode, files, workers=workers, progress=lambda *a, s=seen: s.append(a), stage="photos")
+        )
+        assert seen == [("photos", done, 7) for done in range(8)]
+        assert [outcome.item for outcome in outcomes] == files
+        assert [outcome.ok for outcome in outcomes] == [number not in {2, 5} for number in range(7)]
+        results[workers] = outcomes
+    for one, two in zip(results[1], results[2], strict=True):
+        np.testing.assert_array_equal(one.value, two.value)
+        assert type(one.error) is type(two.error)
+        assert str(one.error) == str(two.error)
+    assert isinstance(results[2][2].error, ImageError)
+    assert results[2][5].error.path == str(tmp_path / "absent.png")
+
+
+def test_linear_algebra_gives_the_same_bits_with_any_number_of_workers():
+    generator = np.random.default_rng(0)
+    matrix = generator.normal(size=(300, 300))
+    items = [generator.normal(size=(300, 200)) for _ in range(4)]
+    task = functools.partial(operator.matmul, matrix)
+    one, two = (
+        [outcome.unwrap() for outcome in map_items(task, items, workers=workers)] for workers in (1, 2)
+    )
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_tasks_run_with_one_thread(workers):
+    ask = "__import__('numpy') and __import__('threadpoolctl').threadpool_info()"
+    infos = [outcome.unwrap() for outcome in map_items(eval, [ask] * 2, workers=workers)]
+    assert all(infos)
+    assert all(info["num_threads"] == 1 for pools in infos for info in pools)
+
+
+def test_faults_of_the_program_are_raised():
+    for workers in (1, 2):
+        outcomes = map_items(math.sqrt, [4.0, -1.0, 9.0], workers=workers)
+        assert next(outcomes).unwrap() == 2.0
+        with pytest.raises(ValueError, match=r"math domain error|nonnegative"):
+            next(outcomes)
+
+
+def test_a_dying_worker_is_named_not_waited_for():
+    with pytest.raises(PfungstError, match=r"a worker process died while .* Try: fewer --workers"):
+        list(map_items(os._exit, [3, 3], workers=2))
+
+
+def test_work_that_cannot_travel_says_so():
+    with pytest.raises(
+        ConfigError, match=r"the work cannot be sent to other processes \(.* Try: workers = 1"
+    ):
+        list(map_items(lambda item: item, [1, 2, 3], workers=2))
+
+
+def test_no_more_items_are_taken_than_are_under_way(tmp_path):
+    """A caller that stops early does not pay for the rest."""
+    outcomes = map_items(time.sleep, [0.0] * 3 + [1.0] * 50, workers=2, in_flight=2)
+    start = time.monotonic()
+    assert next(outcomes).ok
+    assert next(outcomes).ok
+    outcomes.close()
+    assert time.monotonic() - start < 20
+
+
+def test_a_task_may_return_none(tmp_path):
+    outcomes = list(map_items(time.sleep, [0, 0]))
+    assert [outcome.unwrap() for outcome in outcomes] == [None, None]
+
+
+def test_unwrap_raises_the_items_error():
+    outcome = Outcome("x", None, PfungstError("It broke"))
+    assert not outcome.ok
+    with pytest.raises(PfungstError, match="It broke"):
+        outcome.unwrap()
+
+
+def test_no_items_and_wrong_workers():
+    assert list(map_items(image_size, [], workers=2)) == []
+    with pytest.raises(ConfigError, match=r"workers = 0\. Allowed: 1 or more"):
+        list(map_items(image_size, [], workers=0))
+    assert default_workers() >= 1
+
+
+def test_single_thread_is_undone():
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    with single_thread():
+        assert all(pool["num_threads"] == 1 for pool in threadpool_info())
+    assert [pool["num_threads"] for pool in threadpool_info()] == before
+
+
+def test_environment_is_left_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    files = photos(tmp_path, 2)
+    assert all(outcome.ok for outcome in map_items(image_size, files, workers=2))
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "MKL_NUM_THREADS" not in os.environ
+    assert isinstance(files[0], Path)
