@@ -85,7 +85,7 @@ def test_relevance_is_averaged_before_it_is_coloured():
     assert tile.picture.shape == (40, 40, 3)
     assert (tile.picture[0, 0] == colours(np.array(1.0))).all()
     assert (tile.picture[5:] == 255).all()
-    assert tile.caption == "c   +1.23"
+    assert tile.caption == "c\nf(x) = +1.23"
 
 
 def test_progress_and_long_captions():

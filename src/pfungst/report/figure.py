@@ -153,7 +153,7 @@ def heatmap_tile(explanation: Explanation, side: int) -> Tile:
     size = _fit(explanation.relevance.shape, side)
     plane = Image.fromarray(explanation.relevance.astype(np.float32))
     relevance = np.asarray(plane.resize(size, Image.Resampling.BOX), dtype=np.float64)
-    caption = f"{explanation.class_name}   {explanation.score:+.2f}"
+    caption = f"{explanation.class_name}\nf(x) = {explanation.score:+.2f}"
     return Tile(picture=colours(scaled(relevance)), caption=caption)
 
 
@@ -206,7 +206,8 @@ def _size(columns: int, rows: Sequence[Sequence[Tile]], style: FigureStyle) -> t
 
 
 def _depth(row: Sequence[Tile]) -> int:
-    return max(tile.picture.shape[0] for tile in row) + _CAPTION_LINES * _LINE + _GAP
+    tallest: int = max(tile.picture.shape[0] for tile in row)
+    return tallest + _CAPTION_LINES * _LINE + _GAP
 
 
 def _paste(
@@ -221,9 +222,9 @@ def _paste(
 
 
 def _text(draw: ImageDraw.ImageDraw, text: str, anchor: tuple[float, float], width: int, size: int) -> None:
-    """Text centred below a point, broken into at most two lines, the rest cut off with an ellipsis."""
+    """Text centred below a point in at most two lines, its own or broken at spaces; the rest becomes ``…``."""
     typeface = font(size)
-    lines = wrapped(text, typeface, width)
+    lines = text.split("\n") if "\n" in text else wrapped(text, typeface, width)
     if len(lines) > _CAPTION_LINES:
         lines = [*lines[: _CAPTION_LINES - 1], " ".join(lines[_CAPTION_LINES - 1 :])]
     for row, line in enumerate(lines):
