@@ -70,6 +70,8 @@ def twin_descent(features, labels, layer, config):
     """The frozen training in plain NumPy, float64: order, schedule, momentum, decay as documented."""
     w, b = layer.weight.detach().double().numpy().copy(), layer.bias.detach().double().numpy().copy()
     settings, vw, vb, first = config.descent(), 0.0, 0.0, True
+    scale = 10 / np.sqrt(np.mean([np.sum(photo[4].astype(float) ** 2) for photo in features]))
+    features, w = features * scale, w / scale
     for epoch in range(settings.epochs):
         rate = settings.learning_rate * settings.step_factor ** (epoch // settings.step_epochs)
         order = np.random.default_rng([config.random_state, epoch]).permutation(len(labels) * 10)
@@ -78,12 +80,12 @@ def twin_descent(features, labels, layer, config):
             x, y = features[batch // 10, batch % 10].astype(float), labels[batch // 10].astype(float)
             active = (1 - y * (x @ w.T + b) > 0) * -y
             gw = active.T @ x / len(batch) + settings.weight_decay * w
-            gb = active.mean(axis=0) + settings.weight_decay * b
+            gb = active.mean(axis=0)
             vw = gw if first else settings.momentum * vw + gw
             vb = gb if first else settings.momentum * vb + gb
             first = False
             w, b = w - rate * vw, b - rate * vb
-    return w, b
+    return w * scale, b
 
 
 def test_frozen_training_is_the_descent_of_the_twin(colour_photos, start):

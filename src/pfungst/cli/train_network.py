@@ -33,7 +33,7 @@ def network(
     batch_size: Annotated[int, typer.Option(help="Views in a step.")] = 64,
     learning_rate: Annotated[float | None, typer.Option(help="At the start.")] = None,
     momentum: Annotated[float, typer.Option(help="Of the descent.")] = 0.9,
-    weight_decay: Annotated[float, typer.Option(help="Of the descent.")] = 5e-4,
+    weight_decay: Annotated[float | None, typer.Option(help="Of weights, not of biases.")] = None,
     step_epochs: Annotated[
         int | None, typer.Option(help="Epochs between falls of the learning rate.  [default: a third]")
     ] = None,

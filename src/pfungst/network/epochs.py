@@ -38,7 +38,7 @@ class Descent:
         At the start.
     momentum : float
     weight_decay : float
-        Added to the gradient as ``weight_decay · w``.
+        Added to the gradient as ``weight_decay · w``, for weights but not for biases and norms.
     step_epochs : int
         After every so many epochs the learning rate is multiplied by ``step_factor``.
     step_factor : float
@@ -150,10 +150,12 @@ def descend(
     model.load_state_dict(state.weights)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.SGD(
-        parameters.values(),
+        [
+            {"params": [p for p in parameters.values() if p.ndim > 1], "weight_decay": settings.weight_decay},
+            {"params": [p for p in parameters.values() if p.ndim <= 1], "weight_decay": 0.0},
+        ],
         lr=settings.learning_rate,
         momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
     )
     _set_momentum(optimizer, parameters, state.momentum)
     progress(stage, len(state.history), settings.epochs)

@@ -19,7 +19,7 @@ from pfungst.network.backbone import Backbone, linear_head
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.epochs import Descent, State, descend, mean_average_precision
 from pfungst.network.initial import Head, find_head
-from pfungst.network.sources import CanvasSource, FeatureSource, Source
+from pfungst.network.sources import CanvasSource, FeatureSource, Source, unit_scale
 from pfungst.network.view_store import (
     TRAINING_VIEWS,
     CanvasTask,
@@ -32,6 +32,7 @@ from pfungst.progress import Progress
 from pfungst.runs.executor import single_thread
 
 _SCORE_BATCH = 64
+_FEATURE_NORM = 10.0  # to which features are scaled, so that rate and decay mean the same for every network
 
 
 class Fitting:
@@ -85,8 +86,10 @@ class Fitting:
         self._train_rows, self._val_rows = rows[rows < len(training)], rows[rows >= len(training)]
         _check_positives(training, self._labels[self._train_rows])
         self._source: Source
+        self._scale = 1.0
         if self._head is not None:
-            self._source = FeatureSource(stored.array)
+            self._scale = unit_scale(stored.array, rows, _FEATURE_NORM)
+            self._source = FeatureSource(stored.array, self._scale)
         else:
             self._source = CanvasSource(stored.array, network.preprocess)
         self._model = self._trainable(freeze)
@@ -121,7 +124,7 @@ class Fitting:
         if self._head is not None:
             outputs, width = self._head.layer.weight.shape[:2]
             layer = nn.Linear(width, outputs, bias=self._head.layer.bias is not None)
-            layer.load_state_dict(_linear_weights(self._head))
+            layer.load_state_dict(_linear_weights(self._head, self._scale))
             return layer
         module = self._network.module.requires_grad_(not freeze)
         if freeze:
@@ -196,13 +199,16 @@ class Fitting:
             return
         state = self._model.state_dict()
         shape = self._head.layer.weight.shape
-        self._head.layer.load_state_dict({**state, "weight": state["weight"].reshape(shape)})
+        self._head.layer.load_state_dict({**state, "weight": state["weight"].reshape(shape) * self._scale})
 
 
-def _linear_weights(head: Head) -> dict[str, Tensor]:
-    """The head's weights as those of a linear layer; a 1 x 1 convolution loses its two last axes."""
+def _linear_weights(head: Head, scale: float) -> dict[str, Tensor]:
+    """The head's weights as those of a linear layer on scaled features.
+
+    A 1 x 1 convolution loses its two last axes.
+    """
     state = {name: value.detach().float().cpu() for name, value in head.layer.state_dict().items()}
-    return {**state, "weight": state["weight"].flatten(1)}
+    return {**state, "weight": state["weight"].flatten(1) / scale}
 
 
 def _check_positives(training: DataSet, labels: NDArray[np.int8]) -> None:

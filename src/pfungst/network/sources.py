@@ -25,18 +25,25 @@ class Source(Protocol):
 
 
 class FeatureSource:
-    """Features ``(n, 10, d)``."""
+    """Features ``(n, 10, d)``, multiplied by ``scale`` when they are read."""
 
-    def __init__(self, features: NDArray[np.float32]) -> None:
-        self.features = features
+    def __init__(self, features: NDArray[np.float32], scale: float = 1.0) -> None:
+        self.features, self.scale = features, np.float32(scale)
 
     def inputs(self, rows: NDArray[np.intp], views: NDArray[np.intp]) -> Tensor:
         """Features, ``(len(rows), d)``."""
-        return torch.from_numpy(np.asarray(self.features[rows, views]))
+        return torch.from_numpy(np.asarray(self.features[rows, views] * self.scale))
 
     def center_inputs(self, rows: NDArray[np.intp]) -> Tensor:
         """Features of the centre view."""
         return self.inputs(rows, np.full(len(rows), CENTER))
+
+
+def unit_scale(features: NDArray[np.float32], rows: NDArray[np.intp], norm: float) -> float:
+    """What the centre views' features are multiplied by to get the root mean square norm ``norm``."""
+    squares = [float(np.square(features[row, CENTER], dtype=np.float64).sum()) for row in rows]
+    mean = float(np.mean(squares))
+    return norm / mean**0.5 if mean > 0 else 1.0
 
 
 class CanvasSource:
