@@ -222,7 +222,7 @@ def _paste(
 
 
 def _text(draw: ImageDraw.ImageDraw, text: str, anchor: tuple[float, float], width: int, size: int) -> None:
-    """Text centred below a point in at most two lines, its own or broken at spaces; the rest becomes ``…``."""
+    """Text centred below a point in at most two lines, its own or broken at spaces; the rest is ``…``."""
     typeface = font(size)
     lines = text.split("\n") if "\n" in text else wrapped(text, typeface, width)
     if len(lines) > _CAPTION_LINES:
