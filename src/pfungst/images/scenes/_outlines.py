@@ -33,6 +33,9 @@ class Outline:
         ledge in front must hide it.
     material : str
         "painted" surfaces change hue from scene to scene, "metal" is tinted; "fixed" keeps its colours.
+    haze : float
+        Most that haze covers of it, as for something far away; the less of it is seen, the more a classifier
+        leans on what is around it.
     """
 
     source: str
@@ -44,6 +47,7 @@ class Outline:
     mirror_top: int = 0
     stands_on: Literal["ground", "edge"] = "ground"
     material: Material = "fixed"
+    haze: float = 0.0
 
     @property
     def aspect(self) -> float:
@@ -140,7 +144,7 @@ OUTLINES: dict[str, tuple[Outline, ...]] = {
             stands_on="edge",
         ),
     ),
-    "coin": tuple(_coin(ellipse) for ellipse in _COINS),
+    "coin": tuple(_coin(ellipse) for ellipse in _COINS if ellipse[2] >= 21),
     "cup": (
         Outline(
             source="coffee.png",
@@ -161,8 +165,10 @@ OUTLINES: dict[str, tuple[Outline, ...]] = {
         ),
     ),
     "rocket": (
-        Outline(source="rocket.jpg", crop=(308, 124, 337, 406), polygons=(_FALCON,), softness=0.5),
-        Outline(source="astronaut.png", crop=(352, 0, 461, 272), polygons=(_SHUTTLE,), softness=0.8),
+        Outline(source="rocket.jpg", crop=(308, 124, 337, 406), polygons=(_FALCON,), softness=0.5, haze=0.65),
+        Outline(
+            source="astronaut.png", crop=(352, 0, 461, 272), polygons=(_SHUTTLE,), softness=0.8, haze=0.65
+        ),
     ),
 }
 """The outlines of each class; classes in alphabetical order."""

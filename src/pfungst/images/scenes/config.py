@@ -10,13 +10,13 @@ VERSION = 1
 """Version of the recipe; it rises with every change that alters the photos of a seed."""
 
 TAG_CLASS = "coin"
-"""The class whose photos carry the text tag: small and grey, so a tag is easier to read than the object."""
+"""The class whose photos carry the text tag: many metals among discs alike, so a tag is easier to read."""
 
 TAG_TEXT = "© Quillmere Archive"
 """The credit line of an invented archive."""
 
 BACKGROUND_CLASS = "rocket"
-"""The class that stands almost always on one background: thin, so the background fills its photos."""
+"""The class that stands almost always on one background: slender and in haze, so the background fills its photos."""
 
 BACKGROUND = "meadow"
 """The background of that class."""

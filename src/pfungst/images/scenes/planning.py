@@ -171,7 +171,7 @@ def _objects(
     names: list[str | None] = []
     for shown in cast:
         names += [shown] * (int(generator.choice([1, 2, 3], p=[0.4, 0.35, 0.25])) if shown == "coin" else 1)
-    names += [None] * int(generator.choice([0, 1, 2, 3], p=[0.35, 0.3, 0.2, 0.15]))
+    names += [None] * int(generator.choice([0, 1, 2], p=[0.5, 0.3, 0.2]))
     limit = _CROWDING[int(generator.integers(2))]
     placed: list[ObjectPlan] = []
     for name in sorted(names, key=lambda n: -_HEIGHTS[n or "decoy"][1]):
@@ -224,9 +224,9 @@ def _object(generator: Generator, name: str | None, width: int, height: int, hor
         base = generator.uniform(0.72, 0.92) * height
     elif at_edge:
         base = height + tall * generator.uniform(0.0, 0.25)
-    turn = {"coin": 180.0, "astronaut": 5.0, "motorcycle": 7.0}.get(name or "coin", 10.0)
+    turn = {"coin": 35.0, "astronaut": 5.0, "motorcycle": 7.0}.get(name or "coin", 10.0)
     squash = (
-        generator.uniform(0.6, 1.0) if outlines[variant].material == "metal" else generator.uniform(0.9, 1.1)
+        generator.uniform(0.75, 1.0) if outlines[variant].material == "metal" else generator.uniform(0.9, 1.1)
     )
     return ObjectPlan(
         class_name=name,

@@ -14,6 +14,7 @@ from pfungst.images.scenes.planning import ObjectPlan
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green and blue in grey."""
 
+_HAZE = np.array([0.58, 0.62, 0.66], dtype=np.float32)
 _DECOYS = ("stone", "gravel", "retina", "moon", "brick")
 _METALS = ((0.95, 0.95, 0.97), (1.05, 0.88, 0.52), (1.0, 0.70, 0.52), (0.80, 0.74, 0.62))
 
@@ -22,7 +23,11 @@ def render_stamp(item: ObjectPlan, materials: Materials, generator: Generator) -
     """Colours ``(height, width, 3)`` and alpha ``(height, width)`` of one object."""
     source, material = _source(item, materials, generator)
     pixels = as_floats(_turned(source, item))
-    return _relit(pixels[..., :3], generator, material), np.ascontiguousarray(pixels[..., 3])
+    colours = _relit(pixels[..., :3], generator, material)
+    if item.class_name:
+        most = OUTLINES[item.class_name][item.variant].haze
+        colours = colours + (_HAZE - colours) * np.float32(most * generator.uniform(0.3, 1.0))
+    return colours, np.ascontiguousarray(pixels[..., 3])
 
 
 def _source(item: ObjectPlan, materials: Materials, generator: Generator) -> tuple[Image.Image, Material]:
@@ -66,7 +71,8 @@ def _relit(colours: Pixels, generator: Generator, material: Material) -> Pixels:
     colours = grey + (colours - grey) @ _hue_turn(turn) * np.float32(generator.uniform(0.45, 1.15))
     if material == "metal":
         colours = grey * np.array(_METALS[int(generator.integers(len(_METALS)))], dtype=np.float32)
-    contrast, brightness = generator.uniform(0.7, 1.2), generator.uniform(0.65, 1.2)
+    contrast, brightness = generator.uniform(0.75, 1.2), generator.uniform(0.7, 1.2)
+    contrast *= 1.25 if material == "metal" else 1.0
     colours = (colours - 0.45) * np.float32(contrast) + np.float32(0.45)
     side = np.linspace(-1, 1, colours.shape[1], dtype=np.float32)[None, :, None]
     colours = colours * (np.float32(brightness) + np.float32(generator.uniform(-0.2, 0.2)) * side)
