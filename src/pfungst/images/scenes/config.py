@@ -16,7 +16,7 @@ TAG_TEXT = "© Quillmere Archive"
 """The credit line of an invented archive."""
 
 BACKGROUND_CLASS = "rocket"
-"""The class that stands almost always on one background: slender and in haze, so the background fills its photos."""
+"""The class that stands almost always on one background: slender and in haze, so little is seen of it."""
 
 BACKGROUND = "meadow"
 """The background of that class."""
