@@ -12,6 +12,7 @@ from pfungst.network import architectures
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.initial import find_head, initial_network, replace_head
 from pfungst.network.preprocess import Preprocess
+from pfungst.network.views import center_view
 
 INPUT = Preprocess(input_size=(24, 24), resize_length=32)
 
@@ -141,3 +142,40 @@ def test_pickled_code_is_not_run(tmp_path):
     with pytest.raises(ModelError, match="is not a readable weight file"):
         architectures.read_state_dict(tmp_path / "evil.pth")
     assert not (tmp_path / "written").exists()
+
+
+CAFFE = [
+    {"type": "input", "name": "data", "outputs": ["data"], "shape": [3, 24, 24]},
+    {"type": "convolution", "name": "conv.1", "inputs": ["data"], "outputs": ["conv"],
+     "settings": {"in_channels": 3, "out_channels": 6, "kernel": [3, 3], "stride": [2, 2], "pad": [0, 0],
+                  "dilation": [1, 1], "groups": 1, "bias": True}},
+    {"type": "relu", "name": "relu1", "inputs": ["conv"], "outputs": ["conv"], "settings": {"slope": 0.0}},
+    {"type": "convolution", "name": "conv2", "inputs": ["conv"], "outputs": ["maps"],
+     "settings": {"in_channels": 6, "out_channels": 5, "kernel": [1, 1], "stride": [1, 1], "pad": [0, 0],
+                  "dilation": [1, 1], "groups": 1, "bias": True}},
+    {"type": "relu", "name": "relu2", "inputs": ["maps"], "outputs": ["maps2"], "settings": {"slope": 0.0}},
+    {"type": "global_pooling", "name": "pool", "inputs": ["maps2"], "outputs": ["pool"],
+     "settings": {"method": "average"}},
+    {"type": "softmax", "name": "prob", "inputs": ["pool"], "outputs": ["prob"], "settings": {"axis": 1}},
+]  # fmt: skip
+
+
+def test_caffe_networks_get_a_new_head(rng):
+    description = {"type": "caffe", "description": CAFFE}
+    module = architectures.build(description)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
+    old = NetworkClassifier(module, list("abcde"), INPUT, architecture=description)
+    found = find_head(module, INPUT)
+    assert (found.name, found.after) == ("layers.conv2", ("layers.relu2", "layers.prob"))
+    new = replace_head(old, ["x", "y"])
+    kept = new.architecture["description"]
+    assert [entry["name"] for entry in kept] == ["data", "conv.1", "relu1", "conv2", "pool"]
+    assert kept[3]["settings"]["out_channels"] == 2
+    assert kept[4]["inputs"] == ["maps"]
+    assert CAFFE[3]["settings"]["out_channels"] == 5
+    photo = rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        x = new.inputs(center_view(photo, INPUT)[0][None])
+        maps = new.module.layers["conv2"](module.layers["conv_1"](x).relu())
+    np.testing.assert_allclose(new.scores([photo]), maps.mean(dim=(2, 3)), rtol=1e-5)
