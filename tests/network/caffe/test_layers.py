@@ -13,7 +13,7 @@ import torch
 
 from pfungst.network.caffe import activations, build, describe, read_caffemodel, read_prototxt
 
-INPUT = 'input: "data" input_shape { dim: 2 dim: 4 dim: 11 dim: 9 }\n'
+INPUT = 'input: "data" input_shape { dim: 2 dim: 4 dim: 11 dim: 10 }\n'
 
 
 def layer(kind: str, fields: str = "", *, name: str = "it", bottom: str = '"data"', top: str = "it") -> str:
@@ -73,7 +73,7 @@ CASES = {
     + layer("Eltwise", bottom='"a" "b"'),
     "slice": 'layer { name: "s" type: "Slice" bottom: "data" top: "a" top: "b" slice_param { slice_point: 1 } }\n'
     + layer("Concat", bottom='"b" "a"'),
-    "reshape": layer("Reshape", "reshape_param { shape { dim: 0 dim: 2 dim: -1 dim: 9 } }"),
+    "reshape": layer("Reshape", "reshape_param { shape { dim: 0 dim: 2 dim: -1 dim: 10 } }"),
     "permute": layer("Permute", "permute_param { order: 0 order: 2 order: 3 order: 1 }"),
 }
 
@@ -90,7 +90,7 @@ def made(tmp_path, text, random_blobs, write_caffemodel, **form):
 
 
 def photo_like(seed: int = 5) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(2, 4, 11, 9)).astype(np.float32)
+    return np.random.default_rng(seed).normal(size=(2, 4, 11, 10)).astype(np.float32)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -135,7 +135,7 @@ def pooled_twin(x, method, kernel, stride, pad):
 @pytest.mark.parametrize(
     ("kernel", "stride", "pad"),
     [((3, 3), (2, 2), (0, 0)), ((3, 2), (2, 3), (1, 0)), ((3, 3), (2, 2), (2, 2)), ((4, 5), (3, 2), (3, 1)),
-     ((2, 2), (3, 3), (1, 1)), ((5, 3), (1, 1), (4, 2))],
+     ((2, 2), (3, 3), (1, 1)), ((5, 3), (1, 1), (4, 2)), ((5, 5), (3, 3), (3, 3))],
 )  # fmt: skip
 def test_pooling_equals_its_twin_for_any_padding(tmp_path, method, kernel, stride, pad):
     fields = " ".join(
@@ -205,7 +205,7 @@ def test_transposed_inner_product_and_shared_prelu(tmp_path):
         + layer("InnerProduct", "inner_product_param { num_output: 2 transpose: true bias_term: false }", bottom='"p"')
     )  # fmt: skip
     rng = np.random.default_rng(0)
-    weight = rng.normal(size=(396, 2)).astype(np.float32)
+    weight = rng.normal(size=(440, 2)).astype(np.float32)
     net = build(read_prototxt(file), {"p": [np.array(0.2, np.float32)], "it": [weight]})
     x = photo_like()
     expected = np.where(x > 0, x, 0.2 * x).reshape(2, -1) @ weight
@@ -233,7 +233,7 @@ REFUSED = {
     "statistics": (layer("BatchNorm", "batch_norm_param { use_global_stats: false }"), "normalises by the batch"),
     "missing": (layer("ReLU", bottom='"nothing"'), "reads blob 'nothing', which no layer before it makes"),
     "two bottoms": (layer("ReLU", bottom='"data" "data"'), "reads 2 blobs"),
-    "batch": (layer("Reshape", "reshape_param { shape { dim: -1 dim: 9 } }"), "the batch must stay"),
+    "batch": (layer("Reshape", "reshape_param { shape { dim: -1 dim: 10 } }"), "the batch must stay"),
     "unknown field": (layer("ReLU", "relu_param { clip: 6 }"), "does not know and that may change its result: relu_param.clip"),
     "unknown type": (layer("Deconvolution"), "layer 'it' is of type 'Deconvolution', which this reader does not know"),
 }  # fmt: skip

@@ -50,6 +50,7 @@ def read_caffemodel(path: str | Path) -> dict[str, list[Blob]]:
     blobs: dict[str, list[Blob]] = {}
     try:
         with source.open("rb") as stream:
+            _refuse_hdf5(source, stream)
             for number, content in _fields(stream, source):
                 if number in _LAYER_MESSAGES:
                     name, arrays = _layer_blobs(source, _LAYER_MESSAGES[number], content)
@@ -91,6 +92,17 @@ def read_binaryproto(path: str | Path) -> Blob:
             source, f"holds a blob of shape {blob.shape}, not a mean image", allowed="(1, channels, h, w)"
         )
     return image
+
+
+def _refuse_hdf5(path: Path, stream: IO[bytes]) -> None:
+    if stream.read(4) == b"\x89HDF":
+        raise ModelError(
+            path,
+            "is an HDF5 file",
+            allowed="caffemodels in protobuf form",
+            hint="saving with snapshot_format: BINARYPROTO",
+        )
+    stream.seek(0)
 
 
 def _fields(stream: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
