@@ -80,10 +80,10 @@ def test_folder_with_a_file_for_each_split(coco, tmp_path):
 
 
 def test_same_name_in_two_folders_gets_two_ids(coco, tmp_path):
-    coco(file="instances_train2017.json", photos="train2017")
-    coco()
+    for split in ("train", "test", "val"):
+        coco(file=f"instances_{split}2017.json", photos=f"{split}2017")
     data = open_dataset(tmp_path)
-    assert len({record.id for record in data}) == len(data) == 6
+    assert len({record.id for record in data}) == len(data) == 9
 
 
 def test_boxes_are_clipped_beyond_rounding(coco):

@@ -53,6 +53,13 @@ def test_random_splits_are_a_stratified_partition(labels, seed):
             assert abs(got - share * size) <= 1, "each combination of labels is dealt in proportion"
 
 
+def test_random_splits_keep_the_stated_shares():
+    data = dataset([{"a"}] * 100 + [{"b"}] * 10).with_random_splits({"train": 0.7, "val": 0.2, "test": 0.1})
+    for name, share in (("train", 0.7), ("val", 0.2), ("test", 0.1)):
+        counts = (data.split(name).labels() == 1).sum(axis=0)
+        np.testing.assert_allclose(counts, [100 * share, 10 * share, 0], atol=1e-9)
+
+
 def test_random_splits_depend_on_the_seed_alone():
     data = dataset([{"a"}] * 20 + [{"b", "c"}] * 11)
     assert data.with_random_splits(random_state=1).splits == data.with_random_splits(random_state=1).splits

@@ -217,6 +217,7 @@ HOSTILE = {
         "a link, device or sparse file",
     ),
     "hardlink": ("VOCdevkit/l", {"type": tarfile.LNKTYPE, "linkname": "VOCdevkit/a"}, "a link, device"),
+    "sparse": ("VOCdevkit/s", {"type": tarfile.GNUTYPE_SPARSE}, "a link, device or sparse file"),
     "device": ("VOCdevkit/d", {"type": tarfile.CHRTYPE}, "a link, device or sparse file"),
     "fifo": ("VOCdevkit/f", {"type": tarfile.FIFOTYPE}, "a link, device or sparse file"),
 }
