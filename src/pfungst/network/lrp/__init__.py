@@ -1,0 +1,53 @@
+"""Layer-wise relevance propagation for any feed-forward PyTorch network, without changing it.
+
+>>> from pfungst.network import lrp
+>>> sorted(lrp.COMPOSITES)[0]
+'cvpr2016'
+"""
+
+from pfungst.network.lrp.composite import COMPOSITES, Composite, composite
+from pfungst.network.lrp.engine import relevance
+from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
+from pfungst.network.lrp.plan import Assignment
+from pfungst.network.lrp.result import LedgerRow, LrpLedger, LrpResult
+from pfungst.network.lrp.rules import (
+    AlphaBeta,
+    Epsilon,
+    Flat,
+    Gamma,
+    Pass,
+    Proportional,
+    Rule,
+    Taylor,
+    WinnerTakesAll,
+    WSquare,
+    ZBox,
+    Zero,
+    ZPlus,
+)
+
+__all__ = [
+    "COMPOSITES",
+    "AlphaBeta",
+    "Assignment",
+    "Composite",
+    "Epsilon",
+    "Flat",
+    "Gamma",
+    "LedgerRow",
+    "LrpError",
+    "LrpLedger",
+    "LrpResult",
+    "Pass",
+    "Proportional",
+    "Rule",
+    "Taylor",
+    "UnsupportedOperationError",
+    "WSquare",
+    "WinnerTakesAll",
+    "ZBox",
+    "ZPlus",
+    "Zero",
+    "composite",
+    "relevance",
+]

@@ -1,0 +1,162 @@
+"""Element by element, in blocks that stay in the processor's cache, and in place: memory traffic is LRP's overhead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_BLOCK = 1 << 15
+
+
+def rows(tensor: Tensor) -> Tensor | None:
+    """The tensor as ``(n, everything else)`` in the order of its memory; None if it is not dense."""
+    if tensor.is_contiguous():
+        return tensor.view(tensor.shape[0], -1)
+    if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+        return tensor.permute(0, 2, 3, 1).view(tensor.shape[0], -1)
+    return None
+
+
+def aligned(tensor: Tensor, like: Tensor) -> Tensor:
+    """The tensor in the memory order of ``like`` (itself if it is so already)."""
+    if tensor.stride() == like.stride():
+        return tensor
+    return torch.empty_like(like).copy_(tensor)
+
+
+def dense(tensor: Tensor) -> Tensor:
+    """The tensor in one of the memory orders that ``rows`` knows."""
+    return tensor if rows(tensor) is not None else tensor.contiguous()
+
+
+def _blocks(*tensors: Tensor) -> Iterator[tuple[int, int, list[Tensor]]]:
+    """(sample, block number, pieces) of dense tensors of the same order."""
+    flat = [rows(tensor) for tensor in tensors]
+    first = flat[0]
+    assert first is not None and all(item is not None for item in flat)
+    size = first.shape[1]
+    step = _BLOCK if first.device.type == "cpu" else max(size, 1)
+    for sample in range(first.shape[0]):
+        views = [item[sample if item.shape[0] > 1 else 0] for item in flat if item is not None]
+        for number, start in enumerate(range(0, size, step)):
+            yield sample, number, [view[start : start + step] for view in views]
+
+
+def _sums(tensor: Tensor) -> Tensor:
+    size = tensor.numel() // tensor.shape[0]
+    step = _BLOCK if tensor.device.type == "cpu" else max(size, 1)
+    return torch.zeros(tensor.shape[0], -(-size // step), dtype=tensor.dtype, device=tensor.device)
+
+
+@dataclass
+class Quotient:
+    """``s_j = R_j / (z_j + ε sgn z_j)`` and what did not get through, one number a sample (float64).
+
+    ``stabiliser`` is ``Σ_j ε sgn(z_j) s_j`` over z_j ≠ 0, ``zero`` is ``Σ_j R_j`` over z_j = 0.
+    """
+
+    values: Tensor
+    stabiliser: Tensor
+    zero: Tensor
+
+
+def quotient(
+    relevance: Tensor, z: Tensor, epsilon: float, *, factor: float = 1.0, out: Tensor | None = None
+) -> Quotient:
+    """Stabilised quotient of ``factor · R``.
+
+    Parameters
+    ----------
+    relevance : (n, ...) floating
+        R_j; overwritten with s_j unless there is ``out``.
+    z : (n, ...) or (1, ...) floating
+        Denominators.
+    epsilon : float
+        ε; where z_j = 0, s_j is 0.
+    factor : float
+        α or β.
+    out : Tensor, optional
+        Where s_j goes; may be ``z``.
+    """
+    relevance, z = _common(relevance, z)
+    out = relevance if out is None else aligned(out, relevance)
+    stabiliser, zero = _sums(relevance), _sums(relevance)
+    for sample, number, (r, d, s) in _blocks(relevance, z, out):
+        scaled = r if factor == 1.0 else r * factor
+        empty = d == 0
+        if bool(empty.any()):
+            zero[sample, number] = scaled[empty].sum()
+            scaled, divisor = scaled.masked_fill(empty, 0.0), d.masked_fill(empty, 1.0)
+        else:
+            divisor = d
+        if epsilon:
+            shift = torch.copysign(_scalar(epsilon, divisor), divisor)
+            torch.div(scaled, divisor + shift, out=s)
+            stabiliser[sample, number] = torch.dot(shift, s)
+        else:
+            torch.div(scaled, divisor, out=s)
+    return Quotient(out, _total(stabiliser), _total(zero))
+
+
+def _common(relevance: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    z = dense(z)
+    if z.shape[0] == relevance.shape[0]:
+        return aligned(relevance, z), z
+    relevance = dense(relevance)
+    if z.shape[1:] != relevance.shape[1:] or z[:1].stride()[1:] != relevance[:1].stride()[1:]:
+        z = torch.empty_like(relevance[:1]).copy_(z)
+    return relevance, z
+
+
+def multiplied(values: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
+    """``values · factor``, written over ``values``, and its sum a sample (float64)."""
+    values = dense(values)
+    factor = aligned(factor, values)
+    sums = _sums(values)
+    for sample, number, (c, a) in _blocks(values, factor):
+        sums[sample, number] = torch.dot(c, a)
+        c.mul_(a)
+    return values, _total(sums)
+
+
+def total(values: Tensor) -> Tensor:
+    """Sum of each sample, ``(n,)`` float64."""
+    values = dense(values)
+    sums = _sums(values)
+    for sample, number, (v,) in _blocks(values):
+        sums[sample, number] = v.sum()
+    return _total(sums)
+
+
+def negative_part(z: Tensor, z_plus: Tensor) -> Tensor:
+    """``z⁻ = min(z − z⁺, 0)``, new memory."""
+    return torch.sub(z, aligned(z_plus, z)).clamp_(max=0)
+
+
+def strengthened(z: Tensor, z_plus: Tensor, gamma: float) -> Tensor:
+    """``z + γ z⁺`` where z ≥ 0, ``z + γ (z − z⁺)`` elsewhere, written over ``z_plus``."""
+    z, z_plus = dense(z), aligned(z_plus, dense(z))
+    for _, _, (total_part, part) in _blocks(z, z_plus):
+        signed = torch.where(total_part >= 0, part, total_part - part)
+        torch.add(total_part, signed, alpha=gamma, out=part)
+    return z_plus
+
+
+def below_zero(s: Tensor, z: Tensor) -> Tensor | None:
+    """The part of ``s`` where z < 0, or None if it is all zero there."""
+    z = aligned(z, s)
+    for _, _, (values, signs) in _blocks(s, z):
+        if bool((values * (signs < 0)).any()):
+            return s * (z < 0)
+    return None
+
+
+def _total(sums: Tensor) -> Tensor:
+    return sums.double().sum(dim=1)
+
+
+def _scalar(value: float, like: Tensor) -> Tensor:
+    return torch.tensor(value, dtype=like.dtype, device=like.device)

@@ -1,0 +1,298 @@
+"""The public call: one recorded forward pass, then relevance step by step back to the input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pfungst.errors import unknown_name
+from pfungst.network.lrp.composite import Composite
+from pfungst.network.lrp.composite import composite as find_composite
+from pfungst.network.lrp.elementwise import total
+from pfungst.network.lrp.errors import LrpError
+from pfungst.network.lrp.kernels import KERNELS, Taken
+from pfungst.network.lrp.linear import weighted_layer
+from pfungst.network.lrp.plan import WEIGHTED, Fallback, Step, assignments, plan
+from pfungst.network.lrp.result import LedgerRow, LrpLedger, LrpResult
+from pfungst.network.lrp.rules import Bound
+from pfungst.network.lrp.structure import HANDLERS, Shares, fallen_back
+from pfungst.network.lrp.tape import Value, record
+
+Targets = int | Sequence[int] | Sequence[Sequence[int]] | Tensor
+
+
+def relevance(
+    module: nn.Module,
+    inputs: Tensor,
+    targets: Targets | None = None,
+    *,
+    composite: str | Composite = "epsilon-plus-flat",
+    output_relevance: Tensor | None = None,
+    input_bounds: tuple[Bound, Bound] | None = None,
+    fallback: Fallback | None = None,
+) -> LrpResult:
+    """Layer-wise relevance propagation through any feed-forward network in evaluation mode.
+
+    ``Σ_i R_i = f(x)`` but for what biases, stabilisers and zero denominators take; the ledger says how much and where.
+    The module is not changed. All targets share one forward pass and all denominators.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network; its output is one tensor ``(n, n_outputs)``. A softmax at its end is skipped.
+    inputs : (n, ...) floating tensor
+        A batch, of the module's device and dtype.
+    targets : int, (n,) or (n, n_targets) integers
+        Outputs to explain: one for all images, one an image, or several an image.
+    composite : str or Composite
+        Which rule meets which layer.
+    output_relevance : (n, n_outputs) tensor, optional
+        Instead of ``targets``: relevance to send back from the output.
+    input_bounds : (low, high), optional
+        The range of the input after preprocessing, for the rule z^B; numbers or tensors that broadcast to ``(C, H, W)``.
+    fallback : {"gradient", "pass"}, optional
+        What to do at operations without a rule; by default they are an error.
+
+    Returns
+    -------
+    LrpResult
+        Relevance ``targets.shape + inputs.shape[1:]``, scores, ledger and assignments.
+
+    Raises
+    ------
+    LrpError
+        If the module is in training mode, the input is not a finite floating batch of the module's dtype, targets are missing
+        or out of range, or a rule does not fit.
+    UnsupportedOperationError
+        If relevance reaches an operation without a rule; it names the operation and the module that called it.
+
+    References
+    ----------
+    Bach et al. 2015, On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance propagation.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval()
+    >>> result = relevance(net, torch.rand(5, 3, 8, 8), 1, composite="epsilon-plus")
+    >>> result.relevance.shape
+    torch.Size([5, 3, 8, 8])
+    >>> bool((result.ledger.residual.abs() < 1e-4).all())
+    True
+    """
+    rules = find_composite(composite)
+    if fallback not in {None, "gradient", "pass"}:
+        raise unknown_name("fallback", str(fallback), ("gradient", "pass"))
+    _check(module, inputs)
+    with torch.no_grad():
+        tape = record(module, _in_fast_layout(inputs))
+        start, steps = plan(tape, rules, fallback=fallback, input_bounds=input_bounds)
+        tape.nodes.clear()
+        outputs = start.tensor()
+        sent, chosen = _starts(outputs, targets, output_relevance)
+        table = assignments(steps)
+        store = {id(start): sent}
+        sums = [total(item) for item in sent]
+        rows = _walk_back(steps, store, fallback or "pass", inputs.shape[0])
+        arrived = [item.contiguous() for item in store[id(tape.input)]]
+    shape = chosen.shape if chosen is not None else torch.Size([inputs.shape[0]])
+    stacked = torch.stack(arrived, dim=1) if len(shape) == 2 else arrived[0]
+    ledger = LrpLedger(
+        sent=_joined(sums, shape),
+        arrived=_joined([total(item) for item in arrived], shape),
+        rows=_shaped(rows, shape),
+    )
+    return LrpResult(
+        relevance=stacked,
+        scores=_scores(outputs, chosen, ledger),
+        targets=chosen,
+        outputs=outputs,
+        ledger=ledger,
+        assignments=table,
+        composite=rules.name,
+    )
+
+
+def _check(module: nn.Module, inputs: Tensor) -> None:
+    training = next(
+        (name or type(module).__name__ for name, part in module.named_modules() if part.training), None
+    )
+    if training is not None:
+        raise LrpError(
+            f"module {training!r} is in training mode", allowed="evaluation mode", hint="module.eval()"
+        )
+    if not isinstance(inputs, Tensor) or inputs.dim() < 2 or inputs.shape[0] < 1 or not inputs.numel():
+        found = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
+        raise LrpError(f"inputs {found}", allowed="a batch (n, ...) of at least one image")
+    if inputs.dtype not in {torch.float32, torch.float64}:
+        raise LrpError(f"inputs of {inputs.dtype}", allowed="torch.float32, torch.float64")
+    weight = next((item for item in module.parameters() if item.is_floating_point()), None)
+    if weight is not None and (weight.dtype != inputs.dtype or weight.device != inputs.device):
+        raise LrpError(
+            f"inputs of {inputs.dtype} on {inputs.device} for a network of {weight.dtype} on {weight.device}",
+            hint="inputs.to(weight.device, weight.dtype)",
+        )
+    if not bool(torch.isfinite(inputs).all()):
+        raise LrpError("inputs hold NaN or infinity")
+
+
+def _in_fast_layout(inputs: Tensor) -> Tensor:
+    """Channels last on a CPU in single precision: a fifth less time in convolutions; the numbers are the same."""
+    if inputs.dim() == 4 and inputs.device.type == "cpu" and inputs.dtype == torch.float32:
+        return inputs.contiguous(memory_format=torch.channels_last)
+    return inputs
+
+
+def _starts(
+    outputs: Tensor, targets: Targets | None, output_relevance: Tensor | None
+) -> tuple[list[Tensor], Tensor | None]:
+    """Relevance at the output, one tensor a target, and the targets as ``(n,)`` or ``(n, n_targets)``."""
+    if not bool(torch.isfinite(outputs).all()):
+        raise LrpError(
+            "the network's outputs hold NaN or infinity", hint="the weights, and the input's preprocessing"
+        )
+    if (targets is None) == (output_relevance is None):
+        raise LrpError(
+            "which output to explain is not stated"
+            if targets is None
+            else "both targets and output_relevance are given",
+            allowed="targets (an int, (n,) or (n, n_targets)), or output_relevance",
+        )
+    if output_relevance is not None:
+        if output_relevance.shape != outputs.shape or not bool(torch.isfinite(output_relevance).all()):
+            raise LrpError(
+                f"output_relevance {tuple(output_relevance.shape)}",
+                allowed=f"finite, of shape {tuple(outputs.shape)}",
+            )
+        return [output_relevance.detach().to(outputs, copy=True)], None
+    if outputs.dim() != 2:
+        raise LrpError(
+            f"the network's output is {tuple(outputs.shape)}", allowed="(n, n_outputs), or output_relevance"
+        )
+    chosen = _checked_targets(targets, outputs)
+    columns = chosen if chosen.dim() == 2 else chosen[:, None]
+    starts = []
+    for column in columns.T:
+        start = torch.zeros_like(outputs)
+        starts.append(start.scatter_(1, column[:, None], outputs.gather(1, column[:, None])))
+    return starts, chosen
+
+
+def _checked_targets(targets: Targets | None, outputs: Tensor) -> Tensor:
+    n, n_outputs = outputs.shape
+    chosen = torch.as_tensor(targets, device=outputs.device)
+    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
+        raise LrpError(f"targets of {chosen.dtype}", allowed="integers")
+    chosen = chosen.long().expand(n) if chosen.dim() == 0 else chosen.long()
+    if chosen.dim() > 2 or chosen.shape[0] != n or not chosen.numel():
+        raise LrpError(
+            f"targets {tuple(chosen.shape)} for {n} images", allowed=f"an int, ({n},) or ({n}, n_targets)"
+        )
+    if int(chosen.min()) < 0 or int(chosen.max()) >= n_outputs:
+        raise LrpError(
+            f"targets from {int(chosen.min())} to {int(chosen.max())}", allowed=f"0 to {n_outputs - 1}"
+        )
+    return chosen
+
+
+Row = tuple[Step, list[Tensor], list[Tensor], list[Taken]]
+
+
+def _walk_back(steps: list[Step], store: dict[int, list[Tensor]], fallback: str, n: int) -> list[Row]:
+    """Take the steps from the last to the first; ``store`` holds the relevance of values by identity.
+
+    Steps are dropped as they are taken, and with them the numbers that only they needed.
+    """
+    rows: list[Row] = []
+    while steps:
+        step = steps.pop()
+        outputs = [store.pop(id(value), None) for value in step.node.outputs]
+        given = [item for item in outputs if item is not None]
+        if not given:
+            continue
+        if any(item[0].shape[0] != n for item in given):
+            raise LrpError(
+                f"{step.node.title}, called in {step.node.place}, moves the batch away from the first dimension"
+            )
+        n_targets = len(given[0])
+        received = [torch.stack([total(item[k]) for item in given]).sum(dim=0) for k in range(n_targets)]
+        if step.kind == "merged":
+            _put(store, step.node.inputs[0], given[0])
+            continue
+        if step.kind in WEIGHTED:
+            passed, taken = _weighted(step, given[0], store)
+        else:
+            passed, taken = _structural(step, outputs, n_targets, store, fallback)
+        if step.rule is not None or any(taken):
+            rows.append((step, received, passed, taken))
+        for node in (step.node, *step.node.merged):
+            for value in node.outputs:
+                value.data = None
+    return rows
+
+
+def _weighted(
+    step: Step, given: list[Tensor], store: dict[int, list[Tensor]]
+) -> tuple[list[Tensor], list[Taken]]:
+    assert step.rule is not None
+    layer = weighted_layer(step.node, step.pad)
+    results = KERNELS[type(step.rule)](layer, given, step.rule)
+    _put(store, layer.input, [item.relevance for item in results])
+    return [item.total for item in results], [item.taken for item in results]
+
+
+def _structural(
+    step: Step,
+    outputs: list[list[Tensor] | None],
+    n_targets: int,
+    store: dict[int, list[Tensor]],
+    fallback: str,
+) -> tuple[list[Tensor], list[Taken]]:
+    results: list[Shares] = []
+    for k in range(n_targets):
+        one = [item[k] if item is not None else None for item in outputs]
+        if step.kind == "fallback":
+            results.append(fallen_back(step.node, one, fallback))
+        else:
+            results.append(HANDLERS[step.kind](step.node, one, step.rule))
+    for position, (value, _) in enumerate(results[0].parts):
+        _put(store, value, [item.parts[position][1] for item in results])
+    passed = [item.total if item.total is not None else _sum(item) for item in results]
+    return passed, [item.taken for item in results]
+
+
+def _sum(shares: Shares) -> Tensor:
+    return torch.stack([total(part) for _, part in shares.parts]).sum(dim=0)
+
+
+def _put(store: dict[int, list[Tensor]], value: Value, parts: list[Tensor]) -> None:
+    known = store.get(id(value))
+    store[id(value)] = parts if known is None else [a + b for a, b in zip(known, parts, strict=True)]
+
+
+def _joined(values: list[Tensor], shape: torch.Size) -> Tensor:
+    return torch.stack(values, dim=1) if len(shape) == 2 else values[0]
+
+
+def _shaped(rows: list[Row], shape: torch.Size) -> tuple[LedgerRow, ...]:
+    shaped = []
+    for step, received, passed, taken in rows:
+        causes = {cause: _joined([item[cause] for item in taken], shape) for cause in taken[0]}
+        shaped.append(
+            LedgerRow(
+                layer=step.node.layer,
+                operation=step.node.name,
+                rule=str(step.rule) if step.rule is not None else step.kind,
+                received=_joined(received, shape),
+                passed=_joined(passed, shape),
+                taken=causes,
+            )
+        )
+    return tuple(shaped)
+
+
+def _scores(outputs: Tensor, chosen: Tensor | None, ledger: LrpLedger) -> Tensor:
+    if chosen is None:
+        return ledger.sent.to(outputs.dtype)
+    return outputs.gather(1, chosen if chosen.dim() == 2 else chosen[:, None]).reshape(chosen.shape)

@@ -1,0 +1,300 @@
+"""The rules' arithmetic for weighted layers: one function a rule, a list of targets at a time.
+
+Each takes the layer, the relevance of its output (one tensor a target; they may be overwritten) and the rule, and
+returns the relevance of its input. What the input does not depend on (denominators) is computed once for all targets.
+
+Cost in passes of the layer's product, the forward pass's own z among them: ε 2, z⁺ 3, γ 3, αβ 4, flat and w² 1 + 1; inputs
+of both signs take twice the products with W⁺ and W⁻.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pfungst.network.lrp.elementwise import (
+    aligned,
+    below_zero,
+    multiplied,
+    negative_part,
+    quotient,
+    strengthened,
+    total,
+)
+from pfungst.network.lrp.errors import LrpError
+from pfungst.network.lrp.linear import Dense, WeightedLayer
+from pfungst.network.lrp.rules import AlphaBeta, Bound, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, ZPlus
+
+Taken = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What one target's relevance became: R_i, its sum a sample, and what was taken by cause (float64)."""
+
+    relevance: Tensor
+    total: Tensor
+    taken: Taken = field(default_factory=dict)
+
+
+def _passed(relevance: Tensor, taken: Taken) -> Passed:
+    return Passed(relevance, total(relevance), taken)
+
+
+def epsilon(layer: WeightedLayer, relevance: list[Tensor], rule: Epsilon) -> list[Passed]:
+    """``R_i = a_i Σ_j w_ij s_j``, ``s_j = R_j / (z_j + ε sgn z_j)``."""
+    bias = layer.bias if rule.bias == "absorb" else None
+    z = _forward_output(layer, rule)
+    results = []
+    for r in relevance:
+        q = quotient(r, z, rule.epsilon)
+        taken = {"stabiliser": q.stabiliser, "zero": q.zero, "bias": layer.bias_share(q.values, bias)}
+        results.append(Passed(*multiplied(layer.back(q.values, layer.weight), layer.a()), taken))
+    return results
+
+
+def z_plus(layer: WeightedLayer, relevance: list[Tensor], rule: ZPlus) -> list[Passed]:
+    """``R_i = Σ_j z_ij⁺ s_j``, ``s_j = R_j / z_j⁺``."""
+    positive, _ = _signed_parts(layer)
+    bias = layer.bias.clamp(min=0) if layer.bias is not None and rule.bias == "absorb" else None
+    z = _sum_forward(layer, positive, bias)
+    results = []
+    for r in relevance:
+        q = quotient(r, z, rule.epsilon)
+        taken = {"stabiliser": q.stabiliser, "zero": q.zero, "bias": layer.bias_share(q.values, bias)}
+        results.append(_collected(layer, [(positive, q.values)], taken))
+    return results
+
+
+def alpha_beta(layer: WeightedLayer, relevance: list[Tensor], rule: AlphaBeta) -> list[Passed]:
+    """``R_i = Σ_j z_ij⁺ s_j⁺ + z_ij⁻ s_j⁻``, ``s_j⁺ = α R_j / z_j⁺``, ``s_j⁻ = β R_j / z_j⁻``; z⁻ = z − z⁺."""
+    absorbed = layer.bias if rule.bias == "absorb" else None
+    bias_plus = absorbed.clamp(min=0) if absorbed is not None else None
+    bias_minus = absorbed.clamp(max=0) if absorbed is not None else None
+    positive, negative = _signed_parts(layer)
+    plus = _sum_forward(layer, positive, bias_plus)
+    minus = negative_part(_forward_output(layer, rule), plus)
+    results = []
+    for number, r in enumerate(relevance):
+        last = number == len(relevance) - 1
+        own = minus if last else torch.empty_like(minus)
+        down = quotient(r, minus, rule.epsilon, factor=rule.beta, out=own)
+        up = quotient(r, plus, rule.epsilon, factor=rule.alpha)
+        taken = {
+            "stabiliser": up.stabiliser + down.stabiliser,
+            "zero": up.zero + down.zero,
+            "bias": layer.bias_share(up.values, bias_plus) + layer.bias_share(down.values, bias_minus),
+        }
+        results.append(_collected(layer, [(positive, up.values), (negative, down.values)], taken))
+    return results
+
+
+def gamma(layer: WeightedLayer, relevance: list[Tensor], rule: Gamma) -> list[Passed]:
+    """``R_i = Σ_j (z_ij + γ z_ij^σ) s_j`` with σ the sign of z_j; one product if no relevance is where z_j < 0."""
+    bias = layer.bias if rule.bias == "absorb" else None
+    positive, _ = _signed_parts(layer)
+    z = _forward_output(layer, rule)
+    z_sign = _sum_forward(layer, positive, bias.clamp(min=0) if bias is not None else None)
+    denominator = strengthened(z, z_sign, rule.gamma)
+    weight = layer.weight
+    up, down = weight + rule.gamma * weight.clamp(min=0), weight + rule.gamma * weight.clamp(max=0)
+    toward = _with_weights(positive, up, down), _with_weights(positive, down, up)
+    results = []
+    for r in relevance:
+        q = quotient(r, denominator, rule.epsilon)
+        taken = {"stabiliser": q.stabiliser, "zero": q.zero}
+        below = below_zero(q.values, z)
+        if below is None:
+            terms = [(toward[0], q.values)]
+        else:
+            terms = [(toward[0], q.values.sub_(aligned(below, q.values))), (toward[1], below)]
+        taken["bias"] = _gamma_bias(layer, bias, rule.gamma, [s for _, s in terms])
+        results.append(_collected(layer, terms, taken))
+    return results
+
+
+def _gamma_bias(layer: WeightedLayer, bias: Tensor | None, strength: float, parts: list[Tensor]) -> Tensor:
+    if bias is None:
+        return layer.bias_share(parts[0], None)
+    signed = (bias + strength * bias.clamp(min=0), bias + strength * bias.clamp(max=0))
+    shares = [layer.bias_share(s, values) for s, values in zip(parts, signed, strict=False)]
+    return torch.stack(shares).sum(dim=0)
+
+
+def w_square(layer: WeightedLayer, relevance: list[Tensor], rule: WSquare) -> list[Passed]:
+    """``R_i = Σ_j w_ij² s_j``, ``s_j = R_j / Σ_i w_ij²``; the denominator is that of one image for all."""
+    del rule
+    squared = layer.weight**2
+    norm = layer.forward(_ones(layer), squared)
+    results = []
+    for r in relevance:
+        q = quotient(r, norm, 0.0)
+        results.append(_passed(layer.back(q.values, squared), {"zero": q.zero}))
+    return results
+
+
+def flat(layer: WeightedLayer, relevance: list[Tensor], rule: Flat) -> list[Passed]:
+    """``R_i = Σ_{j fed by i} R_j / |inputs of j|``; output channels are summed first, as all weights are equal."""
+    del rule
+    groups, per_group = layer.map.groups, layer.weight.shape[1]
+    if layer.map.transposed or layer.output.shape[layer.channel_dim] % groups:
+        return w_square(_with_unit_weights(layer), relevance, WSquare())
+    ones = torch.ones_like(layer.weight[:groups, :1])
+    dim = layer.channel_dim % len(layer.input.shape)
+    shape = list(layer.input.shape)
+    shape[dim] = groups
+    one_image = torch.ones([1, *shape[1:]], dtype=ones.dtype, device=ones.device)
+    count = layer.forward(one_image, ones) * per_group
+    results = []
+    for r in relevance:
+        summed = r.unflatten(dim, (groups, -1)).sum(dim=dim + 1)
+        q = quotient(summed, count, 0.0)
+        shares = layer.map.transposed_product(q.values, ones, torch.Size(shape))
+        results.append(_passed(shares.repeat_interleave(per_group, dim=dim), {"zero": q.zero}))
+    return results
+
+
+def _with_unit_weights(layer: WeightedLayer) -> WeightedLayer:
+    return WeightedLayer(layer.map, torch.ones_like(layer.weight), None, layer.input, layer.output)
+
+
+def z_box(layer: WeightedLayer, relevance: list[Tensor], rule: ZBox) -> list[Passed]:
+    """``R_i = Σ_j (a_i w_ij − l_i w_ij⁺ − h_i w_ij⁻) s_j``; the part of l and h in the denominator is one image's."""
+    low, high = (_bound(layer, bound) for bound in (rule.low, rule.high))
+    _check_inside(layer, low, high)
+    weight, a = layer.weight, layer.a()
+    plus, minus = weight.clamp(min=0), weight.clamp(max=0)
+    z = _forward_output(layer, Epsilon(bias="exclude"))
+    z = z - (layer.forward(low, plus) + layer.forward(high, minus))
+    results = []
+    for r in relevance:
+        q = quotient(r, z, rule.epsilon)
+        own, by_plus, by_minus = _three_products(layer, q.values, (weight, plus, minus))
+        shares = own.mul_(a) - by_plus.mul_(low) - by_minus.mul_(high)
+        results.append(_passed(shares, {"stabiliser": q.stabiliser, "zero": q.zero}))
+    return results
+
+
+def _three_products(
+    layer: WeightedLayer, s: Tensor, weights: tuple[Tensor, Tensor, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``Wᵀ s`` with three weights: as one product with three times the channels where there are no groups."""
+    if layer.map.groups > 1 or layer.map.transposed:
+        first, second, third = (layer.back(s, weight) for weight in weights)
+        return first, second, third
+    dim = layer.channel_dim % len(layer.input.shape)
+    shape = list(layer.input.shape)
+    shape[dim] *= 3
+    stacked = layer.map.transposed_product(s, torch.cat(weights, dim=1), torch.Size(shape))
+    one, two, three = stacked.chunk(3, dim=dim)
+    return one, two, three
+
+
+def _bound(layer: WeightedLayer, bound: Bound | None) -> Tensor:
+    if bound is None:
+        raise LrpError(
+            "the rule ZBox needs the range of the network's input",
+            hint="input_bounds=(low, high), numbers or tensors (C, 1, 1), of black and white after preprocessing",
+        )
+    a = layer.a()
+    values = torch.as_tensor(bound, dtype=a.dtype, device=a.device)
+    try:
+        return values.expand(1, *a.shape[1:])
+    except RuntimeError as error:
+        raise LrpError(
+            f"input bounds of shape {tuple(values.shape)} for a first layer's input {tuple(a.shape[1:])}",
+            allowed="shapes that broadcast to it",
+        ) from error
+
+
+def _check_inside(layer: WeightedLayer, low: Tensor, high: Tensor) -> None:
+    a = layer.a()
+    slack = 1e-5 * (high - low).abs().max()
+    if bool((a < low - slack).any()) or bool((a > high + slack).any()):
+        raise LrpError(
+            f"the first layer's input, from {float(a.min()):.4g} to {float(a.max()):.4g}, leaves the box of the rule ZBox",
+            allowed="inputs between the bounds",
+            hint="input_bounds in the units of the preprocessed input",
+        )
+
+
+def pass_on(layer: WeightedLayer, relevance: list[Tensor], rule: Pass) -> list[Passed]:
+    """``R_i = R_i``, for layers that keep the shape."""
+    del rule
+    if layer.input.shape != layer.output.shape:
+        raise LrpError(
+            f"rule Pass from {tuple(layer.output.shape)} to {tuple(layer.input.shape)}", allowed="same shapes"
+        )
+    return [_passed(r, {}) for r in relevance]
+
+
+KERNELS: Mapping[type[Rule], Callable[[WeightedLayer, list[Tensor], Any], list[Passed]]] = {
+    Epsilon: epsilon,
+    Gamma: gamma,
+    AlphaBeta: alpha_beta,
+    ZPlus: z_plus,
+    WSquare: w_square,
+    Flat: flat,
+    ZBox: z_box,
+    Pass: pass_on,
+}
+
+Parts = list[tuple[Tensor, Tensor]]
+"""Pieces of the input with the weights that each meets."""
+
+
+def _signed_parts(layer: WeightedLayer) -> tuple[Parts, Parts]:
+    """The products that make the positive and the negative contributions; half of them vanish for inputs ≥ 0."""
+    plus, minus = layer.weight.clamp(min=0), layer.weight.clamp(max=0)
+    a = layer.a()
+    if layer.input.is_nonnegative():
+        return [(a, plus)], [(a, minus)]
+    up, down = a.clamp(min=0), a.clamp(max=0)
+    return [(up, plus), (down, minus)], [(up, minus), (down, plus)]
+
+
+def _with_weights(parts: Parts, first: Tensor, second: Tensor) -> Parts:
+    return [(a, weight) for (a, _), weight in zip(parts, (first, second), strict=False)]
+
+
+def _sum_forward(layer: WeightedLayer, parts: Parts, bias: Tensor | None) -> Tensor:
+    (a, weight), *others = parts
+    result = layer.forward(a, weight, bias)
+    for a, weight in others:
+        result.add_(layer.forward(a, weight))
+    return result
+
+
+def _forward_output(layer: WeightedLayer, rule: Any) -> Tensor:
+    """z, with or without the bias."""
+    if layer.bias is None or rule.bias == "absorb":
+        return layer.z()
+    return layer.z() - layer.of_channels(layer.bias)
+
+
+def _collected(layer: WeightedLayer, terms: list[tuple[Parts, Tensor]], taken: Taken) -> Passed:
+    """``R_i = Σ a_i (Wᵀ s)_i`` over all terms; products that share a piece of the input are added first."""
+    products: dict[int, tuple[Tensor, Tensor]] = {}
+    for parts, s in terms:
+        for a, weight in parts:
+            c = layer.back(s, weight)
+            known = products.get(id(a))
+            products[id(a)] = (a, c if known is None else known[1].add_(c))
+    (a, c), *others = products.values()
+    relevance, summed = multiplied(c, a)
+    for a, c in others:
+        more, more_summed = multiplied(c, a)
+        relevance.add_(aligned(more, relevance))
+        summed = summed + more_summed
+    return Passed(relevance, summed, taken)
+
+
+def _ones(layer: WeightedLayer) -> Tensor:
+    return torch.ones([1, *layer.input.shape[1:]], dtype=layer.weight.dtype, device=layer.weight.device)
+
+
+__all__ = ["KERNELS", "Dense", "Passed", "Taken"]

@@ -1,0 +1,221 @@
+"""From a recorded pass and a composite to the list of steps back: what merges, what is first, which rule where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pfungst.network.lrp.composite import ALLOWED, Composite
+from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
+from pfungst.network.lrp.linear import is_zero_pad, mergeable
+from pfungst.network.lrp.rules import Bound, Rule, ZBox
+from pfungst.network.lrp.structure import signal_of
+from pfungst.network.lrp.tape import Node, Tape, Value
+
+Fallback = Literal["gradient", "pass"]
+WEIGHTED = ("convolution", "linear")
+
+
+@dataclass(eq=False)
+class Step:
+    """One call on the way back.
+
+    Attributes
+    ----------
+    node : Node
+        The call.
+    kind : str
+        Its kind, ``merged`` if its arithmetic is done by a weighted layer before or after it.
+    rule : Rule or None
+        For kinds that a composite decides.
+    first : bool
+        A weighted layer that reads the input with no weighted layer before it.
+    pad : Node or None
+        Zero padding that merges into a convolution.
+    """
+
+    node: Node
+    kind: str
+    rule: Rule | None = None
+    first: bool = False
+    pad: Node | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """Which rule met which layer: one line of the printed composite."""
+
+    layer: str
+    operation: str
+    rule: str
+    first: bool = False
+    merged: tuple[str, ...] = ()
+
+
+def plan(
+    tape: Tape,
+    composite: Composite,
+    *,
+    fallback: Fallback | None = None,
+    input_bounds: tuple[Bound, Bound] | None = None,
+) -> tuple[Value, list[Step]]:
+    """The value at which relevance starts (before a last softmax) and the steps in the order of the forward pass.
+
+    Raises
+    ------
+    UnsupportedOperationError
+        If relevance would reach an operation without a rule and there is no fallback.
+    """
+    start = _before_softmax(tape)
+    behind_weights = _behind_weights(tape)
+    carriers = {id(start)}
+    steps: list[Step] = []
+    pads, absorbed = _merges(tape, start)
+    for node in reversed(tape.nodes):
+        if not any(id(value) in carriers for value in node.outputs):
+            continue
+        if id(node) in absorbed:
+            step = Step(node, "merged")
+        else:
+            step = _step(node, composite, behind_weights, fallback)
+            step.pad = pads.get(id(node))
+            step.rule = _with_bounds(step.rule, input_bounds)
+        carriers.update(id(value) for value in _receivers(step))
+        steps.append(step)
+    if id(tape.input) not in carriers:
+        raise LrpError("the network's output does not depend on its input")
+    return start, steps[::-1]
+
+
+def _before_softmax(tape: Tape) -> Value:
+    """R starts at the raw class score: a softmax at the end of the network is left out."""
+    value = tape.output
+    while value.producer is not None and value.producer.kind in {"softmax", "identity"}:
+        if value.producer.kind == "softmax":
+            value = value.producer.inputs[0]
+            break
+        value = value.producer.inputs[0]
+    else:
+        return tape.output
+    return value
+
+
+def _behind_weights(tape: Tape) -> set[int]:
+    behind: set[int] = set()
+    for node in tape.nodes:
+        if node.kind in WEIGHTED or any(id(value) in behind for value in node.inputs):
+            behind.update(id(value) for value in node.outputs)
+    return behind
+
+
+def _readers(tape: Tape) -> dict[int, list[Node]]:
+    readers: dict[int, list[Node]] = {}
+    for node in tape.nodes:
+        for value in node.inputs:
+            readers.setdefault(id(value), []).append(node)
+    return readers
+
+
+def _step(node: Node, composite: Composite, behind_weights: set[int], fallback: Fallback | None) -> Step:
+    kind = _resolved(node)
+    if kind in {"unknown", "softmax"}:
+        if fallback is None:
+            raise UnsupportedOperationError(node.title, node.place)
+        return Step(node, "fallback")
+    if kind not in ALLOWED:
+        return Step(node, kind)
+    first = kind in WEIGHTED and not any(id(value) in behind_weights for value in node.inputs)
+    return Step(node, kind, composite.rule_for(kind, node.module_name, node.module, first=first), first)
+
+
+def _resolved(node: Node) -> str:
+    """The kind, where it depends on what a call was given."""
+    signals = [item for item in (*node.args[:2], *node.kwargs.values()) if isinstance(item, Value)]
+    if node.kind == "sum_of":
+        return "sum" if len(signals) > 1 else "affine"
+    if node.kind == "batch_norm":
+        return "affine"
+    if node.kind == "product":
+        if len(signals) > 1:
+            return "gate" if signal_of(node) is not None else "unknown"
+        by_signal = node.name == "__rtruediv__" or (node.name in {"div", "true_divide", "divide"} and not isinstance(
+            node.args[0] if node.args else None, Value))  # fmt: skip
+        return "unknown" if by_signal else "affine"
+    return node.kind
+
+
+def _receivers(step: Step) -> list[Value]:
+    if step.kind == "gate":
+        signal = signal_of(step.node)
+        return [signal] if signal is not None else []
+    return step.node.inputs
+
+
+def _merges(tape: Tape, start: Value) -> tuple[dict[int, Node], set[int]]:
+    """Let weighted layers take over the scales and shifts after them and the zeros padded before them.
+
+    Only where the data flow is exclusive: nothing else reads the value between the two.
+
+    Returns
+    -------
+    pads : dict
+        By the identity of a convolution's node, the padding that it takes over.
+    absorbed : set
+        Identities of all nodes that were taken over.
+    """
+    readers = _readers(tape)
+    pads: dict[int, Node] = {}
+    absorbed: set[int] = set()
+    for node in tape.nodes:
+        if node.kind not in WEIGHTED:
+            continue
+        node.merged = _affine_chain(node, readers, start)
+        absorbed.update(map(id, node.merged))
+        before = node.inputs[0].producer
+        if (
+            before is not None
+            and node.kind == "convolution"
+            and is_zero_pad(before)
+            and node.inputs[0].uses == 1
+        ):
+            pads[id(node)] = before
+            absorbed.add(id(before))
+    return pads, absorbed
+
+
+def _affine_chain(node: Node, readers: dict[int, list[Node]], start: Value) -> list[Node]:
+    chain: list[Node] = []
+    value = node.outputs[0]
+    while value is not start and value.uses == 1:
+        (after,) = readers[id(value)]
+        if _resolved(after) != "affine" or not mergeable(after, node):
+            break
+        chain.append(after)
+        value = after.outputs[0]
+    return chain
+
+
+def _with_bounds(rule: Rule | None, bounds: tuple[Bound, Bound] | None) -> Rule | None:
+    if isinstance(rule, ZBox) and rule.low is None and bounds is not None:
+        return replace(rule, low=bounds[0], high=bounds[1])
+    return rule
+
+
+def assignments(steps: list[Step]) -> tuple[Assignment, ...]:
+    """The printed composite: one line for each call that has a rule to choose, a gate or a fallback."""
+    taken_over = {id(node) for step in steps for node in step.node.merged}
+    lines = []
+    for step in steps:
+        if id(step.node) in taken_over or (step.rule is None and step.kind not in {"gate", "fallback"}):
+            continue
+        merged = [*([step.pad] if step.pad else []), *step.node.merged]
+        lines.append(
+            Assignment(
+                layer=step.node.layer,
+                operation=step.node.name,
+                rule=str(step.rule) if step.rule is not None else step.kind,
+                first=step.first,
+                merged=tuple(f"{node.layer}: {node.name}" for node in merged),
+            )
+        )
+    return tuple(lines)

@@ -1,0 +1,293 @@
+"""Relevance through everything without weights: sums, pooling, normalisation, gates, concatenation, shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pfungst.network.lrp.elementwise import dense, multiplied, quotient, total
+from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
+from pfungst.network.lrp.kernels import Taken
+from pfungst.network.lrp.linear import affine_of
+from pfungst.network.lrp.rules import Epsilon, Flat, Pass, Proportional, Rule, Taylor, ZPlus
+from pfungst.network.lrp.tape import Node, Value
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Relevance of a call's inputs for one target, in pairs, and what was taken by cause.
+
+    ``total`` is the sum a sample of all of it, where it is known without adding up.
+    """
+
+    parts: list[tuple[Value, Tensor]]
+    taken: Taken = field(default_factory=dict)
+    total: Tensor | None = None
+
+
+Outputs = Sequence[Tensor | None]
+"""Relevance of each output of a call for one target; None where none came."""
+
+
+def pullback(node: Node, outputs: Outputs) -> list[Tensor]:
+    """``Jᵀ s`` of a recorded call for each of its inputs."""
+    with torch.enable_grad():
+        inputs = [value.tensor().detach().requires_grad_() for value in node.inputs]
+        result = node.call(*inputs)
+        results = (
+            [result] if isinstance(result, Tensor) else [item for item in result if item.is_floating_point()]
+        )
+        pairs = [(y, s) for y, s in zip(results, outputs, strict=True) if s is not None]
+        gradients = torch.autograd.grad(
+            [y for y, _ in pairs], inputs, [s.to(y) for y, s in pairs], allow_unused=True
+        )
+    return [
+        torch.zeros_like(x) if gradient is None else gradient
+        for x, gradient in zip(inputs, gradients, strict=True)
+    ]
+
+
+def single(outputs: Outputs) -> Tensor:
+    """The relevance of a call with one output that carries any."""
+    (only,) = (s for s in outputs if s is not None)
+    return only
+
+
+def through(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
+    """Activations, dropout and the like: relevance passes."""
+    del rule
+    return Shares([(node.inputs[0], single(outputs))])
+
+
+def reshaped(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
+    """The same numbers in another shape."""
+    del rule
+    return Shares([(node.inputs[0], single(outputs).reshape(node.inputs[0].shape))])
+
+
+def rearranged(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
+    """Slices, permutations, copies, padding: each output's relevance to the input that it is a copy of."""
+    del rule
+    (relevance,) = pullback(node, outputs)
+    taken = {}
+    if node.name == "pad":
+        taken["constant"] = total(single(outputs)) - total(relevance)
+    return Shares([(node.inputs[0], relevance)], taken)
+
+
+def concatenated(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
+    """Each input's slice; what falls on constants is taken by them."""
+    del rule
+    relevance = pullback(node, outputs)
+    left = total(single(outputs)) - sum(total(item) for item in relevance)
+    constant = any(isinstance(item, Tensor) for item in _sequence(node))
+    return Shares(list(zip(node.inputs, relevance, strict=True)), {"constant": left} if constant else {})
+
+
+def _sequence(node: Node) -> Sequence[Any]:
+    items: Sequence[Any] = node.argument(0, "tensors")
+    return items
+
+
+def summed(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
+    """``R_k = a_k / (Σ_k' a_k' + ε sgn) R`` for a sum of signals; z⁺ takes the positive parts only."""
+    r = single(outputs)
+    terms = [(value, _expanded(sign * value.tensor(), r)) for value, sign in _signed_terms(node)]
+    assert isinstance(rule, (Epsilon, ZPlus))
+    if isinstance(rule, ZPlus):
+        terms = [(value, term.clamp(min=0)) for value, term in terms]
+        z = torch.stack([term for _, term in terms]).sum(dim=0)
+    else:
+        z = node.outputs[0].tensor()
+    q = quotient(r, z, rule.epsilon)
+    parts = [(value, (q.values * term).sum_to_size(value.shape)) for value, term in terms]
+    return Shares(parts, {"stabiliser": q.stabiliser, "zero": q.zero})
+
+
+def _signed_terms(node: Node) -> list[tuple[Value, float]]:
+    items = [*node.args, *(node.kwargs[key] for key in ("input", "other") if key in node.kwargs)]
+    alpha = float(node.kwargs.get("alpha", 1))
+    second = -alpha if node.name in {"sub", "subtract"} else alpha
+    return [(items[0], 1.0), (items[1], second)]
+
+
+def _expanded(tensor: Tensor, like: Tensor) -> Tensor:
+    return tensor if tensor.shape == like.shape else tensor.expand(like.shape)
+
+
+def affine(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
+    """A scale and shift a channel: ``R_i = c_i x_i / (c_i x_i + d_i) R_i``; without a shift relevance passes."""
+    r, value = single(outputs), node.inputs[0]
+    scale, shift = affine_of(node)
+    if isinstance(rule, Pass) or not bool(shift.any()):
+        return Shares([(value, r.sum_to_size(value.shape))])
+    assert isinstance(rule, Epsilon)
+    x = value.tensor()
+    product = scale.to(x) * x
+    excluded = rule.bias == "exclude"
+    q = quotient(r, product if excluded else node.outputs[0].tensor(), rule.epsilon)
+    taken = {"stabiliser": q.stabiliser, "zero": q.zero}
+    if not excluded:
+        taken["bias"] = total(q.values * shift.to(x))
+    return Shares([(value, (q.values * product).sum_to_size(value.shape))], taken)
+
+
+def averaged(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
+    """Means and other fixed weights: in proportion to the inputs (ε, z⁺), or evenly (flat)."""
+    r, value = single(outputs), node.inputs[0]
+    if isinstance(rule, Flat):
+        return _evenly(node, r)
+    assert isinstance(rule, (Epsilon, ZPlus))
+    x = value.tensor()
+    if isinstance(rule, ZPlus):
+        x = x.clamp(min=0)
+        z: Tensor = node.call(x)
+    else:
+        z = node.outputs[0].tensor()
+    q = quotient(r, z, rule.epsilon)
+    relevance, passed = multiplied(pullback(node, [q.values])[0], x)
+    return Shares([(value, relevance)], {"stabiliser": q.stabiliser, "zero": q.zero}, passed)
+
+
+def _evenly(node: Node, r: Tensor) -> Shares:
+    value = node.inputs[0]
+    weight: Tensor = node.call(torch.ones_like(value.tensor()))
+    q = quotient(r, weight, 0.0)
+    return Shares([(value, pullback(node, [q.values])[0])], {"zero": q.zero})
+
+
+def pooled(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
+    """Max pooling: to the winner, or in proportion to all inputs of the window."""
+    if isinstance(rule, Proportional):
+        return _proportional(node, single(outputs), rule)
+    relevance = pullback(node, [*outputs])
+    return Shares(list(zip(node.inputs, relevance, strict=True)))
+
+
+def _proportional(node: Node, r: Tensor, rule: Proportional) -> Shares:
+    if node.name not in {"max_pool2d", "max_pool2d_with_indices"} or node.argument(4, "dilation", 1) not in (
+        1,
+        (1, 1),
+    ):
+        raise LrpError(
+            f"{node.title}, called in {node.place}, with the rule Proportional",
+            allowed="max_pool2d without dilation",
+        )
+    kernel = node.argument(1, "kernel_size")
+    stride = node.argument(2, "stride") or kernel
+    padding, ceil = node.argument(3, "padding", 0), bool(node.argument(5, "ceil_mode", False))
+    value = node.inputs[0]
+    with torch.enable_grad():
+        x = value.tensor().detach().requires_grad_()
+        z = F.avg_pool2d(x, kernel, stride, padding, ceil, divisor_override=1)
+        q = quotient(r, z.detach(), rule.epsilon)
+        (c,) = torch.autograd.grad(z, x, q.values)
+    relevance, passed = multiplied(c, x.detach())
+    return Shares([(value, relevance)], {"stabiliser": q.stabiliser, "zero": q.zero}, passed)
+
+
+def normalised(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
+    """Local response normalisation: relevance passes, or by its Taylor expansion."""
+    r, value = single(outputs), node.inputs[0]
+    if not isinstance(rule, Taylor):
+        return Shares([(value, r)])
+    size = int(node.argument(1, "size"))
+    ratio = float(node.argument(2, "alpha", 1e-4)) / size
+    beta, k = float(node.argument(3, "beta", 0.75)), float(node.argument(4, "k", 1.0))
+    x = value.tensor()
+    squared = ratio * x**2
+    s_sum = k + _window_sum(squared, size // 2, (size - 1) // 2)
+    own = x * (k + squared) ** -beta
+    outward = -2 * beta * x * s_sum ** (-beta - 1)
+    denominator = own + outward * (s_sum - k - squared)
+    q = quotient(r, denominator, rule.epsilon)
+    weighted = outward * q.values
+    spread = _window_sum(weighted, (size - 1) // 2, size // 2) - weighted
+    return Shares([(value, own * q.values + squared * spread)], {"stabiliser": q.stabiliser, "zero": q.zero})
+
+
+def _window_sum(x: Tensor, before: int, after: int) -> Tensor:
+    """Sum over the channels from ``before`` below to ``after`` above each channel."""
+    padding = [0, 0] * (x.dim() - 2) + [before, after]
+    padded = F.pad(x, padding)
+    result = torch.zeros_like(x)
+    for offset in range(before + after + 1):
+        result += padded[:, offset : offset + x.shape[1]]
+    return result
+
+
+def gated(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
+    """Signal times gate: the gate is a constant, relevance goes to the signal."""
+    del rule
+    signal = signal_of(node)
+    assert signal is not None
+    return Shares([(signal, single(outputs).sum_to_size(signal.shape))])
+
+
+_GATES = {"sigmoid": 2, "hardsigmoid": 2, "softmax": 2, "relu6": 1, "hardtanh": 1, "clamp": 1}
+_TRANSPARENT = {"identity", "reshape", "rearrange", "product", "sum_of"}
+
+
+def signal_of(node: Node) -> Value | None:
+    """Which factor of a product carries the relevance; None if that is not plain to see.
+
+    A quotient's numerator does. In a product the other factor must be a gate: made by a sigmoid, softmax or clamp,
+    or of fewer numbers (one a channel).
+    """
+    first, second = (item for item in [*node.args, *node.kwargs.values()][:2])
+    if not (isinstance(first, Value) and isinstance(second, Value)) or first is second:
+        return None
+    if node.name in {"div", "true_divide", "divide", "__truediv__"}:
+        return first
+    ranks = _gate_rank(first), _gate_rank(second)
+    if ranks[0] == ranks[1]:
+        ranks = (-first.shape.numel(), -second.shape.numel()) if max(ranks) else ranks
+    if ranks[0] == ranks[1]:
+        return None
+    return first if ranks[0] < ranks[1] else second
+
+
+def _gate_rank(value: Value) -> int:
+    node = value.producer
+    while node is not None and node.kind in _TRANSPARENT and len(node.inputs) == 1:
+        node = node.inputs[0].producer
+    return _GATES.get(node.name, 0) if node is not None else 0
+
+
+def fallen_back(node: Node, outputs: Outputs, mode: str) -> Shares:
+    """An operation without a rule: relevance passes, or follows the linearisation ``x_i ∂y_j/∂x_i``, ε = 1e-6."""
+    r = single(outputs)
+    if mode == "pass":
+        if len(node.inputs) != 1 or node.inputs[0].shape != r.shape:
+            raise UnsupportedOperationError(
+                node.title, node.place, 'does not keep the shape, as fallback="pass" needs'
+            )
+        return Shares([(node.inputs[0], r)])
+    received = total(r)
+    q = quotient(r, node.outputs[0].tensor(), 1e-6)
+    gradients = pullback(node, [q.values if s is not None else None for s in outputs])
+    parts = [(v, dense(c) * v.tensor()) for v, c in zip(node.inputs, gradients, strict=True)]
+    passed = sum((total(part) for _, part in parts), torch.zeros_like(received))
+    left = received - passed - q.stabiliser - q.zero
+    return Shares(parts, {"stabiliser": q.stabiliser, "zero": q.zero, "linearisation": left}, passed)
+
+
+HANDLERS: Mapping[str, Callable[[Node, Outputs, Rule | None], Shares]] = {
+    "activation": through,
+    "squash": through,
+    "identity": through,
+    "reshape": reshaped,
+    "rearrange": rearranged,
+    "concat": concatenated,
+    "sum": summed,
+    "affine": affine,
+    "avg_pool": averaged,
+    "max_pool": pooled,
+    "lrn": normalised,
+    "gate": gated,
+}
