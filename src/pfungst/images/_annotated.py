@@ -88,7 +88,11 @@ class Reading:
             found = "no photo that can be used" if not self.records else "photos, but no labelled object"
             shown = "; ".join(self.problems[:_SHOWN_PROBLEMS])
             reason = f" ({len(self.problems)} problems, first: {shown})" if shown else ""
-            raise DataError(root, f"{found}{reason}", hint="`pfungst data check` once that is mended")
+            raise DataError(
+                root,
+                f"{found}{reason}",
+                hint="mend the first of them, or state the layout (format, --format)",
+            )
         return DataSet(
             name=name,
             root=root,

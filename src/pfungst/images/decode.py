@@ -48,6 +48,9 @@ def decode(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint
     orientation is applied. Colour profiles are not: pixels are taken as sRGB. Of an animation the first
     frame is read.
 
+    A file that ends too early is refused. A JPEG whose data were cut and whose end marker was put back looks
+    whole to its decoder and cannot be told from a photo.
+
     Parameters
     ----------
     path : path
