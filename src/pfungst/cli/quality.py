@@ -27,8 +27,8 @@ def quality(
     classes: _options.Classes = None,
     rules: Annotated[
         str | None,
-        typer.Option(help="Rules or composites separated by commas (or semicolons). Default for Fisher "
-                          "vectors: naive, epsilon=1, 10, 100, 1000 and absolute; 'none' for attributions alone."),
+        typer.Option(help="Rules or composites, with commas (or semicolons). Default for Fisher vectors: "
+                          "naive, epsilon=1, 10, 100, 1000, absolute; 'none' for attributions alone."),
     ] = None,
     attributions: Annotated[
         list[str] | None,

@@ -7,7 +7,7 @@ perturbed in true pixels of that input; one that can score a chain of small edit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -112,6 +112,16 @@ class EditScorer(Protocol):
 
     def perturbed_scores(self, image: ImageArray, steps: Sequence[Sequence[Edit]]) -> NDArray[np.float64]:
         """Scores of the photo and after each step, ``(len(steps) + 1, n_classes)``; edits accumulate."""
+
+
+def edited_photos(image: ImageArray, steps: Sequence[Sequence[Edit]]) -> Iterator[ImageArray]:
+    """The photo itself, then a copy after each step; edits accumulate."""
+    current = image.copy()
+    yield current.copy()
+    for edits in steps:
+        for edit in edits:
+            edit.apply(current)
+        yield current.copy()
 
 
 def view_relevance(explanation: Explanation) -> NDArray[np.float64]:

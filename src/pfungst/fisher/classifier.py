@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from pfungst.contract.classifier import ImageArray
 from pfungst.contract.explanation import Explanation, Ledger
+from pfungst.contract.perturbation import Edit, edited_photos
 from pfungst.contract.storage import ModelFolder, read_model_folder, require_arrays, write_model_folder
 from pfungst.descriptors import PCA, Descriptors, SiftConfig, dense_sift
 from pfungst.errors import ConfigError, ModelError, unknown_name
+from pfungst.fisher.edits import sums_along_edits
 from pfungst.fisher.encoding import Encoding, encode, improved
 from pfungst.fisher.relevance import descriptor_relevance, dimension_relevance, pixel_relevance
 from pfungst.fisher.replacement import FisherTracer
@@ -244,6 +246,19 @@ class FisherClassifier:
         """The photo's descriptors, ready to be replaced by draws from the mixture (Algorithm 1)."""
         values = self.pipeline.describe(image).values
         return FisherTracer(values, self.pipeline.mixture, self.weights, self.bias, self.classes)
+
+    def perturbed_scores(self, image: ImageArray, steps: Sequence[Sequence[Edit]]) -> NDArray[np.float64]:
+        """Scores of the photo and after each step of edits, ``(len(steps) + 1, n_classes)``.
+
+        Only descriptors that see an edit are taken and encoded again; edits accumulate. The scores are those
+        of the edited photos as wholes. Photos that are reduced in size first are scored as wholes.
+        """
+        pipeline = self.pipeline
+        tallest = pipeline.sift.max_height
+        if tallest is not None and image.shape[0] > tallest:
+            return self.scores(edited_photos(image, steps))
+        chain = sums_along_edits(image, steps, sift=pipeline.sift, pca=pipeline.pca, mixture=pipeline.mixture)
+        return np.stack([self.scores_of_vector(improved(sums)) for sums in chain])
 
     def _column(self, class_name: str) -> int:
         if class_name not in self.classes:

@@ -23,7 +23,7 @@ from pfungst.fisher.rules import parse_rule
 from pfungst.mixture.gaussian import GaussianMixture
 from pfungst.mixture.posterior import CHUNK_ROWS, posterior_chunks
 
-_BLOCK = 1024
+_BLOCK = 2048
 """Dimensions a block: its running sums for 100 points stay in the second-level cache."""
 
 BatchSums = NDArray[np.float32]
@@ -152,10 +152,11 @@ class FisherTracer:
         ones = np.ones(_BLOCK, dtype=np.float32)
         for first in range(0, self._start.size, _BLOCK):
             block = slice(first, first + _BLOCK)
-            moved = np.subtract(drawn[:, block], removed[:, block], dtype=np.float64)
-            moved[0] += self._start[block]
-            np.cumsum(moved, axis=0, out=moved)
-            sums = moved.astype(np.float32)
+            sums = drawn[:, block] - removed[:, block]
+            running = self._start[block].copy()
+            for row in sums:  # faster than cumsum along the first axis, and float64 for one row only
+                running += row
+                row[...] = running
             root = np.abs(sums)
             length += root @ ones[: root.shape[1]]
             np.sqrt(root, out=root)
