@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from pfungst.errors import ConfigError, ModelError, PfungstError, unknown_name
 from pfungst.network import architectures
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.views import VIEWS, Views, center_view, sliding_views
+
+if TYPE_CHECKING:
+    from pfungst.network.lrp import Composite
 
 KIND = "network"
 DEFAULT_RULE = "epsilon-plus-flat"
@@ -172,7 +175,7 @@ class NetworkClassifier:
         return (n_classes,), (n_classes, 1, 1)  # the latter: Caffe nets that end in pooling
 
     def explain(
-        self, image: ImageArray, class_name: str, *, image_id: str = "", rule: Any = DEFAULT_RULE
+        self, image: ImageArray, class_name: str, *, image_id: str = "", rule: str | Composite = DEFAULT_RULE
     ) -> Explanation:
         """Relevance of every pixel of ``image`` for the score of ``class_name`` (see ``explain_many``)."""
         return self.explain_many(image, [class_name], image_id=image_id, rule=rule)[0]
@@ -183,7 +186,7 @@ class NetworkClassifier:
         class_names: Sequence[str],
         *,
         image_id: str = "",
-        rule: Any = DEFAULT_RULE,
+        rule: str | Composite = DEFAULT_RULE,
     ) -> list[Explanation]:
         """Explain several classes of one photo by layer-wise relevance propagation.
 
