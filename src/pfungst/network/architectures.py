@@ -7,7 +7,7 @@ An architecture is a plain mapping with a ``type`` and the type's own settings:
 ``{"type": "caffe", "description": [...]}``
     A converted Caffe net; the description is what ``pfungst convert`` read from the prototxt.
 ``{"type": "small-cnn", "outputs": 3, "width": 16}``
-    A residual network of six convolutions, made for experiments and tests; it starts from random weights.
+    A residual network of five convolutions, made for experiments and tests; it starts from random weights.
 """
 
 from __future__ import annotations
