@@ -23,7 +23,7 @@ from pfungst.contract.storage import (
 from pfungst.errors import ConfigError, ModelError, PfungstError, unknown_name
 from pfungst.network import architectures
 from pfungst.network.preprocess import Preprocess
-from pfungst.network.views import VIEWS, Views, center_view, sliding_views
+from pfungst.network.views import VIEWS, Placement, Views, center_offset, center_view, sliding_views
 
 if TYPE_CHECKING:
     from pfungst.network.lrp import Composite
@@ -154,6 +154,34 @@ class NetworkClassifier:
                 parts.append(self._checked_output(output).double().cpu().numpy())
         return np.concatenate(parts)
 
+    def input_view(self, image: ImageArray) -> ImageArray:
+        """The centre view that heatmaps explain, ``(height, width, 3)`` uint8, before values are scaled."""
+        view: ImageArray = center_view(image, self.preprocess)[0]
+        return view
+
+    def view_scores(self, views: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Scores of a batch of centre views, all in one forward pass, ``(n, n_classes)``.
+
+        It runs with channels last, in which convolutions are faster; a module that cannot (it reshapes by
+        ``view``) runs in PyTorch's own layout.
+        """
+        inputs = self.inputs(views)
+        with torch.inference_mode():
+            try:
+                output = self.module(inputs.contiguous(memory_format=torch.channels_last))
+            except RuntimeError:
+                output = self.module(inputs)
+        return self._checked_output(output).double().cpu().numpy()
+
+    def view_to_image(
+        self, relevance: NDArray[np.floating], image_shape: tuple[int, int]
+    ) -> NDArray[np.float64]:
+        """Relevance of the centre view's pixels handed to a photo's pixels; the sum is conserved."""
+        settings = self.preprocess
+        placement = Placement.plan(*image_shape, settings.resize, settings.resize_length)
+        offset = center_offset(placement.canvas, settings.input_size)
+        return placement.relevance_to_photo(relevance, offset)
+
     def inputs(self, crops: NDArray[np.uint8]) -> Tensor:
         """Crops as the module's input, ``(n, 3, height, width)``, on its device."""
         values = torch.from_numpy(self.preprocess.values(crops))
@@ -175,10 +203,10 @@ class NetworkClassifier:
         return (n_classes,), (n_classes, 1, 1)  # the latter: Caffe nets that end in pooling
 
     def explain(
-        self, image: ImageArray, class_name: str, *, image_id: str = "", rule: str | Composite = DEFAULT_RULE
+        self, image: ImageArray, class_name: str, *, image_id: str = "", **options: Any
     ) -> Explanation:
-        """Relevance of every pixel of ``image`` for the score of ``class_name`` (see ``explain_many``)."""
-        return self.explain_many(image, [class_name], image_id=image_id, rule=rule)[0]
+        """Relevance of every pixel of ``image`` for the score of ``class_name``; see ``explain_many``."""
+        return self.explain_many(image, [class_name], image_id=image_id, **options)[0]
 
     def explain_many(
         self,
