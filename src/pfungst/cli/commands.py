@@ -10,6 +10,7 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
     from pfungst.cli.convert import convert
     from pfungst.cli.data import check, voc2007
     from pfungst.cli.data_scenes import scenes
+    from pfungst.cli.demo import demo
     from pfungst.cli.evaluate import evaluate
     from pfungst.cli.explain import explain
     from pfungst.cli.figure import figure
@@ -21,6 +22,7 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
     data.command("voc2007")(voc2007)
     app.command("convert")(convert)
     data.command("scenes")(scenes)
+    app.command("demo")(demo)
     train.command("fisher")(fisher)
     train.command("network")(network)
     app.command("evaluate")(evaluate)

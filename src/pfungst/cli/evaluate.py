@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ def evaluate(
 ) -> None:
     """Measure how well a model ranks photos: average precision as PASCAL VOC defines it, class by class.
 
-    Difficult objects are ignored, as VOC does. Thresholds are the model's own (equal error rate on validation).
+    Difficult objects are ignored, as VOC does. Thresholds are the model's own, from its validation photos.
     """
     from pfungst.evaluation.scoring import evaluation_table, score_dataset
     from pfungst.models import load_model
@@ -52,4 +53,4 @@ def _print(table: dict[str, Any], title: str) -> None:
 
 
 def _percent(value: float) -> str:
-    return "–" if value != value else f"{100 * value:.2f}"
+    return "–" if isnan(value) else f"{100 * value:.2f}"

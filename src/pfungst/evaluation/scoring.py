@@ -1,4 +1,4 @@
-"""How well a classifier ranks photos: average precision as VOC defines it, and decisions at its thresholds."""
+"""How well a classifier ranks photos: average precision as VOC defines it, decisions at its thresholds."""
 
 from __future__ import annotations
 
@@ -78,11 +78,12 @@ class _ScoreTask:
     def __call__(self, record: Record) -> NDArray[np.float64]:
         image = decode(record.path)
         try:
-            return self.classifier.scores([image])[0]
+            scores: NDArray[np.float64] = self.classifier.scores([image])[0]
         except ImageError:
             raise
         except PfungstError as error:
             raise ImageError(record.path, error.problem, allowed=error.allowed, hint=error.hint) from error
+        return scores
 
 
 def score_dataset(
