@@ -88,4 +88,6 @@ def test_unknown_names(photo):
         model.explain(photo, "d")
     with pytest.raises(ConfigError, match="unknown composite 'sum'"):
         model.explain(photo, "a", rule="sum")
+    with pytest.raises(ConfigError, match="epsilon cannot be set for the explanation of a network"):
+        model.explain(photo, "a", epsilon=100.0)
     assert model.explain_many(photo, []) == []

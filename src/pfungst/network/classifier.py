@@ -215,6 +215,7 @@ class NetworkClassifier:
         *,
         image_id: str = "",
         rule: str | Composite = DEFAULT_RULE,
+        **options: Any,
     ) -> list[Explanation]:
         """Explain several classes of one photo by layer-wise relevance propagation.
 
@@ -241,8 +242,14 @@ class NetworkClassifier:
         Raises
         ------
         ConfigError
-            If a class or rule is unknown, or the network has an operation without a rule.
+            If a class, rule or option is unknown, or the network has an operation without a rule.
         """
+        if options:
+            raise ConfigError(
+                f"{', '.join(options)} cannot be set for the explanation of a network",
+                allowed="rule",
+                hint="a composite of pfungst.network.lrp with its own parameters, from Python",
+            )
         from pfungst.network.explaining import explain_classes
 
         return explain_classes(self, image, class_names, image_id=image_id, rule=rule)
