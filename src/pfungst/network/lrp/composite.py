@@ -37,8 +37,8 @@ ALLOWED: Mapping[str, tuple[type[Rule], ...]] = {
 }
 """Kinds of operations that a composite gives rules to, and the rules each can have.
 
-``sum`` is an addition of signals (residuals), ``affine`` a scale and shift that is not part of a weighted layer
-(such as a batch norm that could not be merged). All other known operations have one rule only.
+``sum`` is an addition of signals (residuals), ``affine`` a scale and shift that is not part of a weighted
+layer (such as a batch norm that could not be merged). All other known operations have one rule only.
 """
 _DEFAULTS: Mapping[str, Rule] = {
     "convolution": Epsilon(),
@@ -55,16 +55,18 @@ _DEFAULTS: Mapping[str, Rule] = {
 class Composite:
     """A rule for every layer.
 
-    For each operation the first of these that says something decides: ``names`` (patterns of module paths), ``first``
-    (weighted layers that read the input with no weighted layer before them, in the order of data flow), ``types``
-    (the module's class, or the kind of operation), the default (ε = 1e-6; winner takes all; LRN passes).
+    For each operation the first of these that says something decides: ``names`` (patterns of module paths),
+    ``first`` (weighted layers that read the input with no weighted layer before them, in the order of data
+    flow), ``types`` (the module's class, or the kind of operation), the default (ε = 1e-6; winner takes
+    all; LRN passes).
 
     Attributes
     ----------
     name : str
         For tables and explanations.
     types : mapping of str or type to Rule
-        Keys are kinds of operations (``convolution linear sum affine avg_pool max_pool lrn``) or classes of modules.
+        Keys are kinds of operations (``convolution linear sum affine avg_pool max_pool lrn``) or classes of
+        modules.
     first : Rule, optional
         For the pixel layer.
     names : mapping of str to Rule
@@ -77,8 +79,8 @@ class Composite:
 
     Examples
     --------
-    >>> mine = composite("epsilon-plus-flat").extended(names={"classifier.*": Epsilon(epsilon=0.25)}, name="mine")
-    >>> print(mine.names["classifier.*"])
+    >>> mine = composite("epsilon-plus-flat").extended(names={"classifier.*": Epsilon(epsilon=0.25)},
+    name="mine") >>> print(mine.names["classifier.*"])
     Epsilon(epsilon=0.25)
     """
 
@@ -163,8 +165,8 @@ COMPOSITES: Mapping[str, Composite] = {
 }
 """Composites by name; ``linear`` layers have ε where nothing else is said.
 
-``cvpr2016`` is the setting of the paper: convolutions αβ with α = 2, β = −1, fully connected layers ε = 1, LRN by its
-Taylor expansion, max pooling winner takes all, from the raw class score.
+``cvpr2016`` is the setting of the paper: convolutions αβ with α = 2, β = −1, fully connected layers ε = 1,
+LRN by its Taylor expansion, max pooling winner takes all, from the raw class score.
 """
 
 

@@ -1,4 +1,6 @@
-"""Element by element, in blocks that stay in the processor's cache, and in place: memory traffic is LRP's overhead."""
+"""Element by element, in blocks that stay in the processor's cache, and in place: memory traffic is LRP's
+overhead.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ def _blocks(*tensors: Tensor) -> Iterator[tuple[int, int, list[Tensor]]]:
     """(sample, block number, pieces) of dense tensors of the same order."""
     flat = [rows(tensor) for tensor in tensors]
     first = flat[0]
-    assert first is not None and all(item is not None for item in flat)
+    assert first is not None
+    assert all(item is not None for item in flat)
     size = first.shape[1]
     step = _BLOCK if first.device.type == "cpu" else max(size, 1)
     for sample in range(first.shape[0]):
@@ -132,8 +135,17 @@ def total(values: Tensor) -> Tensor:
 
 
 def negative_part(z: Tensor, z_plus: Tensor) -> Tensor:
-    """``z⁻ = min(z − z⁺, 0)``, new memory."""
-    return torch.sub(z, aligned(z_plus, z)).clamp_(max=0)
+    """``z⁻ = z − z⁺``, new memory; 0 where the difference is no more than the rounding of z⁺.
+
+    Without that a unit that has no negative contributions would divide by rounding errors.
+    """
+    z = dense(z)
+    result = torch.empty_like(z)
+    rounding = 16 * torch.finfo(z.dtype).eps
+    for _, _, (total_part, plus, out) in _blocks(z, aligned(z_plus, z), result):
+        torch.sub(total_part, plus, out=out)
+        out.masked_fill_(out >= plus * -rounding, 0.0)
+    return result
 
 
 def strengthened(z: Tensor, z_plus: Tensor, gamma: float) -> Tensor:

@@ -35,7 +35,8 @@ def relevance(
 ) -> LrpResult:
     """Layer-wise relevance propagation through any feed-forward network in evaluation mode.
 
-    ``Σ_i R_i = f(x)`` but for what biases, stabilisers and zero denominators take; the ledger says how much and where.
+    ``Σ_i R_i = f(x)`` but for what biases, stabilisers and zero denominators take; the ledger says how much
+    and where.
     The module is not changed. All targets share one forward pass and all denominators.
 
     Parameters
@@ -51,7 +52,8 @@ def relevance(
     output_relevance : (n, n_outputs) tensor, optional
         Instead of ``targets``: relevance to send back from the output.
     input_bounds : (low, high), optional
-        The range of the input after preprocessing, for the rule z^B; numbers or tensors that broadcast to ``(C, H, W)``.
+        The range of the input after preprocessing, for the rule z^B; numbers or tensors that broadcast to
+        ``(C, H, W)``.
     fallback : {"gradient", "pass"}, optional
         What to do at operations without a rule; by default they are an error.
 
@@ -63,14 +65,16 @@ def relevance(
     Raises
     ------
     LrpError
-        If the module is in training mode, the input is not a finite floating batch of the module's dtype, targets are missing
-        or out of range, or a rule does not fit.
+        If the module is in training mode, the input is not a finite floating batch of the module's dtype,
+        targets are missing or out of range, or a rule does not fit.
     UnsupportedOperationError
-        If relevance reaches an operation without a rule; it names the operation and the module that called it.
+        If relevance reaches an operation without a rule; it names the operation and the module that called
+        it.
 
     References
     ----------
-    Bach et al. 2015, On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance propagation.
+    Bach et al. 2015, On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance
+    propagation.
 
     Examples
     --------
@@ -138,7 +142,9 @@ def _check(module: nn.Module, inputs: Tensor) -> None:
 
 
 def _in_fast_layout(inputs: Tensor) -> Tensor:
-    """Channels last on a CPU in single precision: a fifth less time in convolutions; the numbers are the same."""
+    """Channels last on a CPU in single precision: a fifth less time in convolutions; the numbers are the
+    same.
+    """
     if inputs.dim() == 4 and inputs.device.type == "cpu" and inputs.dtype == torch.float32:
         return inputs.contiguous(memory_format=torch.channels_last)
     return inputs
@@ -213,7 +219,7 @@ def _walk_back(steps: list[Step], store: dict[int, list[Tensor]], fallback: str,
             continue
         if any(item[0].shape[0] != n for item in given):
             raise LrpError(
-                f"{step.node.title}, called in {step.node.place}, moves the batch away from the first dimension"
+                f"{step.node.title}, called in {step.node.place}, moves the batch from the first dimension"
             )
         n_targets = len(given[0])
         received = [torch.stack([total(item[k]) for item in given]).sum(dim=0) for k in range(n_targets)]

@@ -1,10 +1,11 @@
 """The rules' arithmetic for weighted layers: one function a rule, a list of targets at a time.
 
-Each takes the layer, the relevance of its output (one tensor a target; they may be overwritten) and the rule, and
-returns the relevance of its input. What the input does not depend on (denominators) is computed once for all targets.
+Each takes the layer, the relevance of its output (one tensor a target; they may be overwritten) and the
+rule, and returns the relevance of its input. What the input does not depend on (denominators) is computed
+once for all targets.
 
-Cost in passes of the layer's product, the forward pass's own z among them: ε 2, z⁺ 3, γ 3, αβ 4, flat and w² 1 + 1; inputs
-of both signs take twice the products with W⁺ and W⁻.
+Cost in passes of the layer's product, the forward pass's own z among them: ε 2, z⁺ 3, γ 3, αβ 4, flat and
+w² 1 + 1; inputs of both signs take twice the products with W⁺ and W⁻.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def epsilon(layer: WeightedLayer, relevance: list[Tensor], rule: Epsilon) -> lis
 
 def z_plus(layer: WeightedLayer, relevance: list[Tensor], rule: ZPlus) -> list[Passed]:
     """``R_i = Σ_j z_ij⁺ s_j``, ``s_j = R_j / z_j⁺``."""
+    layer.output.data = None
     positive, _ = _signed_parts(layer)
     bias = layer.bias.clamp(min=0) if layer.bias is not None and rule.bias == "absorb" else None
     z = _sum_forward(layer, positive, bias)
@@ -71,19 +73,24 @@ def z_plus(layer: WeightedLayer, relevance: list[Tensor], rule: ZPlus) -> list[P
 
 
 def alpha_beta(layer: WeightedLayer, relevance: list[Tensor], rule: AlphaBeta) -> list[Passed]:
-    """``R_i = Σ_j z_ij⁺ s_j⁺ + z_ij⁻ s_j⁻``, ``s_j⁺ = α R_j / z_j⁺``, ``s_j⁻ = β R_j / z_j⁻``; z⁻ = z − z⁺."""
+    """``R_i = Σ_j z_ij⁺ s_j⁺ + z_ij⁻ s_j⁻``, ``s_j⁺ = α R_j / z_j⁺``, ``s_j⁻ = β R_j / z_j⁻``; z⁻ = z −
+    z⁺.
+    """
     absorbed = layer.bias if rule.bias == "absorb" else None
     bias_plus = absorbed.clamp(min=0) if absorbed is not None else None
     bias_minus = absorbed.clamp(max=0) if absorbed is not None else None
     positive, negative = _signed_parts(layer)
     plus = _sum_forward(layer, positive, bias_plus)
     minus = negative_part(_forward_output(layer, rule), plus)
+    layer.output.data = None
     results = []
     for number, r in enumerate(relevance):
         last = number == len(relevance) - 1
         own = minus if last else torch.empty_like(minus)
         down = quotient(r, minus, rule.epsilon, factor=rule.beta, out=own)
         up = quotient(r, plus, rule.epsilon, factor=rule.alpha)
+        if last:
+            del plus, minus
         taken = {
             "stabiliser": up.stabiliser + down.stabiliser,
             "zero": up.zero + down.zero,
@@ -94,7 +101,9 @@ def alpha_beta(layer: WeightedLayer, relevance: list[Tensor], rule: AlphaBeta) -
 
 
 def gamma(layer: WeightedLayer, relevance: list[Tensor], rule: Gamma) -> list[Passed]:
-    """``R_i = Σ_j (z_ij + γ z_ij^σ) s_j`` with σ the sign of z_j; one product if no relevance is where z_j < 0."""
+    """``R_i = Σ_j (z_ij + γ z_ij^σ) s_j`` with σ the sign of z_j; one product if no relevance is where z_j
+    < 0.
+    """
     bias = layer.bias if rule.bias == "absorb" else None
     positive, _ = _signed_parts(layer)
     z = _forward_output(layer, rule)
@@ -138,7 +147,9 @@ def w_square(layer: WeightedLayer, relevance: list[Tensor], rule: WSquare) -> li
 
 
 def flat(layer: WeightedLayer, relevance: list[Tensor], rule: Flat) -> list[Passed]:
-    """``R_i = Σ_{j fed by i} R_j / |inputs of j|``; output channels are summed first, as all weights are equal."""
+    """``R_i = Σ_{j fed by i} R_j / |inputs of j|``; output channels are summed first, as all weights are
+    equal.
+    """
     del rule
     groups, per_group = layer.map.groups, layer.weight.shape[1]
     if layer.map.transposed or layer.output.shape[layer.channel_dim] % groups:
@@ -151,7 +162,7 @@ def flat(layer: WeightedLayer, relevance: list[Tensor], rule: Flat) -> list[Pass
     count = layer.forward(one_image, ones) * per_group
     results = []
     for r in relevance:
-        summed = r.unflatten(dim, (groups, -1)).sum(dim=dim + 1)
+        summed = torch.unflatten(r, dim, (groups, -1)).sum(dim=dim + 1)
         q = quotient(summed, count, 0.0)
         shares = layer.map.transposed_product(q.values, ones, torch.Size(shape))
         results.append(_passed(shares.repeat_interleave(per_group, dim=dim), {"zero": q.zero}))
@@ -163,13 +174,15 @@ def _with_unit_weights(layer: WeightedLayer) -> WeightedLayer:
 
 
 def z_box(layer: WeightedLayer, relevance: list[Tensor], rule: ZBox) -> list[Passed]:
-    """``R_i = Σ_j (a_i w_ij − l_i w_ij⁺ − h_i w_ij⁻) s_j``; the part of l and h in the denominator is one image's."""
+    """``R_i = Σ_j (a_i w_ij − l_i w_ij⁺ − h_i w_ij⁻) s_j``; the part of l and h in the denominator is one
+    image's.
+    """
     low, high = (_bound(layer, bound) for bound in (rule.low, rule.high))
     _check_inside(layer, low, high)
     weight, a = layer.weight, layer.a()
     plus, minus = weight.clamp(min=0), weight.clamp(max=0)
-    z = _forward_output(layer, Epsilon(bias="exclude"))
-    z = z - (layer.forward(low, plus) + layer.forward(high, minus))
+    offset = layer.forward(low, plus, layer.bias) + layer.forward(high, minus)
+    z = layer.z() - offset
     results = []
     for r in relevance:
         q = quotient(r, z, rule.epsilon)
@@ -198,7 +211,7 @@ def _bound(layer: WeightedLayer, bound: Bound | None) -> Tensor:
     if bound is None:
         raise LrpError(
             "the rule ZBox needs the range of the network's input",
-            hint="input_bounds=(low, high), numbers or tensors (C, 1, 1), of black and white after preprocessing",
+            hint="input_bounds=(low, high), numbers or tensors (C, 1, 1), of black and white",
         )
     a = layer.a()
     values = torch.as_tensor(bound, dtype=a.dtype, device=a.device)
@@ -216,7 +229,7 @@ def _check_inside(layer: WeightedLayer, low: Tensor, high: Tensor) -> None:
     slack = 1e-5 * (high - low).abs().max()
     if bool((a < low - slack).any()) or bool((a > high + slack).any()):
         raise LrpError(
-            f"the first layer's input, from {float(a.min()):.4g} to {float(a.max()):.4g}, leaves the box of the rule ZBox",
+            f"the first layer's input, {float(a.min()):.4g} to {float(a.max()):.4g}, leaves the box of ZBox",
             allowed="inputs between the bounds",
             hint="input_bounds in the units of the preprocessed input",
         )
@@ -248,7 +261,9 @@ Parts = list[tuple[Tensor, Tensor]]
 
 
 def _signed_parts(layer: WeightedLayer) -> tuple[Parts, Parts]:
-    """The products that make the positive and the negative contributions; half of them vanish for inputs ≥ 0."""
+    """The products that make the positive and the negative contributions; half of them vanish for inputs ≥
+    0.
+    """
     plus, minus = layer.weight.clamp(min=0), layer.weight.clamp(max=0)
     a = layer.a()
     if layer.input.is_nonnegative():

@@ -1,4 +1,6 @@
-"""Weighted layers: one linear map ``z = W a + b`` behind convolutions, fully connected layers and what merges into them."""
+"""Weighted layers: one linear map ``z = W a + b`` behind convolutions, fully connected layers and what
+merges into them.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from pfungst.network.lrp.errors import LrpError
 from pfungst.network.lrp.tape import Node, Value
@@ -27,10 +28,10 @@ class Geometry:
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """``W x + b``."""
-        padded = F.pad(x, self.pad) if any(self.pad) else x
+        padded = nn.functional.pad(x, self.pad) if any(self.pad) else x
         result: Tensor = torch.ops.aten.convolution(
-            padded, weight, bias, self.stride, self.padding, self.dilation, self.transposed, self.output_padding,
-            self.groups,
+            padded, weight, bias, self.stride, self.padding, self.dilation, self.transposed,
+            self.output_padding, self.groups,
         )  # fmt: skip
         return result
 
@@ -46,10 +47,10 @@ class Geometry:
         if channels_last:
             like = torch.empty(padded, dtype=s.dtype, device=s.device, memory_format=layout)
         result: Tensor = torch.ops.aten.convolution_backward(
-            s, like, weight, None, self.stride, self.padding, self.dilation, self.transposed, self.output_padding,
-            self.groups, [True, False, False],
+            s, like, weight, None, self.stride, self.padding, self.dilation, self.transposed,
+            self.output_padding, self.groups, [True, False, False],
         )[0]  # fmt: skip
-        return F.pad(result, [-side for side in self.pad]) if any(self.pad) else result
+        return nn.functional.pad(result, [-side for side in self.pad]) if any(self.pad) else result
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Dense:
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """``x Wᵀ + b``."""
-        return F.linear(x, weight, bias)
+        return nn.functional.linear(x, weight, bias)
 
     def transposed_product(self, s: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         """``s W``."""
@@ -212,7 +213,9 @@ def is_zero_pad(node: Node) -> bool:
 
 
 def affine_of(node: Node) -> tuple[Tensor, Tensor]:
-    """Scale and shift of an affine call, shaped to broadcast over its input (one-element tensors for numbers)."""
+    """Scale and shift of an affine call, shaped to broadcast over its input (one-element tensors for
+    numbers).
+    """
     if node.kind == "batch_norm":
         return _batch_norm(node)
     constant = next(

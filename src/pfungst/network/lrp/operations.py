@@ -1,7 +1,7 @@
 """What is known of PyTorch's functions: to which kind of operation each belongs, by its name.
 
-Kinds decide how relevance goes through a call; a function that is in no kind is ``unknown``, and relevance that
-reaches it is an error.
+Kinds decide how relevance goes through a call; a function that is in no kind is ``unknown``, and relevance
+that reaches it is an error.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ _NAMES: dict[str, str] = {
     "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
     "linear": "linear matmul mm",
     "batch_norm": "batch_norm",
-    "activation": "relu relu6 hardtanh leaky_relu prelu elu selu celu rrelu gelu silu hardswish mish softplus softsign "
-    "tanh clamp clamp_min clamp_max threshold logsigmoid tanhshrink hardshrink softshrink",
+    "activation": "relu relu6 hardtanh leaky_relu prelu elu selu celu rrelu gelu silu hardswish mish "
+    "softplus softsign tanh clamp clamp_min clamp_max threshold logsigmoid tanhshrink hardshrink softshrink",
     "squash": "sigmoid hardsigmoid",
     "softmax": "softmax log_softmax",
     "identity": "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout "
     "contiguous clone to float double type_as detach data positive",
     "reshape": "reshape view flatten unflatten squeeze unsqueeze reshape_as view_as ravel",
-    "rearrange": "permute transpose swapaxes swapdims movedim moveaxis t T mT __getitem__ narrow select chunk split "
-    "tensor_split unbind split_with_sizes index_select flip roll expand expand_as repeat repeat_interleave tile "
-    "broadcast_to pixel_shuffle pixel_unshuffle channel_shuffle unfold pad hsplit vsplit dsplit",
+    "rearrange": "permute transpose swapaxes swapdims movedim moveaxis t T mT __getitem__ narrow select "
+    "chunk split tensor_split unbind split_with_sizes index_select flip roll expand expand_as repeat "
+    "repeat_interleave tile broadcast_to pixel_shuffle pixel_unshuffle channel_shuffle "
+    "unfold pad hsplit vsplit dsplit",
     "concat": "cat concat concatenate stack hstack vstack dstack",
     "sum_of": "add sub subtract __radd__ __rsub__ rsub",
     "product": "mul multiply div true_divide divide __rmul__ __truediv__ __rtruediv__ neg negative",
@@ -29,14 +30,16 @@ _NAMES: dict[str, str] = {
     "max_pool3d_with_indices adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d "
     "adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices "
     "amax amin max min maximum minimum",
-    "avg_pool": "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
-    "mean sum interpolate upsample",
+    "avg_pool": "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
+    "adaptive_avg_pool3d mean sum interpolate upsample",
     "lrn": "local_response_norm",
 }
 KIND_OF: dict[str, str] = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 
 REPLAYED = frozenset({"activation", "squash", "identity", "reshape", "rearrange"})
-"""Kinds whose output is not kept but computed again when it is needed: cheap, and memory is what limits batches."""
+"""Kinds whose output is not kept but computed again when it is needed: cheap, and memory is what limits
+batches.
+"""
 
 _SIGN_KEEPING = frozenset({"identity", "reshape", "rearrange", "concat", "max_pool", "avg_pool", "sum_of"})
 _RECTIFIERS = frozenset({"relu", "relu6", "sigmoid", "hardsigmoid", "softmax", "softplus"})
@@ -56,7 +59,9 @@ def full_name(func: object) -> str:
 
 
 def base_name(name: str) -> str:
-    """The name of the operation without the mark of working in place: ``relu_`` and ``__iadd__`` → ``relu``, ``add``."""
+    """The name of the operation without the mark of working in place: ``relu_`` and ``__iadd__`` →
+    ``relu``, ``add``.
+    """
     if name.startswith("__i") and name.endswith("__") and name != "__index__":
         return {"truediv": "div"}.get(name[3:-2], name[3:-2])
     if name.endswith("_") and not name.endswith("__"):

@@ -1,4 +1,6 @@
-"""From a recorded pass and a composite to the list of steps back: what merges, what is first, which rule where."""
+"""From a recorded pass and a composite to the list of steps back: what merges, what is first, which rule
+where.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,8 @@ def plan(
     fallback: Fallback | None = None,
     input_bounds: tuple[Bound, Bound] | None = None,
 ) -> tuple[Value, list[Step]]:
-    """The value at which relevance starts (before a last softmax) and the steps in the order of the forward pass.
+    """The value at which relevance starts (before a last softmax) and the steps in the order of the forward
+    pass.
 
     Raises
     ------
@@ -89,15 +92,10 @@ def plan(
 
 def _before_softmax(tape: Tape) -> Value:
     """R starts at the raw class score: a softmax at the end of the network is left out."""
-    value = tape.output
-    while value.producer is not None and value.producer.kind in {"softmax", "identity"}:
-        if value.producer.kind == "softmax":
-            value = value.producer.inputs[0]
-            break
-        value = value.producer.inputs[0]
-    else:
-        return tape.output
-    return value
+    node = tape.output.producer
+    while node is not None and node.kind == "identity":
+        node = node.inputs[0].producer
+    return node.inputs[0] if node is not None and node.kind == "softmax" else tape.output
 
 
 def _behind_weights(tape: Tape) -> set[int]:
@@ -138,8 +136,9 @@ def _resolved(node: Node) -> str:
     if node.kind == "product":
         if len(signals) > 1:
             return "gate" if signal_of(node) is not None else "unknown"
-        by_signal = node.name == "__rtruediv__" or (node.name in {"div", "true_divide", "divide"} and not isinstance(
-            node.args[0] if node.args else None, Value))  # fmt: skip
+        first = node.args[0] if node.args else node.kwargs.get("input")
+        quotient = node.name in {"div", "true_divide", "divide"} and not isinstance(first, Value)
+        by_signal = node.name == "__rtruediv__" or quotient
         return "unknown" if by_signal else "affine"
     return node.kind
 

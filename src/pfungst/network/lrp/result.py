@@ -1,4 +1,6 @@
-"""What a relevance pass returns: relevance, scores, the account of every layer, and which rule met which layer."""
+"""What a relevance pass returns: relevance, scores, the account of every layer, and which rule met which
+layer.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from pfungst.network.lrp.plan import Assignment
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
-    """One call's account: ``received = passed + sum(taken.values())`` up to rounding; float64, of the targets' shape.
+    """One call's account: ``received = passed + sum(taken.values())`` up to rounding; float64, of the
+    targets' shape.
 
     Attributes
     ----------
@@ -27,8 +30,8 @@ class LedgerRow:
     passed : Tensor
         Σ_i R_i at its inputs.
     taken : mapping of str to Tensor
-        ``bias``, ``stabiliser``, ``zero`` (denominators that are 0), ``constant`` (constants that were concatenated, padded
-        or added), ``linearisation`` (an opt-in fallback).
+        ``bias``, ``stabiliser``, ``zero`` (denominators that are 0), ``constant`` (constants that were
+        concatenated, padded or added), ``linearisation`` (an opt-in fallback).
     """
 
     layer: str
@@ -105,10 +108,11 @@ class LrpResult:
     Attributes
     ----------
     relevance : Tensor
-        Relevance of the network's input, ``targets.shape + input.shape[1:]``: ``(n, C, H, W)`` for one target an image,
-        ``(n, n_targets, C, H, W)`` for several.
+        Relevance of the network's input, ``targets.shape + input.shape[1:]``: ``(n, C, H, W)`` for one
+        target an image, ``(n, n_targets, C, H, W)`` for several.
     scores : Tensor
-        The raw scores f(x) of the targets (before a last softmax); Σ of ``output_relevance`` if that was given.
+        The raw scores f(x) of the targets (before a last softmax); Σ of ``output_relevance`` if that was
+        given.
     targets : Tensor or None
         Which outputs were explained.
     outputs : Tensor

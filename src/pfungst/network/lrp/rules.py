@@ -1,10 +1,10 @@
 """Propagation rules as data: which rule and its parameters; the arithmetic is in ``kernels``.
 
-Notation: a layer computes ``z_j = Σ_i z_ij + b_j`` with contributions ``z_ij = a_i w_ij``; ``(·)⁺`` and ``(·)⁻`` are
-the positive and negative parts; sgn(0) = +1.
+Notation: a layer computes ``z_j = Σ_i z_ij + b_j`` with contributions ``z_ij = a_i w_ij``; ``(·)⁺`` and
+``(·)⁻`` are the positive and negative parts; sgn(0) = +1.
 
-Biases. ``bias="absorb"`` leaves b_j in the denominator: the bias takes its share of R_j and the ledger says how
-much. ``bias="exclude"`` drops b_j from the denominator: all of R_j goes to the inputs.
+Biases. ``bias="absorb"`` leaves b_j in the denominator: the bias takes its share of R_j and the ledger says
+how much. ``bias="exclude"`` drops b_j from the denominator: all of R_j goes to the inputs.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class Gamma(Rule):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AlphaBeta(Rule):
-    """``R_i = Σ_j (α z_ij⁺ / z_j⁺ + β z_ij⁻ / z_j⁻) R_j`` with α + β = 1 (Bach et al. 2015), each z_j^± stabilised.
+    """``R_i = Σ_j (α z_ij⁺ / z_j⁺ + β z_ij⁻ / z_j⁻) R_j`` with α + β = 1 (Bach et al. 2015), each z_j^±
+    stabilised.
 
     The share α or β of a unit without any contribution of that sign is taken and reported as ``zero``.
     """
@@ -117,8 +118,8 @@ class Flat(Rule):
 class ZBox(Rule):
     """The pixel layer's rule for inputs in the box ``low ≤ a ≤ high`` (Montavon et al. 2017).
 
-    ``R_i = Σ_j (a_i w_ij − l_i w_ij⁺ − h_i w_ij⁻) / Σ_i' (a_i' w_i'j − l_i' w_i'j⁺ − h_i' w_i'j⁻) R_j``; the bias
-    has no part in it.
+    ``R_i = Σ_j (a_i w_ij − l_i w_ij⁺ − h_i w_ij⁻) / Σ_i' (a_i' w_i'j − l_i' w_i'j⁺ − h_i' w_i'j⁻) R_j``;
+    the bias has no part in it.
 
     Attributes
     ----------

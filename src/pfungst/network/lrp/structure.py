@@ -1,4 +1,6 @@
-"""Relevance through everything without weights: sums, pooling, normalisation, gates, concatenation, shapes."""
+"""Relevance through everything without weights: sums, pooling, normalisation, gates, concatenation,
+shapes.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from pfungst.network.lrp.elementwise import dense, multiplied, quotient, total
 from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
@@ -121,7 +122,9 @@ def _expanded(tensor: Tensor, like: Tensor) -> Tensor:
 
 
 def affine(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """A scale and shift a channel: ``R_i = c_i x_i / (c_i x_i + d_i) R_i``; without a shift relevance passes."""
+    """A scale and shift a channel: ``R_i = c_i x_i / (c_i x_i + d_i) R_i``; without a shift relevance
+    passes.
+    """
     r, value = single(outputs), node.inputs[0]
     scale, shift = affine_of(node)
     if isinstance(rule, Pass) or not bool(shift.any()):
@@ -184,7 +187,7 @@ def _proportional(node: Node, r: Tensor, rule: Proportional) -> Shares:
     value = node.inputs[0]
     with torch.enable_grad():
         x = value.tensor().detach().requires_grad_()
-        z = F.avg_pool2d(x, kernel, stride, padding, ceil, divisor_override=1)
+        z = nn.functional.avg_pool2d(x, kernel, stride, padding, ceil, divisor_override=1)
         q = quotient(r, z.detach(), rule.epsilon)
         (c,) = torch.autograd.grad(z, x, q.values)
     relevance, passed = multiplied(c, x.detach())
@@ -214,7 +217,7 @@ def normalised(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
 def _window_sum(x: Tensor, before: int, after: int) -> Tensor:
     """Sum over the channels from ``before`` below to ``after`` above each channel."""
     padding = [0, 0] * (x.dim() - 2) + [before, after]
-    padded = F.pad(x, padding)
+    padded = nn.functional.pad(x, padding)
     result = torch.zeros_like(x)
     for offset in range(before + after + 1):
         result += padded[:, offset : offset + x.shape[1]]
@@ -236,8 +239,8 @@ _TRANSPARENT = {"identity", "reshape", "rearrange", "product", "sum_of"}
 def signal_of(node: Node) -> Value | None:
     """Which factor of a product carries the relevance; None if that is not plain to see.
 
-    A quotient's numerator does. In a product the other factor must be a gate: made by a sigmoid, softmax or clamp,
-    or of fewer numbers (one a channel).
+    A quotient's numerator does. In a product the other factor must be a gate: made by a sigmoid, softmax or
+    clamp, or of fewer numbers (one a channel).
     """
     first, second = (item for item in [*node.args, *node.kwargs.values()][:2])
     if not (isinstance(first, Value) and isinstance(second, Value)) or first is second:
@@ -260,7 +263,9 @@ def _gate_rank(value: Value) -> int:
 
 
 def fallen_back(node: Node, outputs: Outputs, mode: str) -> Shares:
-    """An operation without a rule: relevance passes, or follows the linearisation ``x_i ∂y_j/∂x_i``, ε = 1e-6."""
+    """An operation without a rule: relevance passes, or follows the linearisation ``x_i ∂y_j/∂x_i``, ε =
+    1e-6.
+    """
     r = single(outputs)
     if mode == "pass":
         if len(node.inputs) != 1 or node.inputs[0].shape != r.shape:

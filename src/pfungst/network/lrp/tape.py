@@ -1,8 +1,8 @@
 """Recording one forward pass: every torch function that touches the input, in order, with what it was given.
 
-``torch.overrides.TorchFunctionMode`` sees the calls of a module's code however they are written: layers, functions,
-operators, shared and in-place activations. In-place calls run out of place, and the tensor that the module holds
-is pointed at the new storage, so that no recorded value is overwritten.
+``torch.overrides.TorchFunctionMode`` sees the calls of a module's code however they are written: layers,
+functions, operators, shared and in-place activations. In-place calls run out of place, and the tensor that
+the module holds is pointed at the new storage, so that no recorded value is overwritten.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -186,7 +185,9 @@ class _Recorder(TorchFunctionMode):
         if options.pop("inplace", False):
             replacement = func
         else:
-            replacement = getattr(Tensor, base_name(name), None) or getattr(F, base_name(name), None)
+            replacement = getattr(Tensor, base_name(name), None) or getattr(
+                nn.functional, base_name(name), None
+            )
         if replacement is None or target not in self.values:
             raise UnsupportedOperationError(full_name(func), self._place(), "overwrites a tensor")
         result = replacement(*args, **options)
@@ -240,7 +241,7 @@ class _Recorder(TorchFunctionMode):
         self.by_storage.setdefault(tensor.untyped_storage().data_ptr(), []).append(weakref.ref(tensor))
 
     def _mark_aliases(self, target: Tensor) -> None:
-        """After a change in place, other tensors on the same storage would be wrong: refuse their later use."""
+        """After a change in place, other tensors on the same storage are wrong: refuse their later use."""
         pointer = target.untyped_storage().data_ptr()
         for reference in self.by_storage.pop(pointer, []):
             alias = reference()
@@ -267,11 +268,8 @@ def _viewed(tensor: Tensor, *shape: Any) -> Tensor:
 
 
 def _in_place(name: str, options: Mapping[str, Any]) -> bool:
-    return (
-        bool(options.get("inplace"))
-        or base_name(name) != name
-        and not (name in {"__add__", "__sub__", "__mul__", "__matmul__"})
-    )
+    operator = name in {"__add__", "__sub__", "__mul__", "__matmul__"}
+    return bool(options.get("inplace")) or (base_name(name) != name and not operator)
 
 
 def _check_evaluation(node: Node) -> None:
