@@ -145,53 +145,42 @@ def _write(result: Quality, config: QualityConfig, out: Path | None, json: str |
 
 
 def _print(result: Quality, title: str) -> None:
-    _print_curves(result, title)
+    groups = dict.fromkeys((row["method"], row["operator"], row["steps"]) for row in result.curves)
+    for method, operator, steps in groups:
+        rows = [
+            row for row in result.find(method=method, operator=operator, steps=steps) if row["class"] == "all"
+        ]
+        counts = f"{rows[0]['n_true_positives']} true positives, {steps} steps"
+        _print_curves(rows, result, f"{title}: {method}, operator {operator}, {counts}")
     if result.localisation:
         _print_localisation(result)
     for name, row in result.classes.items():
         if row["note"]:
             typer.echo(f"{name}: {row['note']}")
-    for row in result.curves:
-        if row["class"] == "all" and row["steps"] < max(other["steps"] for other in result.curves):
-            typer.echo(
-                f"{row['n_true_positives']} true positives with only {row['steps']} steps "
-                f"({row['method']}, {row['rule']}, {row['order']}) stand in rows of their own"
-            )
 
 
-def _print_curves(result: Quality, title: str) -> None:
+def _print_curves(rows: list[dict[str, Any]], result: Quality, title: str) -> None:
+    """All classes together, one line for each rule and order."""
     between = {_key(row): row for row in result.between}
-    rows = [
-        (
-            f"{row['method']} {row['operator']}",
-            row["class"],
-            row["rule"],
-            row["order"],
-            str(row["steps"]),
-            str(row["n_true_positives"]),
-            _interval(row["A"]),
-            f"{row['AOPC']['mean']:.3f}",
-            _interval(row["V"]),
-            _interval(between.get(_key(row), {}).get("ABPC")) if row["order"] == "morf" else "",
-        )
-        for row in result.curves
-        if row["class"] == "all"
-    ]
-    header = ("method", "class", "rule", "order", "steps", "true pos.", "A", "AOPC", "V", "ABPC")
-    _run.print_table(title, header, rows)
+    cells = []
+    for row in rows:
+        areas = between.get(_key(row), {}) if row["order"] == "morf" else {}
+        name = "random order" if row["order"] == "random" else f"{row['rule']} {_ORDERS[row['order']]}"
+        cells.append((name, _interval(row["A"]), _interval(row["V"]), _mean(areas.get("ABPC"))))
+    _run.print_table(title, ("order", "A", "V", "ABPC"), cells)
 
 
 def _print_localisation(result: Quality) -> None:
     rows = [
-        (row["class"], row["rule"], str(row["n_scored"]), *(_interval(row[name]) for name in _LOCALISATION),
-         str(row["n_empty_boxes"]), str(row["n_zero_maps"]))
+        (f"{row['class']}, {row['rule']}", *(_share(row[name]) for name in _LOCALISATION),
+         *(str(row[name]) for name in ("n_scored", "n_empty_boxes", "n_zero_maps")))
         for row in result.localisation
     ]  # fmt: skip
-    header = ("class", "rule", "scored", "pointing", "its chance", "mass", "rank", "their chance",
-              "empty boxes", "zero maps")  # fmt: skip
-    _run.print_table("localisation", header, rows)
+    header = ("class, rule", "point %", "chance", "mass %", "rank %", "chance", "scored", "no box", "no map")
+    _run.print_table("localisation of positive relevance in the boxes", header, rows)
 
 
+_ORDERS = {"morf": "MoRF", "lerf": "LeRF"}
 _LOCALISATION = ("pointing", "near_area", "mass", "rank", "area")
 
 
@@ -201,5 +190,13 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def _interval(estimate: dict[str, Any] | None) -> str:
     if estimate is None:
-        return "–"
+        return ""
     return f"{estimate['mean']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
+
+
+def _mean(estimate: dict[str, Any] | None) -> str:
+    return "" if estimate is None else f"{estimate['mean']:.2f}"
+
+
+def _share(estimate: dict[str, Any] | None) -> str:
+    return "–" if estimate is None else f"{100 * estimate['mean']:.0f}"
