@@ -53,7 +53,7 @@ def test_table_numbers_and_figures(folder, tmp_path):
         "operator mixture",
         "operator mean",
     ):
-        assert text in done.output
+        assert text in " ".join(done.output.split())
     content = json.loads((out / "quality.json").read_text())
     assert content["classes"]["cat"]["true_positives"] == 2
     assert content["manifest"]["model"]["kind"] == "fisher"
