@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -21,7 +22,6 @@ from numpy.typing import NDArray
 from pfungst.errors import ConfigError, unknown_name
 
 Method = Literal["bca", "percentile"]
-_BLOCK = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,14 +194,19 @@ def _sums(images: Sequence[str], values: NDArray[np.float64]) -> _Sums:
 
 def _resampled(sums: _Sums, config: BootstrapConfig) -> NDArray[np.float64]:
     """Means of resamples, ``(n_resamples, n_points)``: how often each image was drawn, times its sums."""
-    generator = np.random.default_rng(config.random_state)
-    n_images = len(sums.counts)
-    means = np.empty((config.n_resamples, sums.values.shape[1]))
-    for start in range(0, config.n_resamples, _BLOCK):
-        rows = slice(start, min(start + _BLOCK, config.n_resamples))
-        drawn = generator.multinomial(n_images, np.full(n_images, 1 / n_images), rows.stop - rows.start)
-        means[rows] = (drawn @ sums.values) / (drawn @ sums.counts)[:, None]
-    return means
+    drawn = _draws(len(sums.counts), config.n_resamples, config.random_state)
+    resampled: NDArray[np.float64] = (drawn @ sums.values) / (drawn @ sums.counts)[:, None]
+    return resampled
+
+
+@lru_cache(maxsize=2)
+def _draws(n_images: int, n_resamples: int, random_state: int) -> NDArray[np.float64]:
+    """How often each image is in each resample, ``(n_resamples, n_images)``; kept for the next statistic."""
+    generator = np.random.default_rng(random_state)
+    counts = generator.multinomial(n_images, np.full(n_images, 1 / n_images), n_resamples)
+    drawn: NDArray[np.float64] = counts.astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def _interval(sums: _Sums, config: BootstrapConfig) -> tuple[list[float], list[float]]:
