@@ -32,9 +32,11 @@ def fisher(
     C and the decision thresholds come from the validation photos; the final machines learn from training and
     validation photos together. Defaults are the paper's.
     """
+    from pfungst.contract.storage import check_target
     from pfungst.descriptors import SiftConfig
     from pfungst.fisher import FisherTraining, train_fisher
 
+    check_target(out)
     dataset = _options.with_splits(_options.open_data(data, _run.comma_list(classes)), seed)
     config = FisherTraining(
         n_components=components,

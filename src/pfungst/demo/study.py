@@ -210,7 +210,7 @@ def _train_network(dataset: DataSet, config: DemoConfig, progress: Progress) -> 
     from pfungst.network import NetworkTraining, initial_network, train_network
 
     start = initial_network("efficientnet-lite0", dataset.classes, random_state=config.random_state)
-    settings = NetworkTraining(freeze=True, epochs=config.network_epochs, random_state=config.random_state)
+    settings = NetworkTraining(epochs=config.network_epochs, refit=False, random_state=config.random_state)
     trained = train_network(
         start,
         dataset.split("train"),

@@ -1,0 +1,202 @@
+"""Train, evaluate and explain on the command line, as a user runs them, on small generated photos."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+from scipy.ndimage import gaussian_filter
+from typer.testing import CliRunner
+
+from pfungst.cli.main import app
+from pfungst.models import load_model
+
+TRAIN_OPTIONS = ["--components", "4", "--dims", "12", "--step", "5", "--samples", "3000", "--workers", "1"]
+
+
+def texture(kind, generator, height=60, width=72):
+    """Stripes or blobs."""
+    rows, columns = np.mgrid[:height, :width]
+    stripes = np.sin((columns + 0.2 * rows) * generator.uniform(0.7, 0.9))
+    blobs = 6 * gaussian_filter(generator.normal(size=(height, width)), 3)
+    noisy = 128 + 50 * (stripes if kind == "stripes" else blobs) + generator.normal(size=(height, width)) * 4
+    return np.repeat(np.uint8(np.clip(noisy, 0, 255))[..., None], 3, axis=2)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """One folder per class, split into train, val and test."""
+    root = tmp_path_factory.mktemp("photos")
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 4), ("test", 4)):
+        for kind in ("stripes", "blobs"):
+            folder = root / split / kind
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.fromarray(texture(kind, generator)).save(folder / f"{split}-{kind}-{number}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("models") / "fv"
+    result = run("train", "fisher", photos, "--out", out, *TRAIN_OPTIONS, "--json", "-")
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert summary["classes"] == ["blobs", "stripes"]
+    assert set(summary["validation_map"]) == {"0.1", "1", "10", "100"}
+    assert summary["failed"] == []
+    return out
+
+
+def test_evaluate_prints_a_table_or_json(model, photos):
+    result = run("evaluate", model, photos, "--workers", "1", "--json", "-")
+    assert result.exit_code == 0, result.output
+    table = json.loads(result.stdout)
+    assert set(table["classes"]) == {"blobs", "stripes"}
+    assert table["classes"]["blobs"]["positives"] == 4
+    assert table["classes"]["blobs"]["ap"] == table["map"] == table["map_11pt"] == 1.0
+    assert table["classes"]["blobs"]["eer_threshold"] == load_model(model).thresholds[0]
+    shown = run("evaluate", model, photos, "--workers", "1").stdout
+    assert "100.00" in shown
+    assert "stripes" in shown
+
+
+def test_evaluate_says_which_class_or_split_is_missing(model, photos, tmp_path):
+    result = run("evaluate", model, photos, "--split", "minival")
+    assert "no split 'minival'" in str(result.exception)
+    assert "test, train, val" in str(result.exception)
+    shutil.copytree(photos / "test" / "blobs", tmp_path / "other" / "blobs")
+    shutil.copytree(photos / "test" / "stripes", tmp_path / "other" / "waves")
+    result = run("evaluate", model, tmp_path / "other", "--split", "all")
+    assert "no class 'stripes'" in str(result.exception)
+
+
+def test_evaluate_lists_bad_photos_and_ends_with_3(model, photos, tmp_path):
+    shutil.copytree(photos / "test", tmp_path / "set")
+    broken = tmp_path / "set" / "blobs" / "test-blobs-0.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    result = run("evaluate", model, tmp_path / "set", "--split", "all", "--workers", "2")
+    assert result.exit_code == 3
+    assert "1 failed:" in result.stderr
+    assert str(broken) in result.stderr
+
+
+def test_explain_writes_pictures_numbers_and_arrays(model, photos, tmp_path):
+    picture = photos / "test" / "stripes" / "test-stripes-1.png"
+    result = run(
+        "explain", model, picture, "--class", "stripes,blobs", "--rule", "epsilon", "--epsilon", "0.4",
+        "--relative", "--absorbed", "spread", "--arrays", "--out", tmp_path, "--workers", "1", "--json", "-",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["explanations"]
+    assert [row["class"] for row in rows] == ["stripes", "blobs"]
+    for row in rows:
+        assert row["rule"] == "epsilon=0.4*sqrt(L),spread"
+        assert row["ledger"]["pixels"] == pytest.approx(row["score"], rel=1e-5)
+        with Image.open(row["picture"]) as drawn:
+            assert drawn.width > 3 * 72
+        relevance = load_file(row["arrays"])["relevance"]
+        assert relevance.shape == (60, 72)
+        assert relevance.sum() == pytest.approx(row["ledger"]["pixels"], rel=1e-9)
+
+
+def test_explain_takes_the_top_class_or_all_predicted_ones(model, photos, tmp_path):
+    picture = photos / "test" / "blobs" / "test-blobs-1.png"
+    for wanted in ("top", "predicted"):
+        result = run("explain", model, picture, "--class", wanted, "--out", tmp_path, "--json", "-")
+        assert [row["class"] for row in json.loads(result.stdout)["explanations"]] == ["blobs"]
+
+
+def test_photos_of_the_same_name_do_not_overwrite_each_other(model, photos, tmp_path):
+    (tmp_path / "a").mkdir()
+    source = photos / "test" / "blobs" / "test-blobs-1.png"
+    shutil.copy(source, tmp_path / "a")
+    result = run(
+        "explain", model, source, tmp_path / "a" / source.name, "--out", tmp_path / "o", "--json", "-"
+    )
+    pictures = [row["picture"] for row in json.loads(result.stdout)["explanations"]]
+    assert len(set(pictures)) == 2
+
+
+def test_explain_goes_on_after_a_bad_photo(model, photos, tmp_path):
+    tiny = tmp_path / "tiny.png"
+    Image.new("RGB", (1, 1)).save(tiny)
+    good = photos / "test" / "blobs" / "test-blobs-1.png"
+    result = run("explain", model, tiny, good, "--out", tmp_path / "o", "--json", "-")
+    assert result.exit_code == 3
+    numbers = json.loads(result.stdout)
+    assert len(numbers["explanations"]) == 1
+    assert "tiny.png" in numbers["failed"][0]
+    assert "1 x 1 pixels is too small" in numbers["failed"][0]
+    alone = run("explain", model, tiny, "--out", tmp_path / "o")
+    assert "tiny.png" in str(alone.exception)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--class", "dots"], "unknown class 'dots'"),
+        (["--rule", "best"], "unknown rule 'best'"),
+        (["--rule", "naive", "--epsilon", "3"], "rule naive has no option epsilon"),
+    ],
+)
+def test_wrong_options_stop_at_once(model, photos, tmp_path, options, message):
+    two = [photos / "test" / "blobs" / f"test-blobs-{n}.png" for n in (0, 1)]
+    result = run("explain", model, *two, "--out", tmp_path, *options)
+    assert message in str(result.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_refuses_a_class_with_one_example(photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "set")
+    for extra in list((tmp_path / "set" / "train" / "blobs").iterdir())[1:]:
+        extra.unlink()
+    result = run("train", "fisher", tmp_path / "set", "--out", tmp_path / "m", *TRAIN_OPTIONS)
+    assert "class 'blobs' has 1 positive and 8 negative training images" in str(result.exception)
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_folder_that_is_no_model_is_refused_before_training(photos, tmp_path):
+    (tmp_path / "holiday.txt").write_text("keep me")
+    result = run("train", "fisher", photos, "--out", tmp_path, *TRAIN_OPTIONS)
+    assert "is not overwritten" in str(result.exception)
+    assert (tmp_path / "holiday.txt").read_text() == "keep me"
+
+
+def test_views_are_for_networks(model, photos):
+    result = run("evaluate", model, photos, "--views", "sliding")
+    assert "--views sliding for a model that sees the whole photo" in str(result.exception)
+
+
+def test_fisher_work_never_loads_torch(model, photos, tmp_path):
+    code = (
+        "import sys; from pfungst.cli.main import app;"
+        f"app(['explain', {str(model)!r}, {str(photos / 'test' / 'blobs' / 'test-blobs-0.png')!r},"
+        f" '--out', {str(tmp_path)!r}, '--workers', '1'], standalone_mode=False);"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def test_help_loads_no_heavy_library():
+    code = (
+        "import sys; from pfungst.cli.main import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'scipy', 'sklearn', 'torch', 'PIL', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(heavy)) or 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "explain" in result.stdout
