@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pfungst.contract.classifier import Classifier
 from pfungst.images import DataSet, Record, decode
 from pfungst.images.scenes import SceneNotes
+from pfungst.progress import Progress, silent
 from pfungst.report.gallery import GalleryHeatmap, GalleryPhoto, GalleryTable
+from pfungst.runs.executor import map_items
 
 if TYPE_CHECKING:
     from pfungst.demo.study import Trial
@@ -54,34 +58,53 @@ def _share_table(trials: Sequence[Trial], notes: SceneNotes) -> GalleryTable:
     return GalleryTable(title="What do they rely on?", header=header, rows=rows, note=note)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Draw:
+    """Explain one photo for one class by every classifier; write the pictures."""
+
+    classifiers: Mapping[str, Classifier]
+    options: Mapping[str, Mapping[str, Any]]
+    folder: Path
+
+    def __call__(self, item: tuple[Record, str]) -> GalleryPhoto:
+        record, name = item
+        image = decode(record.path)
+        heatmaps = []
+        for model, classifier in self.classifiers.items():
+            explanation = classifier.explain(image, name, image_id=record.id, **self.options[model])
+            explanation.save(self.folder / f"{record.id}-{name}-{model}.png", image)
+            heatmaps.append(GalleryHeatmap(title=TITLES[model], explanation=explanation))
+        boxes = record.boxes_of(name)
+        return GalleryPhoto(section=name, image=image, boxes=boxes, heatmaps=tuple(heatmaps))
+
+
 def gallery_photos(
     dataset: DataSet,
     notes: SceneNotes,
     trials: Sequence[Trial],
     options: Mapping[str, Mapping[str, Any]],
     folder: Path,
+    *,
+    workers: int = 1,
+    progress: Progress = silent,
 ) -> list[GalleryPhoto]:
     """Test photos of every class with each classifier's heatmap, the flawed classes first.
 
     The heatmaps are also written to ``folder`` as PNG files.
     """
     flawed = [notes.tag.class_name, notes.background.class_name]
-    order = [*flawed, *(name for name in dataset.classes if name not in flawed)]
-    photos = []
-    for name in order:
-        count = _PHOTOS_OF_FLAWS if name in flawed else _PHOTOS_OF_OTHERS
-        for record in _chosen(dataset, name, notes, trials, count):
-            image = decode(record.path)
-            heatmaps = []
-            for trial in trials:
-                explanation = trial.classifier.explain(
-                    image, name, image_id=record.id, **options[trial.model]
-                )
-                explanation.save(folder / f"{record.id}-{name}-{trial.model}.png", image)
-                heatmaps.append(GalleryHeatmap(title=TITLES[trial.model], explanation=explanation))
-            boxes = record.boxes_of(name)
-            photos.append(GalleryPhoto(section=name, image=image, boxes=boxes, heatmaps=tuple(heatmaps)))
-    return photos
+    items = [
+        (record, name)
+        for name in [*flawed, *(name for name in dataset.classes if name not in flawed)]
+        for record in _chosen(
+            dataset, name, notes, trials, _PHOTOS_OF_FLAWS if name in flawed else _PHOTOS_OF_OTHERS
+        )
+    ]
+    draw = _Draw(
+        classifiers={trial.model: trial.classifier for trial in trials}, options=options, folder=folder
+    )
+    outcomes = map_items(draw, items, workers=workers, progress=progress, stage="pictures")
+    return [outcome.unwrap() for outcome in outcomes]
 
 
 def _chosen(

@@ -160,8 +160,9 @@ def run_demo(out: str | Path, config: DemoConfig | None = None, *, progress: Pro
     flawed = [trial for trial in trials if trial.variant == "flawed"]
     notes = read_scene_notes(datasets["flawed"].root)
     photos = gallery_photos(
-        datasets["flawed"].split("test"), notes, flawed, EXPLAIN_OPTIONS, target / "heatmaps"
-    )
+        datasets["flawed"].split("test"), notes, flawed, EXPLAIN_OPTIONS, target / "heatmaps",
+        workers=config.workers, progress=progress,
+    )  # fmt: skip
     page = write_gallery(
         target / "index.html",
         title="What do these classifiers look at?",
