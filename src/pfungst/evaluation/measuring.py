@@ -197,23 +197,29 @@ class _Photo:
                 hint="smaller regions or fewer of them in a step",
             )
         fills = self._generators(class_name, f"fill {operator}", count)
-        shuffles = self._generators(class_name, "order" if found is None else "ties", count)
-        values = np.zeros(n_regions) if found is None else region_relevance(_view(found), config.size)
-        if found is not None:  # ties are broken once: repetitions differ in what fills the regions only
-            ranked = perturbation_order(values, order, shuffles[0])
+        orders = self._region_orders(class_name, found, order, count)
         return [
             RegionTrace(
                 picture=self.picture,
-                order=(perturbation_order(values, order, shuffle) if found is None else ranked)[
-                    : steps * config.per_step
-                ],
+                order=ranked[: steps * config.per_step],
                 size=config.size,
                 operator=operator,
                 generator=fill,
                 per_step=config.per_step,
             )
-            for fill, shuffle in zip(fills, shuffles, strict=True)
+            for fill, ranked in zip(fills, orders, strict=True)
         ]
+
+    def _region_orders(
+        self, class_name: str, found: RelevanceMap | None, order: str, count: int
+    ) -> list[NDArray[np.intp]]:
+        """One order for all repetitions of a map, a new random one for each without a map."""
+        if found is None:
+            height, width = self.picture.shape[:2]
+            n_regions = len(region_grid(height, width, self.config.regions.size))
+            return [item.permutation(n_regions) for item in self._generators(class_name, "order", count)]
+        values = region_relevance(_view(found), self.config.regions.size)
+        return [perturbation_order(values, order, self._generators(class_name, "ties", 1)[0])] * count
 
     def _row(self, key: tuple[str, str, str, str, str], scores: NDArray[np.float64]) -> Row:
         """Repetitions ``(n, steps, n_classes)`` of one order, averaged; ``key`` says what was measured."""
