@@ -73,3 +73,25 @@ def test_a_run_over_a_network(photos):
         row["ABPC"]["mean"] for row in result.between if row["rule"] == "epsilon" and row["class"] == "all"
     ]
     assert min(gap) > 0
+
+
+def test_captums_attributions_are_ranked_by_the_same_run(photos):
+    captum = pytest.importorskip("captum.attr", reason="captum is not installed")
+    model = network("pooled")
+    method = captum.InputXGradient(model.module)
+
+    def attribution(image, class_name, image_id):
+        inputs = model.inputs(model.input_view(image)[None])
+        found = method.attribute(inputs.requires_grad_(), target=model.class_index(class_name))
+        return found[0].detach().numpy()  # (3, 64, 64): the channels are summed
+
+    config = QualityConfig(
+        methods=("regions", "localisation"),
+        rules=(),
+        regions=RegionConfig(size=16, steps=4, operators=("mean",), repetitions=2),
+    )
+    result = measure_quality(
+        model, photos, config, classes=["cat"], attributions={"input x gradient": attribution}
+    )
+    assert {row["rule"] for row in result.curves} == {"input x gradient", "-"}
+    assert result.localisation[0]["rule"] == "input x gradient"
