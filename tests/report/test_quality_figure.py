@@ -51,6 +51,8 @@ def test_curves_bars_and_legend():
     assert max(bar.get_height() for bar in below.patches) == pytest.approx(1.0)
     assert "9 true positives with fewer steps are not drawn" in below.get_xlabel()
     assert figure.legends
+    title = above.get_title(loc="left")
+    assert title.endswith("class all: 9 true positives in 8 photos, 5 repetitions")
 
 
 def test_files_and_errors(tmp_path):

@@ -71,7 +71,7 @@ def quality_figure(
     above.set_ylabel("mean drop of the score,  f(x) − f(x⁽ⁱ⁾)")
     below.set_ylabel("share of traces\nthat changed class")
     below.set_xlabel(_UNITS.get(method, "steps") + _left_out_text(left_out))
-    above.set_title(title or _title(rows[0]), fontsize=10, loc="left")
+    above.set_title(title or _title(rows), fontsize=10, loc="left")
     figure.legend(loc="outside right upper", fontsize=8, frameon=False, title="A [interval]   V")
     return figure
 
@@ -147,11 +147,13 @@ def _label(row: Row) -> str:
     return f"{name}:  {a['mean']:.2f}{interval}   {v['mean']:.2f}"
 
 
-def _title(row: Row) -> str:
-    repetitions = "/".join(str(number) for number in row["repetitions"])
+def _title(rows: Sequence[Row]) -> str:
+    row = rows[0]
+    counts = sorted({number for item in rows for number in item["repetitions"]})
+    repetitions = " or ".join(str(number) for number in counts)
     return (
         f"{row['method']}, operator {row['operator']}, class {row['class']}: {row['n_true_positives']} true "
-        f"positives in {row['n_images']} photos, {repetitions} repetitions"
+        f"positives in {row['n_images']} photos, {repetitions} repetition{'s' if counts != [1] else ''}"
     )
 
 
