@@ -14,6 +14,7 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
     from pfungst.cli.evaluate import evaluate
     from pfungst.cli.explain import explain
     from pfungst.cli.figure import figure
+    from pfungst.cli.pretrained import pretrained
     from pfungst.cli.quality import quality
     from pfungst.cli.train_fisher import fisher
     from pfungst.cli.train_network import network
@@ -21,6 +22,7 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
     data.command("check")(check)
     data.command("voc2007")(voc2007)
     app.command("convert")(convert)
+    app.command("pretrained")(pretrained)
     data.command("scenes")(scenes)
     app.command("demo")(demo)
     train.command("fisher")(fisher)

@@ -86,6 +86,44 @@ def initial_network(
     return replace_head(NetworkClassifier.load(init), classes, random_state=random_state)
 
 
+def pretrained_network(
+    name: str,
+    classes: Sequence[str] | None = None,
+    *,
+    weights: str | Path | None = None,
+    random_state: int = 0,
+) -> NetworkClassifier:
+    """A network known by name as it comes, with its own outputs.
+
+    Parameters
+    ----------
+    name : str
+        ``"efficientnet-lite0"`` (ImageNet weights) or ``"small-cnn"`` (random weights).
+    classes : sequence of str, optional
+        Names of its outputs; default ``output 0``, ``output 1`` …
+    weights : path, optional
+        A state dict (``.safetensors`` or ``.pth``) in place of the network's own.
+    random_state : int
+        Seed of random weights.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown or the classes are not as many as the outputs.
+    """
+    if name not in _NAMED:
+        raise unknown_name("network", name, list(_NAMED))
+    network = _NAMED[name](weights, random_state)
+    if classes is None:
+        return network
+    if len(classes) != len(network.classes):
+        raise ConfigError(
+            f"{len(classes)} class names for {name}",
+            allowed=f"as many as its outputs, {len(network.classes)}",
+        )
+    return NetworkClassifier(network.module, classes, network.preprocess, architecture=network.architecture)
+
+
 def _start_efficientnet(weights: str | Path | None, random_state: int) -> NetworkClassifier:
     del random_state
     state = architectures.efficientnet_lite0_weights(weights)

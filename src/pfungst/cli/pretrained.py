@@ -1,0 +1,30 @@
+"""``pfungst pretrained``: a network known by name, with its original outputs, as a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def pretrained(
+    name: Annotated[str, typer.Argument(help="efficientnet-lite0 (ImageNet weights; extra 'demo').")],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    classes: Annotated[
+        Path | None, typer.Option(help="Class names, one a line, in the order of the outputs.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="State dict (.safetensors, .pth) in place of its own.")
+    ] = None,
+) -> None:
+    """Write a network known by name, as it comes, as a model folder: to explain it or to compare it."""
+    from pfungst.contract.storage import check_target
+    from pfungst.network import pretrained_network
+    from pfungst.network.caffe import read_class_names
+
+    check_target(out)
+    names = read_class_names(classes) if classes is not None else None
+    network = pretrained_network(name, names, weights=weights)
+    network.save(out)
+    typer.echo(f"{name}, {len(network.classes)} classes: {out}")
