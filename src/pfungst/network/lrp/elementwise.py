@@ -134,18 +134,23 @@ def total(values: Tensor) -> Tensor:
     return _total(sums)
 
 
-def negative_part(z: Tensor, z_plus: Tensor) -> Tensor:
-    """``z⁻ = z − z⁺``, new memory; 0 where the difference is no more than the rounding of z⁺.
+def negative_part(z: Tensor, z_plus: Tensor, offset: float = 0.0) -> tuple[Tensor, bool]:
+    """``z⁻ = z − z⁺``, new memory, not above 0; and whether any of it is less than 1/100 of ``z⁺ + offset``.
 
-    Without that a unit that has no negative contributions would divide by rounding errors.
+    The difference has the rounding errors of z⁺, and of what else z was made from (``offset``).
     """
     z = dense(z)
+    z_plus = aligned(z_plus, z)
     result = torch.empty_like(z)
-    rounding = 16 * torch.finfo(z.dtype).eps
-    for _, _, (total_part, plus, out) in _blocks(z, aligned(z_plus, z), result):
-        torch.sub(total_part, plus, out=out)
-        out.masked_fill_(out >= plus * -rounding, 0.0)
-    return result
+    lost = False
+    for _, _, (whole, plus, out) in _blocks(z, z_plus, result):
+        torch.sub(whole, plus, out=out)
+        lost = lost or bool((out > (plus + offset) * -LOST).any())
+        out.clamp_(max=0.0)
+    return result, lost
+
+
+LOST = 0.01
 
 
 def strengthened(z: Tensor, z_plus: Tensor, gamma: float) -> Tensor:

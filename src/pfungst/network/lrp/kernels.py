@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pfungst.network.lrp.elementwise import (
+    LOST,
     aligned,
     below_zero,
     multiplied,
@@ -81,7 +82,7 @@ def alpha_beta(layer: WeightedLayer, relevance: list[Tensor], rule: AlphaBeta) -
     bias_minus = absorbed.clamp(max=0) if absorbed is not None else None
     positive, negative = _signed_parts(layer)
     plus = _sum_forward(layer, positive, bias_plus)
-    minus = negative_part(_forward_output(layer, rule), plus)
+    minus = _negative_sums(layer, negative, plus, bias_minus, rule)
     layer.output.data = None
     results = []
     for number, r in enumerate(relevance):
@@ -282,6 +283,40 @@ def _sum_forward(layer: WeightedLayer, parts: Parts, bias: Tensor | None) -> Ten
     for a, weight in others:
         result.add_(layer.forward(a, weight))
     return result
+
+
+_FEW = 25
+"""Contributions a unit of a depthwise convolution at most has: its own z⁻ is cheap, and often 0 or tiny."""
+
+
+def _negative_sums(
+    layer: WeightedLayer, negative: Parts, plus: Tensor, bias: Tensor | None, rule: AlphaBeta
+) -> Tensor:
+    """``z⁻ = z − z⁺``; where that cancels, its own product, for the channels in which such units are.
+
+    A quotient by rounding errors would pass on a relevance that no R_j accounts for.
+    """
+    if layer.weight[0].numel() > _FEW:
+        offset = layer.of_channels(layer.offset) if layer.offset is not None else torch.zeros(1).to(plus)
+        minus, lost = negative_part(_forward_output(layer, rule), plus, float(offset.max()))
+        if not lost:
+            return minus
+        if layer.map.groups == 1 and not layer.map.transposed:
+            return _mended(layer, minus, minus > (plus + offset) * -LOST, negative, bias)
+    return _sum_forward(layer, negative, bias).clamp_(max=0.0)
+
+
+def _mended(
+    layer: WeightedLayer, minus: Tensor, lost: Tensor, negative: Parts, bias: Tensor | None
+) -> Tensor:
+    """Channels with lost units by their own product."""
+    dim = layer.channel_dim % minus.dim()
+    found = lost.any(dim=[axis for axis in range(lost.dim()) if axis != dim]).nonzero().flatten()
+    if not found.numel():  # lost by the largest offset, but not by the channels' own
+        return minus
+    some = [(a, weight[found]) for a, weight in negative]
+    exact = _sum_forward(layer, some, bias[found] if bias is not None else None)
+    return minus.index_copy_(dim, found, exact.clamp_(max=0.0))
 
 
 def _forward_output(layer: WeightedLayer, rule: Any) -> Tensor:

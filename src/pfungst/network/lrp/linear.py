@@ -72,13 +72,18 @@ class Dense:
 
 @dataclass(eq=False)
 class WeightedLayer:
-    """A convolution or fully connected layer with its values; batch norms and paddings are merged already."""
+    """A convolution or fully connected layer with its values; batch norms and paddings are merged already.
+
+    ``offset`` is the size of what cancels in a merged bias, a number a channel: the rounding of the output is
+    relative to it.
+    """
 
     map: Geometry | Dense
     weight: Tensor
     bias: Tensor | None
     input: Value
     output: Value
+    offset: Tensor | None = None
 
     def z(self) -> Tensor:
         """The layer's output, bias included."""
@@ -120,15 +125,18 @@ def weighted_layer(node: Node, skipped_pad: Node | None) -> WeightedLayer:
     """The linear map of a recorded call with everything that merges into it."""
     weight, bias = _parameters(node)
     mapping = Dense() if node.kind == "linear" else _geometry(node, weight, skipped_pad)
-    last = node
+    last, offset = node, None
     for affine in node.merged:
         scale, shift = affine_of(affine)
         scale, shift = _per_channel(scale, weight), _per_channel(shift, weight)
         weight = weight * scale.view(-1, *[1] * (weight.dim() - 1))
+        offset = shift.abs() if offset is None else offset * scale.abs() + shift.abs()
+        if affine.kind == "batch_norm":
+            offset = offset + (affine.argument(1, "running_mean").detach() * scale).abs()
         bias = shift if bias is None else bias * scale + shift
         last = affine
     source = skipped_pad.inputs[0] if skipped_pad is not None else node.inputs[0]
-    return WeightedLayer(mapping, weight, bias, source, last.outputs[0])
+    return WeightedLayer(mapping, weight, bias, source, last.outputs[0], offset)
 
 
 def _per_channel(values: Tensor, weight: Tensor) -> Tensor:
