@@ -19,6 +19,7 @@ def test_it_is_written_with_names_of_its_outputs(tmp_path):
     assert run("small-cnn", "--out", tmp_path / "net", "--classes", names).exit_code == 0
     network = load_model(tmp_path / "net")
     assert network.classes == ("cat", "dog")
+    assert network.preprocess.resize == "shortest"
     assert network.scores([np.full((50, 60, 3), 99, np.uint8)]).shape == (1, 2)
     assert run("small-cnn", "--out", tmp_path / "plain").exit_code == 0
     assert load_model(tmp_path / "plain").classes == ("output 0", "output 1")

@@ -95,6 +95,8 @@ def pretrained_network(
 ) -> NetworkClassifier:
     """A network known by name as it comes, with its own outputs.
 
+    It sees photos as ImageNet classifiers usually do: shortest side ``resize_length``, then the centre crop.
+
     Parameters
     ----------
     name : str
@@ -114,8 +116,7 @@ def pretrained_network(
     if name not in _NAMED:
         raise unknown_name("network", name, list(_NAMED))
     network = _NAMED[name](weights, random_state)
-    if classes is None:
-        return network
+    classes = network.classes if classes is None else classes
     if len(classes) != len(network.classes):
         raise ConfigError(
             f"{len(classes)} class names for {name}",
