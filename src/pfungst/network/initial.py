@@ -122,7 +122,8 @@ def pretrained_network(
             f"{len(classes)} class names for {name}",
             allowed=f"as many as its outputs, {len(network.classes)}",
         )
-    return NetworkClassifier(network.module, classes, network.preprocess, architecture=network.architecture)
+    preprocess = network.preprocess.with_resize("shortest")
+    return NetworkClassifier(network.module, classes, preprocess, architecture=network.architecture)
 
 
 def _start_efficientnet(weights: str | Path | None, random_state: int) -> NetworkClassifier:
