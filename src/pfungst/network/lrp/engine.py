@@ -101,14 +101,9 @@ def relevance(
         rows = _walk_back(steps, store, fallback or "pass", inputs.shape[0])
         arrived = [item.contiguous() for item in store[id(tape.input)]]
     shape = chosen.shape if chosen is not None else torch.Size([inputs.shape[0]])
-    stacked = torch.stack(arrived, dim=1) if len(shape) == 2 else arrived[0]
-    ledger = LrpLedger(
-        sent=_joined(sums, shape),
-        arrived=_joined([total(item) for item in arrived], shape),
-        rows=_shaped(rows, shape),
-    )
+    ledger = _ledger(sums, arrived, rows, shape)
     return LrpResult(
-        relevance=stacked,
+        relevance=_joined(arrived, shape),
         scores=_scores(outputs, chosen, ledger),
         targets=chosen,
         outputs=outputs,
@@ -203,6 +198,8 @@ def _checked_targets(targets: Targets | None, outputs: Tensor) -> Tensor:
 
 
 Row = tuple[Step, list[Tensor], list[Tensor], list[Taken]]
+_LOSSLESS = frozenset({"activation", "squash", "identity", "reshape"})
+"""Kinds that hand on the very numbers that they receive, and so need no account."""
 
 
 def _walk_back(steps: list[Step], store: dict[int, list[Tensor]], fallback: str, n: int) -> list[Row]:
@@ -221,21 +218,37 @@ def _walk_back(steps: list[Step], store: dict[int, list[Tensor]], fallback: str,
             raise LrpError(
                 f"{step.node.title}, called in {step.node.place}, moves the batch from the first dimension"
             )
-        n_targets = len(given[0])
-        received = [torch.stack([total(item[k]) for item in given]).sum(dim=0) for k in range(n_targets)]
-        if step.kind == "merged":
-            _put(store, step.node.inputs[0], given[0])
-            continue
-        if step.kind in WEIGHTED:
-            passed, taken = _weighted(step, given[0], store)
-        else:
-            passed, taken = _structural(step, outputs, n_targets, store, fallback)
-        if step.rule is not None or any(taken):
-            rows.append((step, received, passed, taken))
+        row = _taken_step(step, outputs, given, store, fallback)
+        if row is not None:
+            rows.append(row)
         for node in (step.node, *step.node.merged):
             for value in node.outputs:
                 value.data = None
     return rows
+
+
+def _taken_step(
+    step: Step,
+    outputs: list[list[Tensor] | None],
+    given: list[list[Tensor]],
+    store: dict[int, list[Tensor]],
+    fallback: str,
+) -> Row | None:
+    """One step back and its account; None where there is nothing to account for."""
+    if step.kind == "merged":
+        _put(store, step.node.inputs[0], given[0])
+        return None
+    n_targets = len(given[0])
+    if step.kind in _LOSSLESS:
+        results = _shares(step, outputs, n_targets, fallback)
+        _put(store, step.node.inputs[0], [item.parts[0][1] for item in results])
+        return None
+    received = [torch.stack([total(item[k]) for item in given]).sum(dim=0) for k in range(n_targets)]
+    if step.kind in WEIGHTED:
+        passed, taken = _weighted(step, given[0], store)
+    else:
+        passed, taken = _structural(step, outputs, n_targets, store, fallback)
+    return (step, received, passed, taken) if step.rule is not None or any(taken) else None
 
 
 def _weighted(
@@ -255,17 +268,22 @@ def _structural(
     store: dict[int, list[Tensor]],
     fallback: str,
 ) -> tuple[list[Tensor], list[Taken]]:
-    results: list[Shares] = []
+    results = _shares(step, outputs, n_targets, fallback)
+    for position, (value, _) in enumerate(results[0].parts):
+        _put(store, value, [item.parts[position][1] for item in results])
+    passed = [item.total if item.total is not None else _sum(item) for item in results]
+    return passed, [item.taken for item in results]
+
+
+def _shares(step: Step, outputs: list[list[Tensor] | None], n_targets: int, fallback: str) -> list[Shares]:
+    results = []
     for k in range(n_targets):
         one = [item[k] if item is not None else None for item in outputs]
         if step.kind == "fallback":
             results.append(fallen_back(step.node, one, fallback))
         else:
             results.append(HANDLERS[step.kind](step.node, one, step.rule))
-    for position, (value, _) in enumerate(results[0].parts):
-        _put(store, value, [item.parts[position][1] for item in results])
-    passed = [item.total if item.total is not None else _sum(item) for item in results]
-    return passed, [item.taken for item in results]
+    return results
 
 
 def _sum(shares: Shares) -> Tensor:
@@ -279,6 +297,11 @@ def _put(store: dict[int, list[Tensor]], value: Value, parts: list[Tensor]) -> N
 
 def _joined(values: list[Tensor], shape: torch.Size) -> Tensor:
     return torch.stack(values, dim=1) if len(shape) == 2 else values[0]
+
+
+def _ledger(sent: list[Tensor], arrived: list[Tensor], rows: list[Row], shape: torch.Size) -> LrpLedger:
+    sums = [total(item) for item in arrived]
+    return LrpLedger(sent=_joined(sent, shape), arrived=_joined(sums, shape), rows=_shaped(rows, shape))
 
 
 def _shaped(rows: list[Row], shape: torch.Size) -> tuple[LedgerRow, ...]:

@@ -62,7 +62,7 @@ def epsilon(layer: WeightedLayer, relevance: list[Tensor], rule: Epsilon) -> lis
 def z_plus(layer: WeightedLayer, relevance: list[Tensor], rule: ZPlus) -> list[Passed]:
     """``R_i = Σ_j z_ij⁺ s_j``, ``s_j = R_j / z_j⁺``."""
     layer.output.data = None
-    positive, _ = _signed_parts(layer)
+    positive = _positive_parts(layer)
     bias = layer.bias.clamp(min=0) if layer.bias is not None and rule.bias == "absorb" else None
     z = _sum_forward(layer, positive, bias)
     results = []
@@ -80,7 +80,8 @@ def alpha_beta(layer: WeightedLayer, relevance: list[Tensor], rule: AlphaBeta) -
     absorbed = layer.bias if rule.bias == "absorb" else None
     bias_plus = absorbed.clamp(min=0) if absorbed is not None else None
     bias_minus = absorbed.clamp(max=0) if absorbed is not None else None
-    positive, negative = _signed_parts(layer)
+    positive = _positive_parts(layer)
+    negative = _negative_parts(layer, positive)
     plus = _sum_forward(layer, positive, bias_plus)
     minus = _negative_sums(layer, negative, plus, bias_minus, rule)
     layer.output.data = None
@@ -106,25 +107,31 @@ def gamma(layer: WeightedLayer, relevance: list[Tensor], rule: Gamma) -> list[Pa
     < 0.
     """
     bias = layer.bias if rule.bias == "absorb" else None
-    positive, _ = _signed_parts(layer)
+    positive = _positive_parts(layer)
     z = _forward_output(layer, rule)
     z_sign = _sum_forward(layer, positive, bias.clamp(min=0) if bias is not None else None)
     denominator = strengthened(z, z_sign, rule.gamma)
-    weight = layer.weight
-    up, down = weight + rule.gamma * weight.clamp(min=0), weight + rule.gamma * weight.clamp(max=0)
-    toward = _with_weights(positive, up, down), _with_weights(positive, down, up)
+    up = _favoured(layer, positive, rule.gamma, 0)
     results = []
     for r in relevance:
         q = quotient(r, denominator, rule.epsilon)
         taken = {"stabiliser": q.stabiliser, "zero": q.zero}
         below = below_zero(q.values, z)
-        if below is None:
-            terms = [(toward[0], q.values)]
-        else:
-            terms = [(toward[0], q.values.sub_(aligned(below, q.values))), (toward[1], below)]
+        terms = [(up, q.values)]
+        if below is not None:
+            terms = [(up, q.values.sub_(aligned(below, q.values)))]
+            terms.append((_favoured(layer, positive, rule.gamma, 1), below))
         taken["bias"] = _gamma_bias(layer, bias, rule.gamma, [s for _, s in terms])
         results.append(_collected(layer, terms, taken))
     return results
+
+
+def _favoured(layer: WeightedLayer, parts: Parts, strength: float, sign: int) -> Parts:
+    """``W + γ W^σ`` for each piece of the input; ``sign`` 0 for units above zero, 1 for those below."""
+    bounds = ({"min": 0}, {"max": 0})
+    weights = [torch.add(layer.weight, layer.weight.clamp(**bounds[(sign + number) % 2]), alpha=strength)
+               for number in range(len(parts))]  # fmt: skip
+    return _with_weights(parts, *weights)
 
 
 def _gamma_bias(layer: WeightedLayer, bias: Tensor | None, strength: float, parts: list[Tensor]) -> Tensor:
@@ -175,37 +182,30 @@ def _with_unit_weights(layer: WeightedLayer) -> WeightedLayer:
 
 
 def z_box(layer: WeightedLayer, relevance: list[Tensor], rule: ZBox) -> list[Passed]:
-    """``R_i = Σ_j (a_i w_ij − l_i w_ij⁺ − h_i w_ij⁻) s_j``; the part of l and h in the denominator is one
-    image's.
-    """
+    """``R_i = Σ_j ((a_i − l_i) w_ij⁺ + (a_i − h_i) w_ij⁻) s_j``; what l and h add to z is one image's."""
     low, high = (_bound(layer, bound) for bound in (rule.low, rule.high))
     _check_inside(layer, low, high)
-    weight, a = layer.weight, layer.a()
-    plus, minus = weight.clamp(min=0), weight.clamp(max=0)
-    offset = layer.forward(low, plus, layer.bias) + layer.forward(high, minus)
-    z = layer.z() - offset
+    a, plus, minus = layer.a(), layer.weight.clamp(min=0), layer.weight.clamp(max=0)
+    z = layer.z() - (layer.forward(low, plus, layer.bias) + layer.forward(high, minus))
     results = []
     for r in relevance:
         q = quotient(r, z, rule.epsilon)
-        own, by_plus, by_minus = _three_products(layer, q.values, (weight, plus, minus))
-        shares = own.mul_(a) - by_plus.mul_(low) - by_minus.mul_(high)
+        by_plus, by_minus = _two_products(layer, q.values, plus, minus)
+        shares = (a - low).mul_(by_plus).add_((a - high).mul_(by_minus))
         results.append(_passed(shares, {"stabiliser": q.stabiliser, "zero": q.zero}))
     return results
 
 
-def _three_products(
-    layer: WeightedLayer, s: Tensor, weights: tuple[Tensor, Tensor, Tensor]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """``Wᵀ s`` with three weights: as one product with three times the channels where there are no groups."""
+def _two_products(layer: WeightedLayer, s: Tensor, plus: Tensor, minus: Tensor) -> tuple[Tensor, Tensor]:
+    """``W⁺ᵀ s`` and ``W⁻ᵀ s``: as one product with twice the channels where there are no groups."""
     if layer.map.groups > 1 or layer.map.transposed:
-        first, second, third = (layer.back(s, weight) for weight in weights)
-        return first, second, third
+        return layer.back(s, plus), layer.back(s, minus)
     dim = layer.channel_dim % len(layer.input.shape)
     shape = list(layer.input.shape)
-    shape[dim] *= 3
-    stacked = layer.map.transposed_product(s, torch.cat(weights, dim=1), torch.Size(shape))
-    one, two, three = stacked.chunk(3, dim=dim)
-    return one, two, three
+    shape[dim] *= 2
+    stacked = layer.map.transposed_product(s, torch.cat([plus, minus], dim=1), torch.Size(shape))
+    by_plus, by_minus = stacked.chunk(2, dim=dim)
+    return by_plus, by_minus
 
 
 def _bound(layer: WeightedLayer, bound: Bound | None) -> Tensor:
@@ -261,20 +261,24 @@ Parts = list[tuple[Tensor, Tensor]]
 """Pieces of the input with the weights that each meets."""
 
 
-def _signed_parts(layer: WeightedLayer) -> tuple[Parts, Parts]:
-    """The products that make the positive and the negative contributions; half of them vanish for inputs ≥
-    0.
-    """
-    plus, minus = layer.weight.clamp(min=0), layer.weight.clamp(max=0)
-    a = layer.a()
+def _positive_parts(layer: WeightedLayer) -> Parts:
+    """The products that make the positive contributions; one for inputs ≥ 0."""
+    a, plus = layer.a(), layer.weight.clamp(min=0)
     if layer.input.is_nonnegative():
-        return [(a, plus)], [(a, minus)]
-    up, down = a.clamp(min=0), a.clamp(max=0)
-    return [(up, plus), (down, minus)], [(up, minus), (down, plus)]
+        return [(a, plus)]
+    return [(a.clamp(min=0), plus), (a.clamp(max=0), layer.weight.clamp(max=0))]
 
 
-def _with_weights(parts: Parts, first: Tensor, second: Tensor) -> Parts:
-    return [(a, weight) for (a, _), weight in zip(parts, (first, second), strict=False)]
+def _negative_parts(layer: WeightedLayer, positive: Parts) -> Parts:
+    """The products that make the negative contributions, with the same pieces of the input."""
+    if len(positive) == 1:
+        return _with_weights(positive, layer.weight.clamp(max=0))
+    (_, plus), (_, minus) = positive
+    return _with_weights(positive, minus, plus)
+
+
+def _with_weights(parts: Parts, *weights: Tensor) -> Parts:
+    return [(a, weight) for (a, _), weight in zip(parts, weights, strict=False)]
 
 
 def _sum_forward(layer: WeightedLayer, parts: Parts, bias: Tensor | None) -> Tensor:
