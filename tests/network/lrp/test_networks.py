@@ -288,3 +288,11 @@ def test_active_dropout_is_refused():
     net = nn.Sequential(Step(F.dropout), nn.Linear(5, 2)).eval()
     with pytest.raises(lrp.LrpError, match="works in training mode"):
         lrp.relevance(net, torch.rand(2, 5), 0)
+
+
+def test_relevance_beyond_the_floating_range_is_an_error():
+    net = nn.Sequential(nn.Linear(2, 1, bias=False), nn.ReLU()).eval()
+    net[0].weight.data = torch.tensor([[1.0, -0.99999]])
+    x, r = torch.ones(1, 2), torch.tensor([[3e38]])
+    with pytest.raises(lrp.LrpError, match=r"NaN or infinite from 0 \(linear, Epsilon(.|\n)* larger epsilon"):
+        lrp.relevance(net, x, output_relevance=r, composite="epsilon")

@@ -66,7 +66,7 @@ def relevance(
     ------
     LrpError
         If the module is in training mode, the input is not a finite floating batch of the module's dtype,
-        targets are missing or out of range, or a rule does not fit.
+        targets are missing or out of range, a rule does not fit, or relevance leaves the floating range.
     UnsupportedOperationError
         If relevance reaches an operation without a rule; it names the operation and the module that called
         it.
@@ -301,7 +301,23 @@ def _joined(values: list[Tensor], shape: torch.Size) -> Tensor:
 
 def _ledger(sent: list[Tensor], arrived: list[Tensor], rows: list[Row], shape: torch.Size) -> LrpLedger:
     sums = [total(item) for item in arrived]
+    _check_finite(sums, rows)
     return LrpLedger(sent=_joined(sent, shape), arrived=_joined(sums, shape), rows=_shaped(rows, shape))
+
+
+def _check_finite(arrived: list[Tensor], rows: list[Row]) -> None:
+    """Refuse relevance that grew beyond the floating range: quotients by sums that nearly cancel multiply."""
+    if all(bool(torch.isfinite(item).all()) for item in arrived):
+        return
+    broken = (
+        f" from {step.node.layer} ({step.node.name}, {step.rule or step.kind}) on"
+        for step, _, passed, _ in rows
+        if not all(bool(torch.isfinite(item).all()) for item in passed)
+    )
+    raise LrpError(
+        f"relevance is NaN or infinite{next(broken, '')}",
+        hint='a larger epsilon, bias="absorb" or a rule without negative contributions, such as ZPlus',
+    )
 
 
 def _shaped(rows: list[Row], shape: torch.Size) -> tuple[LedgerRow, ...]:

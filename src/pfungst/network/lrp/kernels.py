@@ -4,8 +4,8 @@ Each takes the layer, the relevance of its output (one tensor a target; they may
 rule, and returns the relevance of its input. What the input does not depend on (denominators) is computed
 once for all targets.
 
-Cost in passes of the layer's product, the forward pass's own z among them: ε 2, z⁺ 3, γ 3, αβ 4, flat and
-w² 1 + 1; inputs of both signs take twice the products with W⁺ and W⁻.
+Cost in passes of the layer's product, the forward pass's own z among them: ε 2, z⁺ 3, γ 3, αβ 4 (5 where
+z − z⁺ cancels), flat and w² 1 + 1; inputs of both signs take twice the products with W⁺ and W⁻.
 """
 
 from __future__ import annotations
