@@ -40,11 +40,19 @@ def guarded(app: Callable[[], Any]) -> NoReturn:
         typer.secho(f"pfungst: {error}", err=True, fg="red")
         sys.exit(EXIT_ERROR)
     except KeyboardInterrupt:
-        typer.echo("pfungst: interrupted", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        _interrupted()
+    except SystemExit as ended:
+        if ended.code == EXIT_INTERRUPTED:  # typer has met the interrupt before us, and says nothing
+            _interrupted()
+        raise
     except BrokenPipeError:
         sys.exit(EXIT_ERROR)
     sys.exit(0)
+
+
+def _interrupted() -> NoReturn:
+    typer.echo("pfungst: interrupted", err=True)
+    sys.exit(EXIT_INTERRUPTED)
 
 
 @contextlib.contextmanager
