@@ -56,3 +56,14 @@ def test_unknown_name_lists_the_known_ones_in_order(known):
 
 def test_unknown_name_sorts_what_has_no_order():
     assert str(unknown_name("rule", "x", {"b", "c", "a"})) == "unknown rule 'x'. Allowed: a, b, c."
+
+
+def test_errors_about_a_photo_name_it(tmp_path):
+    from pfungst.errors import ConfigError, ImageError, PfungstError, about_photo
+
+    with pytest.raises(ImageError, match=r"a\.png: too small\. Allowed: 22 pixels"), about_photo("a.png"):
+        raise PfungstError("too small", allowed="22 pixels")
+    for passing in (ConfigError("wrong option"), ImageError("b.png", "unreadable")):
+        with pytest.raises(type(passing)) as caught, about_photo("a.png"):
+            raise passing
+        assert caught.value is passing

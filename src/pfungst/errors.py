@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -68,6 +69,20 @@ class FileError(PfungstError):
 
 class ImageError(FileError):
     """A photo cannot be decoded, or is too small or too large for what was asked."""
+
+
+@contextmanager
+def about_photo(path: str | Path) -> Iterator[None]:
+    """Name the photo in errors about its content (too small, no contrast) that are raised in the block.
+
+    Errors that name a file already, and wrong options, pass as they are.
+    """
+    try:
+        yield
+    except (FileError, ConfigError):
+        raise
+    except PfungstError as error:
+        raise ImageError(path, error.problem, allowed=error.allowed, hint=error.hint) from error
 
 
 class DataError(FileError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -187,3 +188,32 @@ def test_fisher_work_never_loads_torch(model, photos, tmp_path):
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def test_every_setting_of_the_pipeline_is_an_option(photos, tmp_path):
+    out = tmp_path / "fv"
+    result = run(
+        "train", "fisher", photos, "--out", out, *TRAIN_OPTIONS, "--bin-sizes", "3,5", "--contrast", "0.001",
+        "--max-height", "50", "--mixture-start", "random", "--iterations", "3", "--c", "2", "--seed", "4",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    model = load_model(out)
+    sift = model.pipeline.sift
+    assert (sift.bin_sizes, sift.contrast_threshold, sift.max_height) == ((3, 5), 0.001, 50)
+    assert model.training["config"]["mixture_init"] == "random"
+    assert model.training["config"]["random_state"] == 4
+    assert len(model.pipeline.mixture.history) <= 3
+    assert model.training["c"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--bin-sizes", "4,six", "--bin-sizes 4,six.*numbers separated by commas"),
+        ("--c", "0", r"c_values = \(0.0,\)"),
+        ("--mixture-start", "luck", "mixture_init = 'luck'"),
+    ],
+)
+def test_settings_that_cannot_work(photos, tmp_path, option, value, message):
+    result = run("train", "fisher", photos, "--out", tmp_path / "fv", *TRAIN_OPTIONS, option, value)
+    assert re.search(message, str(result.exception))

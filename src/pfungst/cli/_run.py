@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import typer
 
-from pfungst.errors import FileError, PfungstError
+from pfungst.errors import ConfigError, FileError, PfungstError
 from pfungst.progress import Progress
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -28,6 +28,7 @@ class Settings:
 
 
 settings = Settings()
+Number = TypeVar("Number", int, float)
 
 
 def guarded(app: Callable[[], Any]) -> NoReturn:
@@ -135,6 +136,20 @@ def comma_list(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Number]:
+    """The numbers of a list with commas.
+
+    Raises
+    ------
+    ConfigError
+        If a part is no number; ``option`` is named.
+    """
+    try:
+        return [kind(part) for part in comma_list(text) or ()]
+    except ValueError as error:
+        raise ConfigError(f"{option} {text}", allowed="numbers separated by commas") from error
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pfungst.cli import _options, _run
-from pfungst.errors import ConfigError, ImageError, PfungstError
+from pfungst.errors import ConfigError, PfungstError, about_photo
 
 if TYPE_CHECKING:
     from pfungst.contract.classifier import Classifier
@@ -95,12 +95,8 @@ class ExplainTask:
 
         path, name = item
         image = decode(path)
-        try:
+        with about_photo(path):
             explanations = _explain(self.classifier, image, self.wanted, name, self.options)
-        except (ConfigError, ImageError):
-            raise
-        except PfungstError as error:
-            raise ImageError(path, error.problem, allowed=error.allowed, hint=error.hint) from error
         return [_save(explanation, image, self.out, name, self.arrays) for explanation in explanations]
 
 

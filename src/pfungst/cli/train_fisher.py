@@ -19,10 +19,21 @@ def fisher(
     components: Annotated[int, typer.Option(help="K, components of the Gaussian mixture.")] = 256,
     dims: Annotated[int, typer.Option(help="D, descriptor dimensions after PCA.")] = 80,
     step: Annotated[int, typer.Option(help="Distance of neighbouring descriptors in pixels.")] = 3,
+    bin_sizes: Annotated[
+        str, typer.Option(help="Sides of a SIFT bin in pixels, one a scale, separated by commas.")
+    ] = "4,6,8,10",
+    contrast: Annotated[
+        float, typer.Option(help="Descriptors with less gradient mass per pixel are dropped.")
+    ] = 0.005,
     max_height: Annotated[
         int | None, typer.Option(help="Reduce taller photos to this height first (useful for large photos).")
     ] = None,
     samples: Annotated[int, typer.Option(help="Descriptors sampled for PCA and mixture.")] = 1_000_000,
+    mixture_start: Annotated[str, typer.Option(help="'k-means' or 'random'.")] = "k-means",
+    iterations: Annotated[int, typer.Option(help="Of expectation-maximisation, at the most.")] = 40,
+    c: Annotated[
+        str, typer.Option("--c", help="Values of the SVM's C to choose from, separated by commas.")
+    ] = "0.1,1,10,100",
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     json: _options.JsonTarget = None,
@@ -41,8 +52,16 @@ def fisher(
     config = FisherTraining(
         n_components=components,
         dims=dims,
-        sift=SiftConfig(step=step, max_height=max_height),
+        sift=SiftConfig(
+            step=step,
+            bin_sizes=tuple(_run.numbers("--bin-sizes", bin_sizes, int)),
+            contrast_threshold=contrast,
+            max_height=max_height,
+        ),
         n_sampled=samples,
+        mixture_init=mixture_start,  # type: ignore[arg-type]  # checked by FisherTraining
+        mixture_iterations=iterations,
+        c_values=tuple(_run.numbers("--c", c, float)),
         workers=_options.worker_count(workers),
         random_state=seed,
     )

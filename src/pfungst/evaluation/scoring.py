@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.ranking import average_precision, average_precision_11pt, equal_error_threshold
-from pfungst.errors import ImageError, PfungstError
+from pfungst.errors import PfungstError, about_photo
 from pfungst.images import DataSet, Record, decode
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import map_items
@@ -77,12 +77,8 @@ class _ScoreTask:
 
     def __call__(self, record: Record) -> NDArray[np.float64]:
         image = decode(record.path)
-        try:
+        with about_photo(record.path):
             scores: NDArray[np.float64] = self.classifier.scores([image])[0]
-        except ImageError:
-            raise
-        except PfungstError as error:
-            raise ImageError(record.path, error.problem, allowed=error.allowed, hint=error.hint) from error
         return scores
 
 

@@ -13,13 +13,14 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.contract.ranking import average_precision, equal_error_threshold
 from pfungst.descriptors import SiftConfig, dense_sift, fit_pca
-from pfungst.errors import ConfigError, DataError, ImageError, PfungstError
+from pfungst.errors import ConfigError, DataError, PfungstError, about_photo
 from pfungst.fisher.classifier import FisherClassifier, FisherPipeline
 from pfungst.fisher.svm import DualMachines, gram_matrix, require_both, train_machines
 from pfungst.images import DataSet, Record, decode
@@ -44,6 +45,8 @@ class FisherTraining:
         Descriptors sampled for PCA and mixture, in equal parts from the photos.
     max_sampled_images : int
         Photos they are sampled from, at the most (chosen by the seed).
+    mixture_init : {"k-means", "random"}
+        Where the fit of the mixture starts.
     mixture_iterations : int
         Iterations of expectation-maximisation at the most.
     c_values : tuple of float
@@ -59,12 +62,15 @@ class FisherTraining:
     sift: SiftConfig = field(default_factory=SiftConfig)
     n_sampled: int = 1_000_000
     max_sampled_images: int = 1_000
+    mixture_init: Literal["k-means", "random"] = "k-means"
     mixture_iterations: int = 40
     c_values: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
     workers: int = 1
     random_state: int = 0
 
     def __post_init__(self) -> None:
+        if self.mixture_init not in ("k-means", "random"):
+            raise ConfigError(f"mixture_init = {self.mixture_init!r}", allowed="'k-means' or 'random'")
         if not self.c_values or min(self.c_values) <= 0:
             raise ConfigError(f"c_values = {self.c_values}", allowed="one or more positive numbers")
         if min(self.n_sampled, self.max_sampled_images, self.workers) < 1:
@@ -174,6 +180,7 @@ def fit_pipeline(
             projected,
             MixtureConfig(
                 n_components=config.n_components,
+                init=config.mixture_init,
                 max_iter=config.mixture_iterations,
                 random_state=config.random_state,
             ),
@@ -201,10 +208,8 @@ class _SampleTask:
 def describe(record: Record, sift: SiftConfig) -> NDArray[np.float32]:
     """SIFT values of a record's photo; errors name the file."""
     image = decode(record.path)
-    try:
+    with about_photo(record.path):
         return dense_sift(image, sift).values
-    except PfungstError as error:
-        raise ImageError(record.path, error.problem, allowed=error.allowed, hint=error.hint) from error
 
 
 def sample_descriptors(
@@ -239,12 +244,8 @@ class _EncodeTask:
 
     def __call__(self, record: Record) -> NDArray[np.float32]:
         image = decode(record.path)
-        try:
+        with about_photo(record.path):
             return self.pipeline.vector(image)
-        except ImageError:
-            raise
-        except PfungstError as error:
-            raise ImageError(record.path, error.problem, allowed=error.allowed, hint=error.hint) from error
 
 
 def encode_records(
