@@ -57,6 +57,19 @@ def test_negative_parts_that_cancel_do_not_make_relevance(kind, dtype):
     assert ((zero - wanted).abs() < 1e-3 * scale).all()
 
 
+def test_a_shift_that_cancels_in_the_batch_norm_does_not_make_relevance():
+    torch.manual_seed(7)
+    layer, norm = nn.Conv2d(40, 16, 1, bias=False).eval(), nn.BatchNorm2d(16).eval()
+    layer.weight.data = torch.where(layer.weight > 0, layer.weight, layer.weight * 0.1)
+    norm.running_mean.uniform_(2e4, 9e4)
+    norm.bias.data = norm.running_mean / (1 + norm.eps) ** 0.5
+    x = torch.rand(4, 40, 6, 6)
+    r = torch.randn(4, 16, 6, 6)
+    net = nn.Sequential(layer, norm).eval()
+    residual = lrp.relevance(net, x, output_relevance=r, composite=ALPHA_BETA).ledger.residual
+    assert (residual.abs() < 1e-5 * r.abs().sum(dim=(1, 2, 3))).all()
+
+
 def photos(count):
     shared = Path(os.environ.get("PFUNGST_SHARED", Path(__file__).parents[4] / "shared"))
     folder = shared / "data" / "imagenet_subjects"
