@@ -223,3 +223,13 @@ def test_other_refusals(trained, tmp_path):
         FisherClassifier(trained.classifier.pipeline, ("a",), np.ones((2, 3)), np.ones(2))
     with pytest.raises(ModelError, match="no such model folder"):
         load_model(tmp_path / "nothing")
+
+
+def test_a_validation_split_without_positives_gives_no_ap_and_thresholds_of_zero(dataset, tmp_path):
+    val = dataset.split("val")
+    empty = replace(val, records=tuple(replace(record, positive=frozenset()) for record in val))
+    result = train_fisher(dataset.split("train"), empty, SMALL)
+    assert result.validation == {1.0: None, 10.0: None}
+    np.testing.assert_array_equal(result.classifier.thresholds, [0.0, 0.0])
+    loaded = load_model(result.classifier.save(tmp_path / "model"))
+    assert loaded.training["validation_map"] == {"1": None, "10": None}

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from pfungst.contract.ranking import average_precision, equal_error_threshold
+from pfungst.contract.ranking import average_precision, equal_error_threshold, mean_average_precision
 from pfungst.errors import ConfigError, DataError, FileError
 from pfungst.images.decode import decode
 from pfungst.network.backbone import Backbone
-from pfungst.network.epochs import Epoch, State, hinge_loss, mean_average_precision
+from pfungst.network.epochs import Epoch, State, hinge_loss
 from pfungst.network.initial import initial_network
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.sources import CanvasSource

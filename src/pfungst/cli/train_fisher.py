@@ -80,6 +80,9 @@ def fisher(
     if json is not None:
         _run.write_json(json, summary)
     if json != "-":
-        rows = [(c, f"{100 * score:.2f}") for c, score in summary["validation_map"].items()]
+        rows = [
+            (c, "–" if score is None else f"{100 * score:.2f}")
+            for c, score in summary["validation_map"].items()
+        ]
         _run.print_table(f"{out}: C = {trained.c:g} chosen", ("C", "validation mAP %"), rows)
     _run.finish(trained.failures)

@@ -80,6 +80,19 @@ def equal_error_threshold(labels: NDArray[np.integer], scores: NDArray[np.floati
     return float(edges[best])
 
 
+def mean_average_precision(labels: NDArray[np.integer], scores: NDArray[np.floating]) -> float | None:
+    """Mean area AP of ``(n, C)`` labels and scores over the classes that have positives; None if none has."""
+    values = [average_precision(labels[:, c], scores[:, c]) for c in range(labels.shape[1])]
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else None
+
+
+def equal_error_thresholds(labels: NDArray[np.integer], scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """:func:`equal_error_threshold` of each class, ``(C,)``; NaN where it is undefined."""
+    values = [equal_error_threshold(labels[:, c], scores[:, c]) for c in range(labels.shape[1])]
+    return np.array(values, dtype=np.float64)
+
+
 def _cumulative_counts(
     labels: NDArray[np.integer], scores: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.contract.ranking import average_precision, equal_error_threshold
+from pfungst.contract.ranking import equal_error_thresholds, mean_average_precision
 from pfungst.descriptors import SiftConfig, dense_sift, fit_pca
 from pfungst.errors import ConfigError, DataError, PfungstError, about_photo
 from pfungst.fisher.classifier import FisherClassifier, FisherPipeline
@@ -91,14 +91,14 @@ class TrainedFisher:
     c : float
         The chosen C.
     validation : mapping of float to float
-        Mean average precision on validation for each C tried.
+        Mean average precision on validation for each C tried; None where no class has positives there.
     failures : tuple of PfungstError
         Photos that could not be used.
     """
 
     classifier: FisherClassifier
     c: float
-    validation: dict[float, float]
+    validation: dict[float, float | None]
     failures: tuple[PfungstError, ...]
 
 
@@ -289,38 +289,24 @@ def _select_and_train(
     *,
     c_values: Sequence[float],
     progress: Progress,
-) -> tuple[DualMachines, float, dict[float, float], NDArray[np.float64]]:
+) -> tuple[DualMachines, float, dict[float, float | None], NDArray[np.float64]]:
     """Machines on all photos with the C that is best on validation, and thresholds from validation."""
     with single_thread():
         gram = gram_matrix(vectors)
-        tried: dict[float, float] = {}
+        tried: dict[float, float | None] = {}
         validation_scores: dict[float, NDArray[np.float64]] = {}
         train_gram = gram[np.ix_(is_train, is_train)]
         cross = gram[np.ix_(~is_train, is_train)]
         for step, c in enumerate(c_values):
             scores = train_machines(train_gram, labels[is_train], c, classes).scores(cross)
-            validation_scores[c], tried[c] = scores, _mean_ap(labels[~is_train], scores)
+            validation_scores[c], tried[c] = scores, mean_average_precision(labels[~is_train], scores)
             progress("classifier", step + 1, len(c_values) + 1)
-        best = max(tried, key=lambda c: (np.nan_to_num(tried[c], nan=-1.0), -c))
-        thresholds = _thresholds(labels[~is_train], validation_scores[best])
+        best = max(tried, key=lambda c: (-1.0 if (score := tried[c]) is None else score, -c))
+        undecided = equal_error_thresholds(labels[~is_train], validation_scores[best])
+        thresholds = np.where(np.isnan(undecided), 0.0, undecided)
         machines = train_machines(gram, labels, best, classes)
         progress("classifier", len(c_values) + 1, len(c_values) + 1)
     return machines, best, tried, thresholds
-
-
-def _mean_ap(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> float:
-    values = [average_precision(labels[:, column], scores[:, column]) for column in range(labels.shape[1])]
-    known = [value for value in values if np.isfinite(value)]
-    return float(np.mean(known)) if known else float("nan")
-
-
-def _thresholds(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Equal-error-rate threshold of each class; 0 where validation lacks positives or negatives."""
-    values = [
-        equal_error_threshold(labels[:, column], scores[:, column]) for column in range(labels.shape[1])
-    ]
-    thresholds: NDArray[np.float64] = np.nan_to_num(np.array(values, dtype=np.float64), nan=0.0)
-    return thresholds
 
 
 def _distinct(errors: Sequence[PfungstError]) -> tuple[PfungstError, ...]:

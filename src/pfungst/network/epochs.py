@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pfungst.contract.ranking import average_precision
 from pfungst.contract.storage import ModelFolder, is_model_folder, read_model_folder, write_model_folder
 from pfungst.errors import ConfigError, ModelError
 from pfungst.network.sources import Source
@@ -100,13 +99,6 @@ def hinge_loss(scores: Tensor, labels: Tensor) -> Tensor:
     """
     margins = torch.clamp(1.0 - labels * scores, min=0.0)
     return (labels.abs() * margins).sum(dim=1).mean()
-
-
-def mean_average_precision(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> float | None:
-    """Mean area AP over the classes that have positives; None if none has."""
-    values = [average_precision(labels[:, c], scores[:, c]) for c in range(labels.shape[1])]
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else None
 
 
 def descend(

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pfungst.contract.ranking import equal_error_threshold
+from pfungst.contract.ranking import equal_error_thresholds, mean_average_precision
 from pfungst.errors import DataError, PfungstError
 from pfungst.images.dataset import DataSet
 from pfungst.network.backbone import Backbone, linear_head
 from pfungst.network.classifier import NetworkClassifier
-from pfungst.network.epochs import Descent, State, descend, mean_average_precision
+from pfungst.network.epochs import Descent, State, descend
 from pfungst.network.initial import Head, find_head
 from pfungst.network.sources import CanvasSource, FeatureSource, Source, unit_scale
 from pfungst.network.view_store import (
@@ -151,8 +151,7 @@ class Fitting:
         if not self.has_validation:
             return state, np.zeros(self._labels.shape[1])
         scores = self._center_scores(self._val_rows)
-        thresholds = [equal_error_threshold(labels[:, c], scores[:, c]) for c in range(labels.shape[1])]
-        return state, np.array(thresholds)
+        return state, equal_error_thresholds(labels, scores)
 
     def refit(self, *, epochs: int) -> None:
         """Train from the start again, on training and validation set, for so many epochs of the schedule."""
