@@ -82,10 +82,7 @@ class Journal:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """All records in the order in which they were written."""
-        with self.path.open("rb") as stream:
-            next(stream)
-            for line in stream:
-                yield json.loads(line)
+        return read_records(self.path)
 
     def _write(self, content: Mapping[str, Any]) -> None:
         line = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -133,6 +130,15 @@ class Journal:
                 allowed="the configuration it was begun with",
                 hint="another --out folder for the new configuration",
             )
+
+
+def read_records(path: str | Path) -> Iterator[dict[str, Any]]:
+    """The whole records of a journal in the order of writing; a torn last line is left out."""
+    with Path(path).open("rb") as stream:
+        next(stream, None)
+        for line in stream:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

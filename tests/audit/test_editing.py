@@ -1,0 +1,67 @@
+import numpy as np
+
+from pfungst.audit.editing import pixel_region, removal_edits, scores_after
+from pfungst.contract.perturbation import Edit
+from pfungst.images import Box
+
+
+def test_a_removed_place_shows_its_surroundings():
+    image = np.full((30, 40, 3), (200, 100, 50), dtype=np.uint8)
+    image[5:15, 10:20] = 0
+    region = pixel_region(Box(class_name="x", left=9.5, top=4.2, right=20.5, bottom=15.9), 30, 40)
+    assert (region.top, region.left, region.bottom, region.right) == (4, 9, 16, 21)
+    edited = image.copy()
+    for edit in removal_edits(image, [region]):
+        edit.apply(edited)
+    assert (edited == (200, 100, 50)).all()
+    clipped = pixel_region(Box(class_name="x", left=-3, top=25, right=50, bottom=99), 30, 40)
+    assert (clipped.top, clipped.left, clipped.bottom, clipped.right) == (25, 0, 30, 40)
+
+
+def test_overlapping_places_are_filled_one_after_the_other():
+    image = np.full((20, 20, 3), 90, dtype=np.uint8)
+    image[4:10, 4:14] = 255
+    boxes = [
+        Box(class_name="x", left=4, top=4, right=10, bottom=10),
+        Box(class_name="x", left=8, top=4, right=14, bottom=10),
+    ]
+    edited = image.copy()
+    for edit in removal_edits(image, [pixel_region(box, 20, 20) for box in boxes]):
+        edit.apply(edited)
+    assert edited[7, 12, 0] < 130
+
+
+class _Edits:
+    """Counts how it is asked."""
+
+    classes, thresholds = ("a",), np.zeros(1)
+
+    def __init__(self):
+        self.asked = 0
+
+    def scores(self, images):
+        return np.array([[image.mean()] for image in images])
+
+    def perturbed_scores(self, image, steps):
+        from pfungst.contract.perturbation import edited_photos
+
+        self.asked += 1
+        return self.scores(edited_photos(image, steps))
+
+
+def test_variants_start_from_the_untouched_photo(classifier):
+    image = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    white = Edit(top=0, left=0, pixels=np.full((6, 16, 3), 255, dtype=np.uint8))
+    black = Edit(top=6, left=0, pixels=np.zeros((6, 16, 3), dtype=np.uint8))
+    whole = image.copy()
+    white.apply(whole)
+    lower = image.copy()
+    black.apply(lower)
+    expected = classifier.scores([image, whole, lower])
+    np.testing.assert_allclose(scores_after(classifier, image, [[white], [black]]), expected)
+    cheap = _Edits()
+    np.testing.assert_allclose(
+        scores_after(cheap, image, [[white], [black]])[:, 0], [image.mean(), whole.mean(), lower.mean()]
+    )
+    assert cheap.asked == 2
+    assert scores_after(classifier, image, []).shape == (1, 3)
