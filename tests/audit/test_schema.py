@@ -2,7 +2,17 @@ import json
 
 import pytest
 
-from pfungst.audit.schema import Artefact, Audit, ClassAudit, ContextRow, ModelAudit, Photo, PhotoBox, Problem
+from pfungst.audit.schema import (
+    Artefact,
+    Audit,
+    ClassAudit,
+    ContextRow,
+    ModelAudit,
+    Photo,
+    PhotoBox,
+    Problem,
+    picture_file,
+)
 from pfungst.errors import DataError
 from pfungst.evaluation.statistics import Estimate
 
@@ -81,3 +91,12 @@ def test_what_is_no_audit_is_refused(tmp_path):
     file.write_text("[" * 100_000)
     with pytest.raises(DataError, match=r"cannot be read|is not an audit"):
         Audit.load(tmp_path)
+
+
+def test_pictures_cannot_leave_their_folder(tmp_path):
+    assert picture_file(tmp_path, "pictures/a.png") == (tmp_path / "pictures" / "a.png").resolve()
+    for name in ("a.png", "../pictures/a.png", "pictures/../a.png", "/etc/passwd", ""):
+        with pytest.raises(DataError, match="not in pictures/"):
+            picture_file(tmp_path, name)
+    with pytest.raises(DataError, match="cannot be a file"):
+        picture_file(tmp_path, "pictures/\0.png")

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pfungst.audit.survey import SurveyConfig, reduced, survey
-from pfungst.errors import ConfigError
+from pfungst.audit.survey import SurveyConfig, open_survey, reduced, survey
+from pfungst.errors import ConfigError, DataError
 from pfungst.images import decode
+from pfungst.runs.recorded import run_items
 
 
 def slow_reduction(relevance, rows, columns):
@@ -73,3 +74,23 @@ def test_workers_give_the_same_records(photos):
     found = [survey(model, photos, workers=workers) for workers in (1, 2)]
     assert found[0].run.records() == found[1].run.records()
     assert found[0].heatmap("photo001", "green").any()
+
+
+def test_a_survey_is_read_back_from_its_folder_alone(classifier, photos, tmp_path):
+    found = survey(classifier, photos, out=tmp_path / "run")
+    stored = open_survey(tmp_path / "run")
+    assert stored.ids == found.ids
+    assert stored.classes == found.classes
+    assert stored.thresholds == found.thresholds
+    assert list(stored.seen()) == list(found.seen())
+    name = found.ids[0]
+    np.testing.assert_array_equal(stored.heatmap(name, "red"), found.heatmap(name, "red"))
+    assert stored.thumbnail(name) == found.thumbnail(name)
+
+
+def test_a_folder_without_a_survey_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"records.jsonl: is no readable journal"):
+        open_survey(tmp_path)
+    run_items(len, [], keys=[], configuration={"seed": 0}, out=tmp_path / "other")
+    with pytest.raises(DataError, match="is a run, but not a survey"):
+        open_survey(tmp_path / "other")

@@ -1,8 +1,9 @@
 """The finished records of an audit: all that a report shows or a comparison compares, as plain numbers.
 
 An audit is a folder. ``audit.json`` holds an :class:`Audit`; pictures that it names (crops, pairs) lie in
-``pictures/``; thumbnails of photos and heatmaps lie in the arrays of each model's survey
-(:mod:`pfungst.audit.survey`). Nothing here computes; every float may be NaN, which is null on disk.
+``pictures/``, a name such as ``pictures/tag.png`` (:func:`picture_file`); thumbnails of photos and heatmaps
+lie in the arrays of each model's survey (:mod:`pfungst.audit.survey`). Nothing here computes; every float may
+be NaN, which is null on disk.
 """
 
 from __future__ import annotations
@@ -21,6 +22,23 @@ AUDIT_FILE = "audit.json"
 FORMAT = "pfungst-audit"
 FORMAT_VERSION = 1
 PICTURES_FOLDER = "pictures"
+
+
+def picture_file(folder: str | Path, name: str) -> Path:
+    """Where a picture that an audit names, such as ``pictures/tag.png``, lies.
+
+    Raises
+    ------
+    DataError
+        If the name leads out of the audit's folder of pictures.
+    """
+    try:
+        file = (Path(folder) / name).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a zero byte, a loop of links
+        raise DataError(folder, f"names the picture {name!r}, which cannot be a file") from error
+    if not file.is_relative_to((Path(folder) / PICTURES_FOLDER).resolve()):
+        raise DataError(folder, f"names the picture {name!r}, which is not in {PICTURES_FOLDER}/")
+    return file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +63,8 @@ class ContextRow:
         Mean fall of f(x) at these two edits.
     most, least : tuple of str
         Photos with the highest and the lowest μ.
+    ratios : mapping of str to float
+        μ of positive relevance of each of the ``n_images`` photos by its id.
     dependent : bool
         Whether the class is reported as living off its context; ``note`` says why or why not.
     note : str
@@ -62,6 +82,7 @@ class ContextRow:
     drop_control: Estimate | None = None
     most: tuple[str, ...] = ()
     least: tuple[str, ...] = ()
+    ratios: Mapping[str, float] = field(default_factory=dict)
     dependent: bool = False
     note: str = ""
 

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from pfungst import __version__
 from pfungst.contract.classifier import Classifier, ImageArray, explain_classes
 from pfungst.contract.explanation import Explanation
-from pfungst.errors import ConfigError, PfungstError, about_photo
+from pfungst.errors import ConfigError, DataError, PfungstError, about_photo
 from pfungst.evaluation.quality import common_classes
 from pfungst.images.dataset import NEGATIVE, POSITIVE, DataSet, Record
 from pfungst.images.decode import decode
 from pfungst.progress import Progress, silent
-from pfungst.runs.recorded import Finished, Run, run_items
+from pfungst.runs.recorded import Finished, Run, open_run, run_items
 
 THUMBNAIL = "thumbnail"
 """Array of the JPEG bytes of a photo's thumbnail."""
@@ -99,20 +99,24 @@ class Seen:
         return self.label == POSITIVE and self.predicted
 
 
-class Survey:
-    """The finished pass of one classifier over one data set.
+class StoredSurvey:
+    """A finished survey as its folder has it, without the data set (:func:`open_survey`).
 
     Attributes
     ----------
     classes : tuple of str
         Those that the classifier and the data have in common, in the classifier's order.
     thresholds : dict of str to float
-    data : DataSet
+        NaN where validation gave none.
     run : Run
     """
 
-    def __init__(self, data: DataSet, classes: Sequence[str], thresholds: Mapping[str, float], run: Run):
-        self.data, self.classes, self.thresholds, self.run = data, tuple(classes), dict(thresholds), run
+    def __init__(self, run: Run) -> None:
+        configuration = run.configuration
+        values = [float("nan") if value is None else value for value in configuration["thresholds"]]
+        self.run = run
+        self.classes = tuple(configuration["classes"])
+        self.thresholds = dict(zip(self.classes, values, strict=True))
         self._records = {record["image"]: record for record in run.records()}
 
     @property
@@ -167,6 +171,33 @@ class Survey:
     def thumbnail(self, image: str) -> bytes:
         """The photo's thumbnail as JPEG."""
         return self.run.arrays(image)[THUMBNAIL].tobytes()
+
+
+class Survey(StoredSurvey):
+    """The finished pass of one classifier over one data set.
+
+    Attributes
+    ----------
+    data : DataSet
+    """
+
+    def __init__(self, data: DataSet, run: Run) -> None:
+        super().__init__(run)
+        self.data = data
+
+
+def open_survey(folder: str | Path) -> StoredSurvey:
+    """Read a survey back from its folder.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no survey.
+    """
+    run = open_run(folder)
+    if not {"survey", "classes", "thresholds"} <= run.configuration.keys():
+        raise DataError(folder, "is a run, but not a survey", hint="a survey's folder of `pfungst audit`")
+    return StoredSurvey(run)
 
 
 def survey(
@@ -224,7 +255,7 @@ def survey(
         progress=progress,
         stage="survey",
     )
-    return Survey(data, chosen, thresholds, run)
+    return Survey(data, run)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

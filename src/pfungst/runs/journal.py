@@ -141,6 +141,27 @@ def read_records(path: str | Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
+def read_configuration(path: str | Path) -> dict[str, Any]:
+    """The configuration that a journal was begun with.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or no journal of this version.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            header = json.loads(stream.readline())
+    except (OSError, ValueError) as error:
+        raise DataError(path, f"is no readable journal ({error})", hint="the folder of a run") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise DataError(path, "is not a journal of this library", hint="the folder of a run")
+    if header.get("version") != FORMAT_VERSION:
+        raise DataError(path, f"has format version {header.get('version')}", allowed=str(FORMAT_VERSION))
+    configuration: dict[str, Any] = header.get("configuration", {})
+    return configuration
+
+
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
     """One line for each field that is not the same in both."""
     lines: list[str] = []

@@ -49,9 +49,11 @@ class Run:
         order: Sequence[str],
         failures: Sequence[tuple[str, PfungstError]],
         *,
+        configuration: Mapping[str, Any],
         temporary: bool = False,
     ) -> None:
         self.folder = folder
+        self.configuration = dict(configuration)
         self.failures = tuple(failures)
         self._order = {name: position for position, name in enumerate(order)}
         self._delete = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -86,6 +88,22 @@ class Run:
 
         file = _array_file(self.folder, key)
         return load_file(file) if file.is_file() else {}
+
+
+def open_run(folder: str | Path) -> Run:
+    """A finished run from its folder alone; records in the order in which they were written.
+
+    Raises
+    ------
+    DataError
+        If there is no run.
+    """
+    from pfungst.runs.journal import read_configuration, read_records
+
+    file = Path(folder) / RECORDS_FILE
+    configuration = read_configuration(file)
+    keys = [record["image"] for record in read_records(file)]
+    return Run(Path(folder), keys, (), configuration=configuration)
 
 
 def run_items(
@@ -140,7 +158,7 @@ def run_items(
             finished = outcome.unwrap()
             _save_arrays(folder, key, finished.arrays)
             journal.append(finished.record)
-    return Run(folder, keys, failures, temporary=out is None)
+    return Run(folder, keys, failures, configuration=configuration, temporary=out is None)
 
 
 def _array_file(folder: Path, key: str) -> Path:
