@@ -262,6 +262,8 @@ class ModelAudit:
         Over the classes with positives.
     quality : mapping or None
         The tables of :class:`pfungst.evaluation.summary.Quality`, plain.
+    quality_rule : str
+        The name of the model's own rule in these tables.
     """
 
     name: str
@@ -272,6 +274,7 @@ class ModelAudit:
     mean_ap: float
     classes: tuple[ClassAudit, ...]
     quality: Mapping[str, Any] | None = None
+    quality_rule: str = ""
     failed: tuple[str, ...] = ()
 
     def by_name(self, name: str) -> ClassAudit | None:

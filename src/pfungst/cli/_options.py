@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,3 +57,24 @@ def with_views(classifier: Classifier, views: str | None) -> Any:
     if change is None:
         raise ConfigError(f"--views {views} for a model that sees the whole photo", hint="no --views")
     return change(views)
+
+
+def headings(models: Sequence[Path]) -> list[str]:
+    """Names of the model folders, with the folder above where two are the same."""
+    names = [path.resolve().name for path in models]
+    longer = [f"{path.resolve().parent.name}/{name}" for path, name in zip(models, names, strict=True)]
+    chosen = [name if names.count(name) == 1 else other for name, other in zip(names, longer, strict=True)]
+    return [
+        name if chosen.count(name) == 1 else f"{name} ({column})" for column, name in enumerate(chosen, 1)
+    ]
+
+
+def rule_options(names: Sequence[str], rules: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The rule of each model; without any, the models' own."""
+    if len(rules) not in (0, 1, len(names)):
+        raise ConfigError(
+            f"{len(rules)} rules for {len(names)} models",
+            allowed=f"one --rule for all, or {len(names)}",
+        )
+    chosen = list(rules) * (len(names) if len(rules) == 1 else 1)
+    return {name: {"rule": rule} for name, rule in zip(names, chosen, strict=False)}

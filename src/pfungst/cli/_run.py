@@ -9,12 +9,15 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
 from pfungst.errors import ConfigError, FileError, PfungstError
 from pfungst.progress import Progress
+
+if TYPE_CHECKING:
+    from pfungst.evaluation.statistics import Estimate
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
 """Exit codes: 0 done; 1 stopped by an error; 2 wrong usage; 3 done, but some inputs failed; 130 interrupt."""
@@ -150,6 +153,16 @@ def numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Numbe
         return [kind(part) for part in comma_list(text) or ()]
     except ValueError as error:
         raise ConfigError(f"{option} {text}", allowed="numbers separated by commas") from error
+
+
+def estimate(value: Estimate | None, scale: float = 1.0) -> str:
+    """A mean with its interval, for a table; a dash where there is none."""
+    if value is None or not math.isfinite(value.mean):
+        return "–"
+    digits = 1 if scale >= 100 else 2
+    low, high = scale * value.low, scale * value.high
+    interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if math.isfinite(low) else ""
+    return f"{scale * value.mean:.{digits}f}{interval}"
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pfungst.cli import _run
-from pfungst.errors import ConfigError, FileError, ImageError
+from pfungst.cli import _options, _run
+from pfungst.errors import FileError, ImageError
 
 if TYPE_CHECKING:
     from pfungst.contract.classifier import ImageArray
@@ -35,7 +35,7 @@ def figure(
     from pfungst.report.figure import FigureStyle, make_figure
 
     style = FigureStyle(side=side)
-    headings = _headings(models)
+    headings = _options.headings(models)
     photos = Photos(_photos(images))
     classifiers = {heading: load_model(path) for heading, path in zip(headings, models, strict=True)}
     with _run.progress_bar() as progress:
@@ -43,7 +43,7 @@ def figure(
             classifiers,
             photos,
             class_name=class_,
-            options=_options(headings, rule or []),
+            options=_options.rule_options(headings, rule or []),
             style=style,
             progress=progress,
         )
@@ -73,16 +73,6 @@ class Photos:
                 self.failures.append(error)
 
 
-def _headings(models: Sequence[Path]) -> list[str]:
-    """Names of the model folders, with the folder above where two are the same."""
-    names = [path.resolve().name for path in models]
-    longer = [f"{path.resolve().parent.name}/{name}" for path, name in zip(models, names, strict=True)]
-    chosen = [name if names.count(name) == 1 else other for name, other in zip(names, longer, strict=True)]
-    return [
-        name if chosen.count(name) == 1 else f"{name} ({column})" for column, name in enumerate(chosen, 1)
-    ]
-
-
 def _photos(paths: Sequence[Path]) -> list[Path]:
     """Files as they are, and the photos of folders in the order of their names."""
     from pfungst.images.decode import SUFFIXES
@@ -94,14 +84,3 @@ def _photos(paths: Sequence[Path]) -> list[Path]:
     if not found:
         raise FileError(", ".join(map(str, paths)), "holds no photo", allowed=", ".join(sorted(SUFFIXES)))
     return found
-
-
-def _options(headings: Sequence[str], rules: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The rule of each column; without any, the models' own."""
-    if len(rules) not in (0, 1, len(headings)):
-        raise ConfigError(
-            f"{len(rules)} rules for {len(headings)} models",
-            allowed=f"one --rule for all, or {len(headings)}",
-        )
-    chosen = list(rules) * (len(headings) if len(rules) == 1 else 1)
-    return {heading: {"rule": rule} for heading, rule in zip(headings, chosen, strict=False)}

@@ -96,7 +96,7 @@ def quality(
             max_images=max_images,
             workers=_options.worker_count(workers),
             out=out,
-            identity=_identity(model, classifier),
+            identity=model_identity(model, classifier),
             progress=progress,
         )
     _write(result, config, out, json)
@@ -116,7 +116,7 @@ def _rules(text: str) -> tuple[str, ...]:
     )
 
 
-def _identity(model: Path, classifier: Classifier) -> dict[str, Any]:
+def model_identity(model: Path, classifier: Classifier) -> dict[str, Any]:
     """What tells this model from another: kind and checksum of its folder."""
     from pfungst.contract.storage import read_description
 

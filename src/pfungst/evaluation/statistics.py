@@ -199,6 +199,11 @@ def _resampled(sums: _Sums, config: BootstrapConfig) -> NDArray[np.float64]:
     return resampled
 
 
+def photo_draws(n_images: int, config: BootstrapConfig) -> NDArray[np.float64]:
+    """How often each photo is in each resample, ``(n_resamples, n_images)``; the same for the same seed."""
+    return _draws(n_images, config.n_resamples, config.random_state)
+
+
 @lru_cache(maxsize=2)
 def _draws(n_images: int, n_resamples: int, random_state: int) -> NDArray[np.float64]:
     """How often each image is in each resample, ``(n_resamples, n_images)``; kept for the next statistic."""

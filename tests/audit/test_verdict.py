@@ -1,0 +1,109 @@
+from dataclasses import replace
+
+from pfungst.audit.schema import Artefact, ClassAudit, ContextRow, ModelAudit
+from pfungst.audit.verdict import find_problems
+from pfungst.evaluation.statistics import Estimate
+
+
+def estimate(mean, low=None, high=None):
+    return Estimate(
+        mean=mean,
+        low=mean - 0.1 if low is None else low,
+        high=mean + 0.1 if high is None else high,
+        n_images=9,
+        n_values=9,
+    )
+
+
+def artefact(effect, boxes, verdict="artefact", **changes):
+    return Artefact(
+        **{
+            "id": f"a{effect}",
+            "kind": "place",
+            "where": "lower left corner",
+            "crop": "pictures/a.png",
+            "n_images": 10,
+            "boxes": boxes,
+            "share": 0.4,
+            "share_elsewhere": 0.0,
+            "relevance_share": 0.2,
+            "area_share": 0.02,
+            "effect": estimate(effect),
+            "verdict": verdict,
+            "sentence": f"removal lowers the score by {effect}",
+        }
+        | changes
+    )
+
+
+def class_audit(name, **parts):
+    return ClassAudit(name=name, positives=10, true_positives=8, false_positives=1, threshold=0.0, **parts)
+
+
+def model(name, *classes, **parts):
+    return ModelAudit(
+        name=name,
+        kind="other",
+        rule="r",
+        quality_rule="default",
+        identity={},
+        survey="s",
+        mean_ap=0.5,
+        classes=classes,
+        **parts,
+    )
+
+
+DEPENDENT = ContextRow(n_images=8, dependent=True, note="kept in 90 %", kept_without_object=estimate(0.9))
+
+
+def test_one_flaw_in_two_models_is_one_problem_and_the_strongest_speaks():
+    here, near, far = {"p": (0, 0, 10, 4)}, {"p": (0, 0, 9, 4), "q": (0, 0, 1, 1)}, {"p": (50, 50, 60, 54)}
+    problems = find_problems(
+        [
+            model("a", class_audit("coin", artefacts=(artefact(0.5, here), artefact(0.1, far)))),
+            model("b", class_audit("coin", artefacts=(artefact(0.7, near),))),
+            model("c", class_audit("cup", artefacts=(artefact(0.6, here),))),
+        ]
+    )
+    assert [(item.class_name, item.models) for item in problems] == [
+        ("coin", ("a", "b")),
+        ("cup", ("c",)),
+        ("coin", ("a",)),
+    ]
+    assert problems[0].reference == "a0.7"
+    assert "a: removal lowers the score by 0.5; b: removal lowers the score by 0.7" in problems[0].sentence
+    assert "40% of the coin photos and in 0% of the others" in problems[0].sentence
+
+
+def test_context_counts_unless_a_proved_artefact_accounts_for_it():
+    shown = class_audit("rocket", context=DEPENDENT)
+    tagged = class_audit("coin", context=DEPENDENT, artefacts=(artefact(0.5, {"p": (0, 0, 1, 1)}),))
+    suspected = replace(tagged, artefacts=(artefact(0.5, {"p": (0, 0, 1, 1)}, verdict="harmless"),))
+    problems = find_problems([model("a", shown, tagged), model("b", shown)])
+    assert [(item.kind, item.class_name, item.models) for item in problems] == [
+        ("artefact", "coin", ("a",)),
+        ("context", "rocket", ("a", "b")),
+    ]
+    assert [item.class_name for item in find_problems([model("a", suspected)])] == ["coin"]
+    assert find_problems([model("a", suspected)])[0].kind == "context"
+
+
+def gain(mean, low, rule="default"):
+    row = {"mean": mean, "low": low, "high": mean + 1, "n_images": 5, "n_values": 5}
+    return {"between": [{"class": "all", "rule": rule, "A_over_random": row, "steps": 10}]}
+
+
+def test_heatmaps_no_better_than_chance_are_named():
+    assert find_problems([model("a", quality=gain(1.0, 0.5))]) == ()
+    assert find_problems([model("a", quality=gain(1.0, -0.5, rule="another"))]) == ()
+    (problem,) = find_problems([model("a", quality=gain(0.1, -0.2))])
+    assert problem.kind == "heatmap"
+    assert "falls by 0.1 [-0.2, 1.1] more than in random order" in problem.sentence
+
+
+def test_classes_without_true_positives_are_told():
+    silent = replace(class_audit("cat"), true_positives=0)
+    absent = replace(class_audit("dog"), positives=0, true_positives=0)
+    (problem,) = find_problems([model("a", silent, absent)])
+    assert (problem.kind, problem.class_name) == ("data", "cat")
