@@ -28,7 +28,7 @@ from pfungst.evaluation.quality import has_boxes, measure_quality
 from pfungst.evaluation.replacement import ReplacementConfig
 from pfungst.evaluation.scoring import ClassResult, ScoredSet, class_results
 from pfungst.evaluation.statistics import BootstrapConfig, Estimate
-from pfungst.evaluation.summary import ALL, Quality
+from pfungst.evaluation.summary import Quality
 from pfungst.images.dataset import DataSet
 from pfungst.progress import Progress, silent
 
@@ -381,6 +381,3 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in names},
     }
-
-
-__all__ = ["ALL", "PARTS", "AuditConfig", "Subject", "audit_models", "safe_name"]

@@ -41,7 +41,11 @@ def _artefact_problems(models: Sequence[ModelAudit]) -> list[Problem]:
     ]
     groups: list[list[tuple[str, str, Artefact]]] = []
     for item in proved:
-        home = next((group for group in groups if _same(group[0], item)), None)
+        _, class_name, artefact = item
+        home = next(
+            (group for group in groups if group[0][1] == class_name and same_artefact(group[0][2], artefact)),
+            None,
+        )
         if home is None:
             groups.append([item])
         else:
@@ -49,14 +53,12 @@ def _artefact_problems(models: Sequence[ModelAudit]) -> list[Problem]:
     return [_artefact_problem(group) for group in groups]
 
 
-def _same(first: tuple[str, str, Artefact], second: tuple[str, str, Artefact]) -> bool:
-    """Whether two findings are one flaw: the same class, at the same places in the photos both name."""
-    if first[1] != second[1]:
-        return False
-    shared = first[2].boxes.keys() & second[2].boxes.keys()
+def same_artefact(first: Artefact, second: Artefact) -> bool:
+    """Whether two findings of one class are one flaw: at the same places in the photos that both name."""
+    shared = first.boxes.keys() & second.boxes.keys()
     if not shared:
         return False
-    overlaps = [_overlap(first[2].boxes[image], second[2].boxes[image]) for image in shared]
+    overlaps = [_overlap(first.boxes[image], second.boxes[image]) for image in shared]
     return sum(overlaps) / len(overlaps) >= _SAME_PLACE
 
 
