@@ -10,7 +10,6 @@ import typer
 from pfungst.cli import _options, _run
 
 if TYPE_CHECKING:
-    from pfungst.contract.classifier import Classifier
     from pfungst.evaluation.config import QualityConfig
     from pfungst.evaluation.summary import Quality
 
@@ -63,6 +62,7 @@ def quality(
     the mean drop of the score, V the share of traces in which the prediction changed; a good heatmap is far
     above the random order. The defaults are the paper's.
     """
+    from pfungst.contract.storage import model_identity
     from pfungst.evaluation.attributions import folder_attributions
     from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
     from pfungst.evaluation.quality import has_boxes, measure_quality
@@ -114,15 +114,6 @@ def _rules(text: str) -> tuple[str, ...]:
         if ";" in text
         else (_run.comma_list(text) or ())
     )
-
-
-def model_identity(model: Path, classifier: Classifier) -> dict[str, Any]:
-    """What tells this model from another: kind and checksum of its folder."""
-    from pfungst.contract.storage import read_description
-
-    description = read_description(model)
-    views = getattr(classifier, "views", None)
-    return {"kind": description["kind"], "arrays_sha256": description.get("arrays_sha256"), "views": views}
 
 
 def _write(result: Quality, config: QualityConfig, out: Path | None, json: str | None) -> None:

@@ -224,3 +224,13 @@ def file_sha256(path: str | Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def model_identity(path: str | Path, classifier: Any) -> dict[str, Any]:
+    """What tells a model from another in records: kind and checksum of its folder, and its views."""
+    description = read_description(path)
+    return {
+        "kind": description["kind"],
+        "arrays_sha256": description.get("arrays_sha256"),
+        "views": getattr(classifier, "views", None),
+    }
