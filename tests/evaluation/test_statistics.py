@@ -6,6 +6,7 @@ from pfungst.evaluation.statistics import (
     BootstrapConfig,
     curve_over_images,
     mean_over_images,
+    ratio_over_images,
     share_over_images,
 )
 
@@ -121,3 +122,43 @@ def test_errors_say_what_is_allowed():
         BootstrapConfig(n_resamples=10)
     with pytest.raises(ConfigError, match="unknown bootstrap method 'mean'"):
         BootstrapConfig(method="mean")
+
+
+def test_a_ratio_is_that_of_means_and_its_interval_that_of_resampled_ratios():
+    rng = np.random.default_rng(7)
+    below = rng.gamma(3.0, 1.0, 40)
+    above = 0.5 * below + rng.normal(0, 0.3, 40)
+    config = BootstrapConfig(n_resamples=4000, method="percentile")
+    estimate = ratio_over_images(range(40), above, below, config)
+    assert estimate.mean == pytest.approx(sum(above) / sum(below))
+    other, ratios = np.random.default_rng(99), []
+    for _ in range(4000):
+        drawn = other.integers(0, 40, 40)
+        ratios.append(sum(above[drawn]) / sum(below[drawn]))
+    assert [estimate.low, estimate.high] == pytest.approx(np.quantile(ratios, [0.025, 0.975]), abs=0.01)
+
+
+def test_a_ratio_agrees_with_scipy_under_bca():
+    from scipy.stats import bootstrap
+
+    rng = np.random.default_rng(8)
+    above, below = rng.lognormal(0, 0.8, 30), rng.lognormal(0, 0.5, 30)
+    ours = ratio_over_images(range(30), above, below, BootstrapConfig(n_resamples=9000))
+    theirs = bootstrap(
+        (above, below),
+        lambda a, b, axis: a.sum(axis=axis) / b.sum(axis=axis),
+        paired=True,
+        n_resamples=9000,
+        method="BCa",
+        random_state=0,
+    ).confidence_interval
+    assert [ours.low, ours.high] == pytest.approx([theirs.low, theirs.high], rel=0.03)
+
+
+def test_a_ratio_without_a_denominator_is_nan():
+    estimate = ratio_over_images(["a", "b"], [1.0, 2.0], [0.0, 0.0])
+    assert np.isnan(estimate.low)
+    assert not np.isfinite(estimate.mean)
+    single = ratio_over_images(["a"], [1.0], [2.0])
+    assert (single.mean, single.n_images) == (0.5, 1)
+    assert np.isnan(single.low)

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.contract.classifier import Classifier, ImageArray
-from pfungst.contract.perturbation import Edit, EditScorer, edited_photos
+from pfungst.contract.perturbation import Edit, EditScorer
 from pfungst.evaluation.operators import Region, inpaint
 from pfungst.images.boxes import Box
+
+CHAINED_SHARE = 0.1
+"""Share of the photo up to which edits are scored as a chain: what sees them reaches well beyond them."""
 
 
 def pixel_region(box: Box, height: int, width: int) -> Region:
@@ -41,11 +44,50 @@ def scores_after(
     """Scores of the untouched photo and of each variant, ``(1 + len(variants), n_classes)``.
 
     Every variant starts from the untouched photo. A classifier that can score edits cheaply
-    (:class:`~pfungst.contract.perturbation.EditScorer`) is handed the edits.
+    (:class:`~pfungst.contract.perturbation.EditScorer`) is handed the small ones as one chain, in which each
+    step also takes the last one back; a large one costs less as a whole photo.
     """
-    if isinstance(classifier, EditScorer):
-        rows = [classifier.perturbed_scores(image, [edits]) for edits in variants]
-        before = rows[0][:1] if rows else classifier.scores([image])
-        return np.concatenate([before, *(row[1:] for row in rows)])
-    photos = (list(edited_photos(image, [edits]))[-1] for edits in variants)
-    return np.concatenate([classifier.scores([image]), *(classifier.scores([photo]) for photo in photos)])
+    small = [
+        index
+        for index, edits in enumerate(variants)
+        if isinstance(classifier, EditScorer) and _covered(edits, image) <= CHAINED_SHARE
+    ]
+    found: dict[int, NDArray[np.float64]] = {}
+    if small and isinstance(classifier, EditScorer):
+        chain = classifier.perturbed_scores(image, _chain(image, [variants[index] for index in small]))
+        before, found = chain[:1], dict(zip(small, chain[1:, None], strict=True))
+    else:
+        before = classifier.scores([image])
+    for index, edits in enumerate(variants):
+        if index not in found:
+            found[index] = classifier.scores([edited(image, edits)])
+    return np.concatenate([before, *(found[index] for index in range(len(variants)))])
+
+
+def edited(image: ImageArray, edits: Sequence[Edit]) -> ImageArray:
+    """A copy of the photo with the edits applied."""
+    copy = image.copy()
+    for edit in edits:
+        edit.apply(copy)
+    return copy
+
+
+def _covered(edits: Sequence[Edit], image: ImageArray) -> float:
+    """Share of the photo that the edits cover, overlaps counted twice."""
+    return sum(edit.pixels.size for edit in edits) / image.size
+
+
+def _chain(image: ImageArray, variants: Sequence[Sequence[Edit]]) -> list[list[Edit]]:
+    """Steps that turn each variant into the next: first the old places as they were, then the new edits."""
+    steps: list[list[Edit]] = []
+    last: Sequence[Edit] = ()
+    for edits in variants:
+        steps.append([*(_undone(image, edit) for edit in last), *edits])
+        last = edits
+    return steps
+
+
+def _undone(image: ImageArray, edit: Edit) -> Edit:
+    height, width = edit.pixels.shape[:2]
+    pixels = image[edit.top : edit.top + height, edit.left : edit.left + width]
+    return Edit(top=edit.top, left=edit.left, pixels=pixels)

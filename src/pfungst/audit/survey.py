@@ -17,8 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst import __version__
+from pfungst.audit.editing import scores_after
+from pfungst.audit.surroundings import (
+    ContextConfig,
+    Places,
+    Surroundings,
+    find_places,
+    measured_surroundings,
+    planned_edits,
+)
 from pfungst.contract.classifier import Classifier, ImageArray, explain_classes
 from pfungst.contract.explanation import Explanation
+from pfungst.contract.plain import from_plain, to_plain
 from pfungst.errors import ConfigError, DataError, PfungstError, about_photo
 from pfungst.evaluation.quality import common_classes
 from pfungst.images.dataset import NEGATIVE, POSITIVE, DataSet, Record
@@ -44,12 +54,15 @@ class SurveyConfig:
         Longest side of a thumbnail in pixels.
     errors : bool
         Also explain the false positive furthest above its threshold of each photo.
+    context : ContextConfig
+        How relevance is measured against the class's boxes, and whether the object is edited away.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     map_side: int = 128
     thumbnail_side: int = 240
     errors: bool = True
+    context: ContextConfig = field(default_factory=ContextConfig)
 
     def __post_init__(self) -> None:
         if min(self.map_side, self.thumbnail_side) < 8:
@@ -76,6 +89,8 @@ class Seen:
         max |R_p| at full resolution.
     ledger : mapping
         Where the score went.
+    surroundings : Surroundings or None
+        The heatmap against the class's boxes; None where it has none.
     """
 
     image: str
@@ -87,6 +102,7 @@ class Seen:
     rule: str
     peak: float
     ledger: Mapping[str, Any]
+    surroundings: Surroundings | None = None
 
     @property
     def predicted(self) -> bool:
@@ -154,6 +170,7 @@ class StoredSurvey:
                         rule=row["rule"],
                         peak=row["peak"],
                         ledger=row["ledger"],
+                        surroundings=from_plain(Surroundings, row["context"]) if row["context"] else None,
                     )
 
     def heatmap(self, image: str, class_name: str) -> NDArray[np.float32]:
@@ -273,16 +290,29 @@ class SurveyImage:
             return self._finished(record, image)
 
     def _finished(self, record: Record, image: ImageArray) -> Finished:
+        places = self._places(record, image)
+        edits = planned_edits(image, places) if self.config.context.edits else {}
         columns = [self.classifier.classes.index(name) for name in self.classes]
-        scores = self.classifier.scores([image])[0][columns]
+        scores, *after = scores_after(self.classifier, image, list(edits.values()))[:, columns]
+        edited_scores = {
+            (name, part): float(row[self.classes.index(name)])
+            for (name, part), row in zip(edits, after, strict=True)
+        }
         names = self._explained(record, scores)
         found: list[Explanation] = (
             explain_classes(self.classifier, image, names, image_id=record.id, **self.config.options)
             if names
             else []
         )
-        by_class = dict(zip(self.classes, scores.tolist(), strict=True))
-        rows = [_row(item, record.label(item.class_name), by_class[item.class_name]) for item in found]
+        rows = []
+        for item in found:
+            name = item.class_name
+            around = (
+                measured_surroundings(item.relevance, record.boxes_of(name), places[name], edited_scores)
+                if name in places
+                else None
+            )
+            rows.append(_row(item, record.label(name), float(scores[self.classes.index(name)]), around))
         arrays: dict[str, NDArray[Any]] = {
             f"map{position}": reduced(explanation.relevance, self.config.map_side)
             for position, explanation in enumerate(found)
@@ -299,6 +329,16 @@ class SurveyImage:
             arrays=arrays,
         )
 
+    def _places(self, record: Record, image: ImageArray) -> dict[str, Places]:
+        """Of each class shown that has boxes: where they are, and the control region."""
+        height, width = image.shape[:2]
+        shown = [name for name in self.classes if record.label(name) == POSITIVE]
+        found = {
+            name: find_places(record.boxes_of(name), height, width, self.config.context, image_id=record.id)
+            for name in shown
+        }
+        return {name: places for name, places in found.items() if places is not None}
+
     def _explained(self, record: Record, scores: NDArray[np.float64]) -> list[str]:
         """The classes shown, then the false positive furthest above its threshold."""
         names = [name for name in self.classes if record.label(name) == POSITIVE]
@@ -314,7 +354,9 @@ class SurveyImage:
         return names
 
 
-def _row(explanation: Explanation, label: int, score: float) -> dict[str, Any]:
+def _row(
+    explanation: Explanation, label: int, score: float, surroundings: Surroundings | None
+) -> dict[str, Any]:
     return {
         "class": explanation.class_name,
         "label": label,
@@ -322,6 +364,7 @@ def _row(explanation: Explanation, label: int, score: float) -> dict[str, Any]:
         "rule": explanation.rule,
         "peak": float(np.abs(explanation.relevance).max(initial=0.0)),
         "ledger": explanation.ledger.as_dict(),
+        "context": to_plain(surroundings),
     }
 
 

@@ -2,7 +2,8 @@ r"""Means over images with bootstrap intervals that treat the image as the unit 
 
 Several classes (and repetitions, averaged before) may come from one image and are not independent, so images
 are drawn, not traces: with ``s_j`` the sum and ``n_j`` the number of values of image j, the estimate is
-``Σ_j s_j / Σ_j n_j`` and a resample replaces the images by as many drawn with replacement.
+``Σ_j s_j / Σ_j n_j`` and a resample replaces the images by as many drawn with replacement. Any other smooth
+function of sums over images, such as a ratio of two means, is treated in the same way.
 
 References
 ----------
@@ -11,7 +12,7 @@ Efron 1987 (BCa interval); Davison and Hinkley 1997, chapter 5; Clopper and Pear
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 from pfungst.errors import ConfigError, unknown_name
 
 Method = Literal["bca", "percentile"]
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""From sums over images ``(..., k)`` to the estimate ``(...)``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +170,66 @@ def share_over_images(
     return estimate
 
 
+def statistic_over_images(
+    images: Sequence[str],
+    values: NDArray[np.float64],
+    statistic: Statistic,
+    config: BootstrapConfig | None = None,
+) -> Estimate:
+    """A smooth function of sums over images, with a bootstrap interval over images.
+
+    Parameters
+    ----------
+    images : sequence of str, length n
+        The image each row comes from.
+    values : (n, k) float
+        What is summed.
+    statistic : callable
+        From sums ``(..., k)`` to estimates ``(...)``; a resample without a finite one is left out.
+    config : BootstrapConfig, optional
+
+    Raises
+    ------
+    ConfigError
+        If the lengths differ or there are no rows.
+
+    Examples
+    --------
+    >>> pairs = np.array([[1.0, 2.0], [2.0, 2.0], [3.0, 4.0]])
+    >>> statistic_over_images(["a", "b", "c"], pairs, lambda sums: sums[..., 0] / sums[..., 1]).mean
+    0.75
+    """
+    config = config or BootstrapConfig()
+    sums = _sums(images, np.asarray(values, dtype=np.float64))
+    total = sums.values.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = float(statistic(total))
+        left_out = statistic(total - sums.values)
+        resampled = statistic(_draws(len(sums.counts), config.n_resamples, config.random_state) @ sums.values)
+    low, high = float("nan"), float("nan")
+    finite = resampled[np.isfinite(resampled)]
+    if len(sums.counts) >= 2 and np.isfinite(mean) and finite.size:
+        kept = left_out[np.isfinite(left_out)]
+        low, high = _limits(finite, mean, kept, (1 - config.level) / 2, config.method)
+    return Estimate(mean=mean, low=low, high=high, n_images=len(sums.counts), n_values=len(values))
+
+
+def ratio_over_images(
+    images: Sequence[str],
+    numerators: Sequence[float] | NDArray[np.float64],
+    denominators: Sequence[float] | NDArray[np.float64],
+    config: BootstrapConfig | None = None,
+) -> Estimate:
+    """The ratio of two means over images ``Σ_j a_j / Σ_j b_j``, both drawn together; see above."""
+    pairs = np.stack([np.asarray(part, dtype=np.float64) for part in (numerators, denominators)], axis=1)
+    return statistic_over_images(images, pairs, _quotient, config)
+
+
+def _quotient(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    quotient: NDArray[np.float64] = sums[..., 0] / sums[..., 1]
+    return quotient
+
+
 def curve_over_images(
     images: Sequence[str], curves: NDArray[np.float64], config: BootstrapConfig | None = None
 ) -> CurveEstimate:
@@ -220,31 +283,39 @@ def _interval(sums: _Sums, config: BootstrapConfig) -> tuple[list[float], list[f
         return [float("nan")] * points, [float("nan")] * points
     resampled = _resampled(sums, config)
     tail = (1 - config.level) / 2
-    limits = [_limits(column, sums, index, tail, config.method) for index, column in enumerate(resampled.T)]
+    mean, left_out = sums.mean, sums.leave_one_out()
+    limits = [
+        _limits(column, mean[index], left_out[:, index], tail, config.method)
+        for index, column in enumerate(resampled.T)
+    ]
     return [low for low, _ in limits], [high for _, high in limits]
 
 
 def _limits(
-    resampled: NDArray[np.float64], sums: _Sums, point: int, tail: float, method: Method
+    resampled: NDArray[np.float64],
+    estimate: float | np.float64,
+    left_out: NDArray[np.float64],
+    tail: float,
+    method: Method,
 ) -> tuple[float, float]:
-    """Lower and upper limit of one mean; BCa falls back to percentiles where nothing varies."""
+    """Lower and upper limit of one estimate; BCa falls back to percentiles where nothing varies."""
     tails = np.array([tail, 1 - tail])
     if method == "bca" and np.ptp(resampled) > 0:
-        tails = _bca_tails(resampled, sums.mean[point], sums.leave_one_out()[:, point], tails)
+        tails = _bca_tails(resampled, estimate, left_out, tails)
     low, high = np.quantile(resampled, tails)
     return float(low), float(high)
 
 
 def _bca_tails(
     resampled: NDArray[np.float64],
-    mean: np.float64,
+    estimate: float | np.float64,
     left_out: NDArray[np.float64],
     tails: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """The percentiles that correct for bias ``z0`` and skewness ``a`` of the resampled means (Efron 1987)."""
+    """The percentiles that correct resampled estimates for bias ``z0`` and skewness ``a`` (Efron 1987)."""
     from scipy.special import ndtr, ndtri
 
-    below = np.mean(resampled < mean) + 0.5 * np.mean(resampled == mean)
+    below = np.mean(resampled < estimate) + 0.5 * np.mean(resampled == estimate)
     bias = ndtri(np.clip(below, 1 / len(resampled), 1 - 1 / len(resampled)))
     deviation = left_out.mean() - left_out
     spread = np.sum(deviation**2) ** 1.5
