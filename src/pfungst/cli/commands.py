@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 
-def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
+def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typer.Typer) -> None:
     """Add every command to its group."""
     from pfungst.cli.convert import convert
     from pfungst.cli.data import check, voc2007
@@ -14,6 +14,7 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
     from pfungst.cli.evaluate import evaluate
     from pfungst.cli.explain import explain
     from pfungst.cli.figure import figure
+    from pfungst.cli.paper import voc2007 as paper_voc2007
     from pfungst.cli.pretrained import pretrained
     from pfungst.cli.quality import quality
     from pfungst.cli.train_fisher import fisher
@@ -31,3 +32,4 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer) -> None:
     app.command("explain")(explain)
     app.command("figure")(figure)
     app.command("quality")(quality)
+    paper.command("voc2007")(paper_voc2007)

@@ -19,8 +19,10 @@ app = typer.Typer(
 )
 train_app = typer.Typer(help="Train a classifier on a labelled photo set.", no_args_is_help=True)
 data_app = typer.Typer(help="Get or make a data set.", no_args_is_help=True)
+paper_app = typer.Typer(help="Repeat the paper's experiment.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
 app.add_typer(data_app, name="data")
+app.add_typer(paper_app, name="paper")
 
 
 def _show_version(value: bool) -> None:
@@ -50,7 +52,7 @@ def _register() -> None:
     """Import the command modules; each adds itself to ``app``."""
     from pfungst.cli import commands
 
-    commands.register(app, train_app, data_app)
+    commands.register(app, train_app, data_app, paper_app)
 
 
 _register()

@@ -89,12 +89,12 @@ def write_gallery(
 
 
 @cache
-def environment() -> Environment:
-    """Templates of this room, with every value escaped and undefined names refused."""
+def environment(package: str = "pfungst.report") -> Environment:
+    """Templates of a room, with every value escaped and undefined names refused."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
-        loader=PackageLoader("pfungst.report"),
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

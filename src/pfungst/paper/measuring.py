@@ -1,0 +1,83 @@
+"""Average precision of both models, and Figure 1: descriptors for the one, regions for the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pfungst.evaluation.config import QualityConfig, default_methods, default_rules
+from pfungst.evaluation.quality import has_boxes, measure_quality
+from pfungst.evaluation.scoring import evaluation_table, score_dataset
+from pfungst.paper.config import FISHER, NETWORK
+from pfungst.paper.photos import fingerprint
+from pfungst.paper.stages import run_stage
+from pfungst.paper.study import Study
+from pfungst.paper.training import model_identity, trained_model
+
+SCORES, QUALITY = "scores", "quality"
+SLIDING = "network, sliding"
+"""The network's scores as the mean over sliding windows, beside those of the centre crop."""
+
+_RULES = ("epsilon-plus-flat", "cvpr2016")
+
+
+def measure_precision(study: Study) -> dict[str, Any]:
+    """Average precision on the test photos: both models, and the network over sliding windows."""
+
+    def work() -> dict[str, Any]:
+        network = trained_model(study, NETWORK)
+        models = {
+            FISHER: trained_model(study, FISHER),
+            NETWORK: network,
+            SLIDING: network.with_views("sliding"),  # type: ignore[attr-defined]  # every network has it
+        }
+        return {name: _precision(study, name, model) for name, model in models.items()}
+
+    return run_stage(study.out / SCORES, _on_test(study), work, workers=study.config.workers)
+
+
+def _precision(study: Study, name: str, model: Any) -> dict[str, Any]:
+    scored = score_dataset(model, study.photos.test, workers=study.config.workers, progress=study.told(name))
+    return evaluation_table(scored, model.thresholds)
+
+
+def measure_heatmaps(study: Study) -> dict[str, dict[str, Any]]:
+    """The quality of both models' heatmaps; the stages' records by model."""
+    config = study.config
+    return {
+        FISHER: _quality(study, FISHER, {"replacement": config.replacement}, None),
+        NETWORK: _quality(study, NETWORK, {"regions": config.regions}, config.region_photos),
+    }
+
+
+def _quality(study: Study, model: str, settings: Mapping[str, Any], max_images: int | None) -> dict[str, Any]:
+    classifier = trained_model(study, model)
+    config = QualityConfig(
+        methods=default_methods(classifier, with_boxes=has_boxes(study.photos.test)),
+        rules=default_rules(classifier) if model == FISHER else _RULES,
+        random_state=study.config.random_state,
+        **settings,
+    )
+    folder = study.out / f"{QUALITY}-{model}"
+
+    def work() -> dict[str, Any]:
+        return measure_quality(
+            classifier,
+            study.photos.test,
+            config,
+            max_images=max_images,
+            workers=study.config.workers,
+            out=folder,
+            identity=model_identity(study, model),
+            progress=study.told(model),
+        ).as_dict()
+
+    configuration = {**_on_test(study), "quality": config.as_dict(), "max_images": max_images}
+    return run_stage(folder, configuration, work, workers=study.config.workers)
+
+
+def _on_test(study: Study) -> dict[str, Any]:
+    return {
+        "photos": fingerprint(study.photos.test),
+        "models": {model: model_identity(study, model) for model in (FISHER, NETWORK)},
+    }

@@ -1,0 +1,55 @@
+"""Stages of a long experiment: each is done once; a finished one is taken from its folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pfungst import __version__
+from pfungst.contract.plain import to_plain
+from pfungst.runs.journal import Journal, read_records
+
+STAGE_FILE = "stage.jsonl"
+
+
+def run_stage(
+    folder: Path,
+    configuration: Mapping[str, Any],
+    work: Callable[[], Mapping[str, Any]],
+    *,
+    workers: int = 1,
+) -> dict[str, Any]:
+    """What ``work`` returned, now or in an earlier run.
+
+    Parameters
+    ----------
+    folder : path
+        The stage's own; its ``stage.jsonl`` holds configuration and result.
+    configuration : mapping
+        Everything that the result depends on.
+    work : callable
+        Returns plain numbers; NaN becomes None.
+    workers : int
+        Noted beside the time.
+
+    Returns
+    -------
+    dict
+        ``result``, the ``seconds`` of wall time that the run which finished it took, and its ``workers``.
+
+    Raises
+    ------
+    ConfigError
+        If the folder was begun with another configuration; the message names the fields that differ.
+    """
+    wanted = {"version": __version__, **configuration}
+    file = folder / STAGE_FILE
+    with Journal(file, wanted, key="stage") as journal:
+        if folder.name not in journal.finished:
+            start = time.perf_counter()
+            result = to_plain(work())
+            took = {"seconds": time.perf_counter() - start, "workers": workers}
+            journal.append({"stage": folder.name, **took, "result": result})
+    return next(iter(read_records(file)))

@@ -1,0 +1,145 @@
+"""The experiment's results as tables of numbers, for JSON, the page and the command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pfungst.paper.config import FISHER, NETWORK
+from pfungst.paper.measuring import SLIDING
+from pfungst.paper.published import FISHER_AP, FISHER_MEAN_AP, NETWORK_MEAN_AP
+
+MEAN = "mean"
+
+
+def precision_rows(tables: Mapping[str, Mapping[str, Any]], *, compared: bool) -> list[dict[str, Any]]:
+    """Average precision in per cent: a row for each class and one for the mean.
+
+    Parameters
+    ----------
+    tables : mapping
+        Of :func:`pfungst.evaluation.scoring.evaluation_table`, by model.
+    compared : bool
+        Whether the published figures are of these photos; else their column is None.
+    """
+    rows = [
+        _precision_row(name, {model: table["classes"][name] for model, table in tables.items()})
+        | {"published_fisher": FISHER_AP.get(name) if compared else None, "published_network": None}
+        for name in tables[FISHER]["classes"]
+    ]
+    means = {
+        model: {"ap": table["map"], "ap_11pt": table["map_11pt"], "positives": None}
+        for model, table in tables.items()
+    }
+    whole = compared and {row["class"] for row in rows} == set(FISHER_AP)
+    last = {
+        "published_fisher": FISHER_MEAN_AP if whole else None,
+        "published_network": NETWORK_MEAN_AP["center"] if whole else None,
+        "published_sliding": NETWORK_MEAN_AP["sliding"] if whole else None,
+    }
+    return [*rows, _precision_row(MEAN, means) | last]
+
+
+def _precision_row(name: str, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "class": name,
+        "positives": found[FISHER]["positives"],
+        "fisher": _per_cent(found[FISHER]["ap_11pt"]),
+        "fisher_area": _per_cent(found[FISHER]["ap"]),
+        "network": _per_cent(found[NETWORK]["ap_11pt"]),
+        "network_area": _per_cent(found[NETWORK]["ap"]),
+        "sliding": _per_cent(found[SLIDING]["ap_11pt"]),
+        "sliding_area": _per_cent(found[SLIDING]["ap"]),
+    }
+
+
+def quality_rows(quality: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A and V over all classes, for the most steps that were measured: the legend of Figure 1."""
+    rows = [row for row in quality["curves"] if row["class"] == "all"]
+    steps = max((row["steps"] for row in rows), default=0)
+    kept = ("rule", "order", "operator", "steps", "n_true_positives", "n_images", "A", "V")
+    return [{name: row[name] for name in kept} for row in rows if row["steps"] == steps]
+
+
+def cost_rows(stages: Mapping[str, tuple[Mapping[str, Any], int]]) -> list[dict[str, Any]]:
+    """Wall time of each stage, and processor time for each photo.
+
+    Parameters
+    ----------
+    stages : mapping
+        Name to the stage's record and the number of photos it went through.
+    """
+    return [
+        {
+            "stage": name,
+            "photos": photos,
+            "seconds": record["seconds"],
+            "workers": record["workers"],
+            "worker_seconds_per_photo": record["seconds"] * record["workers"] / max(photos, 1),
+        }
+        for name, (record, photos) in stages.items()
+    ]
+
+
+def difference(row: Mapping[str, Any]) -> float | None:
+    """Measured minus published average precision of Fisher vectors, if both are known."""
+    if row["fisher"] is None or row["published_fisher"] is None:
+        return None
+    return float(row["fisher"] - row["published_fisher"])
+
+
+def _per_cent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def text(value: Any, digits: int = 2) -> str:
+    """A number for people; a dash where there is none."""
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def interval(estimate: Mapping[str, Any] | None) -> str:
+    """A mean with its interval."""
+    if estimate is None or estimate["mean"] is None:
+        return "–"
+    if estimate["low"] is None:
+        return text(estimate["mean"])
+    return f"{text(estimate['mean'])} [{text(estimate['low'])}, {text(estimate['high'])}]"
+
+
+def precision_cells(rows: Sequence[Mapping[str, Any]], network: str) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the table of average precision."""
+    header = [
+        "class", "Fisher vectors", "published", "difference", network, "published", f"{network}, sliding",
+        "published", "positives",
+    ]  # fmt: skip
+    names = ("fisher", "published_fisher", "difference", "network", "published_network", "sliding")
+    cells = []
+    for row in rows:
+        full = {**row, "difference": difference(row)}
+        numbers = [text(full[name]) for name in names]
+        cells.append([row["class"], *numbers, text(full.get("published_sliding")), text(row["positives"])])
+    return header, cells
+
+
+def quality_cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the table of heatmap quality, best first."""
+    order = {"morf": "most relevant first", "lerf": "least relevant first", "random": "random order"}
+    ranked = sorted(rows, key=lambda row: (row["order"] != "morf", -(row["A"]["mean"] or 0.0)))
+    cells = [
+        [row["rule"] if row["order"] != "random" else "control", order[row["order"]], interval(row["A"]),
+         interval(row["V"]), str(row["n_true_positives"])]
+        for row in ranked
+    ]  # fmt: skip
+    return ["rule", "order", "A", "V", "true positives"], cells
+
+
+def cost_cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the table of costs."""
+    cells = [
+        [row["stage"], str(row["photos"]), text(row["seconds"], 1), str(row["workers"]),
+         text(row["worker_seconds_per_photo"], 3)]
+        for row in rows
+    ]  # fmt: skip
+    return ["stage", "photos", "seconds", "workers", "worker seconds per photo"], cells

@@ -1,0 +1,107 @@
+"""The two models of the experiment: Fisher vectors, and a network retrained for several labels a photo."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pfungst.contract.classifier import Classifier
+from pfungst.contract.storage import read_description
+from pfungst.fisher import train_fisher
+from pfungst.models import load_model
+from pfungst.paper.config import FISHER, NETWORK, STAND_IN, plain_training
+from pfungst.paper.photos import fingerprint
+from pfungst.paper.stages import run_stage
+
+if TYPE_CHECKING:
+    from pfungst.network import NetworkClassifier
+    from pfungst.paper.study import Study
+
+MODEL_FOLDER = "model"
+
+
+def train_models(study: Study) -> dict[str, dict[str, Any]]:
+    """Train both, or find them trained; the stages' records by model."""
+    return {FISHER: _train_fisher(study), NETWORK: _train_network(study)}
+
+
+def model_folder(study: Study, model: str) -> Path:
+    """Where a model of the experiment is."""
+    return study.out / model / MODEL_FOLDER
+
+
+def trained_model(study: Study, model: str) -> Classifier:
+    """A trained model, read from its folder."""
+    return load_model(model_folder(study, model))
+
+
+def model_identity(study: Study, model: str) -> dict[str, Any]:
+    """What tells this model from another: its kind and checksum."""
+    description = read_description(model_folder(study, model))
+    return {"kind": description["kind"], "arrays_sha256": description["arrays_sha256"]}
+
+
+def _train_fisher(study: Study) -> dict[str, Any]:
+    photos, settings = study.photos, study.config.fisher_training()
+
+    def work() -> dict[str, Any]:
+        trained = train_fisher(photos.train, photos.val, settings, progress=study.told("Fisher vectors"))
+        trained.classifier.save(model_folder(study, FISHER))
+        return {
+            "c": trained.c,
+            "validation_map": {f"{c:g}": value for c, value in trained.validation.items()},
+            "failed": [str(error) for error in trained.failures],
+        }
+
+    configuration = {
+        "photos": fingerprint(photos.train, photos.val),
+        "training": plain_training(settings),
+    }
+    return run_stage(study.out / FISHER, configuration, work, workers=study.config.workers)
+
+
+def _train_network(study: Study) -> dict[str, Any]:
+    photos, config = study.photos, study.config
+    settings = config.network_training()
+    folder = study.out / NETWORK
+
+    def work() -> dict[str, Any]:
+        from pfungst.network import initial_network, train_network
+
+        start = initial_network(_beginning(study), photos.classes, random_state=config.random_state)
+        unfinished = folder / "training"
+        trained = train_network(
+            start,
+            photos.train,
+            photos.val,
+            settings,
+            folder=unfinished,
+            workers=config.workers,
+            progress=study.told(config.network_name),
+        )
+        trained.classifier.save(model_folder(study, NETWORK))
+        shutil.rmtree(unfinished)
+        return {
+            "network": config.network_name,
+            "best_epoch": trained.best_epoch + 1,
+            "history": [{"loss": epoch.loss, "validation_map": epoch.mean_ap} for epoch in trained.history],
+            "undefined_thresholds": list(trained.undefined_thresholds),
+            "failed": [str(error) for error in trained.skipped],
+        }
+
+    configuration = {
+        "photos": fingerprint(photos.train, photos.val),
+        "start": [str(file) for file in config.caffenet] if config.caffenet else STAND_IN,
+        "training": plain_training(settings),
+    }
+    return run_stage(folder, configuration, work, workers=study.config.workers)
+
+
+def _beginning(study: Study) -> NetworkClassifier | str:
+    if study.config.caffenet is None:
+        return STAND_IN
+    from pfungst.network.caffe import convert
+
+    prototxt, weights = study.config.caffenet
+    return convert(prototxt, weights, progress=study.told(study.config.network_name))
