@@ -41,8 +41,8 @@ def voc2007(
     """Repeat the experiment of "Analyzing Classifiers: Fisher Vectors and Deep Neural Networks".
 
     Trains Fisher vectors and the network, measures average precision beside the published figures, the
-    quality of the heatmaps (Figure 1), and writes a page. The same command goes on after an interrupt;
-    finished stages are not repeated.
+    quality of the heatmaps (Figure 1), context ratios and artefacts, and writes a page. The same command goes
+    on after an interrupt; finished stages are not repeated.
     """
     from pfungst.fisher import FisherTraining
     from pfungst.paper import PaperConfig, run_paper

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,11 @@ class PaperConfig:
         chosen = self.network or NetworkTraining(freeze=self.caffenet is None)
         return replace(chosen, random_state=self.random_state)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        files = [str(file) for file in self.caffenet] if self.caffenet else None
+        return {**asdict(self), "caffenet": files}
+
     def notes(self) -> tuple[str, ...]:
         """What differs from the paper, in words."""
         found = []
@@ -108,6 +113,4 @@ def comparable(config: PaperConfig, data_name: str) -> bool:
 
 def plain_training(training: Any) -> dict[str, Any]:
     """A training's settings as plain JSON, without the number of workers, on which nothing depends."""
-    from dataclasses import asdict
-
     return {name: value for name, value in asdict(training).items() if name != "workers"}

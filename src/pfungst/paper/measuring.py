@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pfungst.contract.storage import model_identity, read_description
 from pfungst.evaluation.config import QualityConfig, default_methods, default_rules
 from pfungst.evaluation.quality import has_boxes, measure_quality
 from pfungst.evaluation.scoring import evaluation_table, score_dataset
@@ -12,7 +13,7 @@ from pfungst.paper.config import FISHER, NETWORK
 from pfungst.paper.photos import fingerprint
 from pfungst.paper.stages import run_stage
 from pfungst.paper.study import Study
-from pfungst.paper.training import model_identity, trained_model
+from pfungst.paper.training import model_folder, trained_model
 
 SCORES, QUALITY = "scores", "quality"
 SLIDING = "network, sliding"
@@ -33,7 +34,7 @@ def measure_precision(study: Study) -> dict[str, Any]:
         }
         return {name: _precision(study, name, model) for name, model in models.items()}
 
-    return run_stage(study.out / SCORES, _on_test(study), work, workers=study.config.workers)
+    return run_stage(study.out / SCORES, on_test(study), work, workers=study.config.workers)
 
 
 def _precision(study: Study, name: str, model: Any) -> dict[str, Any]:
@@ -68,16 +69,20 @@ def _quality(study: Study, model: str, settings: Mapping[str, Any], max_images: 
             max_images=max_images,
             workers=study.config.workers,
             out=folder,
-            identity=model_identity(study, model),
+            identity=model_identity(model_folder(study, model), classifier),
             progress=study.told(model),
         ).as_dict()
 
-    configuration = {**_on_test(study), "quality": config.as_dict(), "max_images": max_images}
+    configuration = {**on_test(study), "quality": config.as_dict(), "max_images": max_images}
     return run_stage(folder, configuration, work, workers=study.config.workers)
 
 
-def _on_test(study: Study) -> dict[str, Any]:
+def on_test(study: Study) -> dict[str, Any]:
+    """What every measurement on the test photos depends on: the photos and both models."""
     return {
         "photos": fingerprint(study.photos.test),
-        "models": {model: model_identity(study, model) for model in (FISHER, NETWORK)},
+        "models": {
+            model: read_description(model_folder(study, model))["arrays_sha256"]
+            for model in (FISHER, NETWORK)
+        },
     }

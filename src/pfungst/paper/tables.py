@@ -109,18 +109,21 @@ def interval(estimate: Mapping[str, Any] | None) -> str:
 
 
 def precision_cells(rows: Sequence[Mapping[str, Any]], network: str) -> tuple[list[str], list[list[str]]]:
-    """Header and cells of the table of average precision."""
-    header = [
-        "class", "Fisher vectors", "published", "difference", network, "published", f"{network}, sliding",
-        "published", "positives",
-    ]  # fmt: skip
-    names = ("fisher", "published_fisher", "difference", "network", "published_network", "sliding")
-    cells = []
-    for row in rows:
-        full = {**row, "difference": difference(row)}
-        numbers = [text(full[name]) for name in names]
-        cells.append([row["class"], *numbers, text(full.get("published_sliding")), text(row["positives"])])
-    return header, cells
+    """Header and cells of the table of average precision; columns without any number are left out."""
+    columns = {
+        "fisher": "Fisher vectors",
+        "published_fisher": "published",
+        "difference": "difference",
+        "network": network,
+        "published_network": "published",
+        "sliding": f"{network}, sliding",
+        "published_sliding": "published",
+        "positives": "positives",
+    }
+    full = [{**row, "difference": difference(row)} for row in rows]
+    kept = {key: title for key, title in columns.items() if any(row.get(key) is not None for row in full)}
+    cells = [[row["class"], *(text(row.get(key)) for key in kept)] for row in full]
+    return ["class", *kept.values()], cells
 
 
 def quality_cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
@@ -133,6 +136,26 @@ def quality_cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[li
         for row in ranked
     ]  # fmt: skip
     return ["rule", "order", "A", "V", "true positives"], cells
+
+
+def context_cells(rows: Sequence[Mapping[str, Any]], network: str) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the table of context ratios."""
+    cells = [[row["class"], *(_marked(row.get(model)) for model in (FISHER, NETWORK))] for row in rows]
+    return ["class", "Fisher vectors", network], cells
+
+
+def _marked(estimate: Mapping[str, Any] | None) -> str:
+    """A ratio with its interval, and a mark where the class was found to live off its context."""
+    return interval(estimate) + (" *" if estimate is not None and estimate["dependent"] else "")
+
+
+def artefact_cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the table of suspects."""
+    cells = [
+        [row["model"], row["where"], f"{100 * row['share']:.0f} %", row["verdict"], row["sentence"]]
+        for row in rows
+    ]
+    return ["model", "where", "share of photos", "verdict", "tests"], cells
 
 
 def cost_cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfungst.contract.classifier import Classifier
-from pfungst.contract.storage import read_description
+from pfungst.contract.storage import file_sha256
+from pfungst.errors import ModelError
 from pfungst.fisher import train_fisher
 from pfungst.models import load_model
 from pfungst.paper.config import FISHER, NETWORK, STAND_IN, plain_training
@@ -22,7 +23,16 @@ MODEL_FOLDER = "model"
 
 
 def train_models(study: Study) -> dict[str, dict[str, Any]]:
-    """Train both, or find them trained; the stages' records by model."""
+    """Train both, or find them trained; the stages' records by model.
+
+    Raises
+    ------
+    ModelError
+        If a file of CaffeNet is missing, before any long work.
+    """
+    for file in study.config.caffenet or ():
+        if not Path(file).is_file():
+            raise ModelError(file, "no such file", hint="--caffenet DEPLOY.prototxt WEIGHTS.caffemodel")
     return {FISHER: _train_fisher(study), NETWORK: _train_network(study)}
 
 
@@ -34,12 +44,6 @@ def model_folder(study: Study, model: str) -> Path:
 def trained_model(study: Study, model: str) -> Classifier:
     """A trained model, read from its folder."""
     return load_model(model_folder(study, model))
-
-
-def model_identity(study: Study, model: str) -> dict[str, Any]:
-    """What tells this model from another: its kind and checksum."""
-    description = read_description(model_folder(study, model))
-    return {"kind": description["kind"], "arrays_sha256": description["arrays_sha256"]}
 
 
 def _train_fisher(study: Study) -> dict[str, Any]:
@@ -92,7 +96,7 @@ def _train_network(study: Study) -> dict[str, Any]:
 
     configuration = {
         "photos": fingerprint(photos.train, photos.val),
-        "start": [str(file) for file in config.caffenet] if config.caffenet else STAND_IN,
+        "start": [file_sha256(file) for file in config.caffenet] if config.caffenet else STAND_IN,
         "training": plain_training(settings),
     }
     return run_stage(folder, configuration, work, workers=study.config.workers)
