@@ -76,9 +76,28 @@ def test_faults_of_the_program_are_raised():
             next(outcomes)
 
 
-def test_a_dying_worker_is_named_not_waited_for():
-    with pytest.raises(PfungstError, match=r"a worker process died while .* Try: fewer --workers"):
-        list(map_items(os._exit, [3, 3], workers=2))
+def test_an_item_that_kills_its_worker_is_named_and_the_run_goes_on():
+    """``os._exit`` of a number ends the worker, of a text it does not."""
+    code = "__import__('os')._exit(3)"
+    items = ["1", "2", code, "4", "5", "6", "7", "8", "9"]
+    outcomes = list(map_items(eval, items, workers=2, name=lambda item: f"item {item[:10]}"))
+    assert [outcome.value for outcome in outcomes] == [1, 2, None, 4, 5, 6, 7, 8, 9]
+    assert str(outcomes[2].error).startswith(
+        "item __import__: its worker process died each time it was tried."
+    )
+
+
+def test_a_worker_killed_from_outside_costs_nothing(tmp_path):
+    """The first try of one item kills its worker, as someone else might; the second does not."""
+    mark = tmp_path / "mark"
+    killed = f"import os; os.path.exists({str(mark)!r}) or (open({str(mark)!r}, 'w').close(), os.abort())"
+    outcomes = list(map_items(exec, ["1", killed, "3", "4"], workers=2))
+    assert all(outcome.ok for outcome in outcomes)
+
+
+def test_it_gives_up_if_every_item_kills_its_worker():
+    with pytest.raises(PfungstError, match=r"5 items in a row ended their worker .* Try: --workers 1"):
+        list(map_items(os._exit, [3] * 9, workers=2))
 
 
 def test_work_that_cannot_travel_says_so():
@@ -86,6 +105,18 @@ def test_work_that_cannot_travel_says_so():
         ConfigError, match=r"the work cannot be sent to other processes \(.* Try: workers = 1"
     ):
         list(map_items(lambda item: item, [1, 2, 3], workers=2))
+
+
+class Treacherous:
+    """It can be packed but not unpacked."""
+
+    def __reduce__(self):
+        return math.sqrt, (-1,)
+
+
+def test_work_that_cannot_be_unpacked_says_so():
+    with pytest.raises(ConfigError, match=r"cannot be sent to other processes \(ValueError"):
+        list(map_items(Treacherous(), [1, 2, 3], workers=2))
 
 
 def test_no_more_items_are_taken_than_are_under_way(tmp_path):

@@ -1,30 +1,43 @@
-"""One place that maps work over many items: here, or in local worker processes; same numbers either way.
+"""One place that maps work over many items: here, in processes of this machine, or on a Dask cluster.
 
-Every task runs with one thread of linear algebra, so that results do not depend on the number of workers.
-A failing item is recorded and the run goes on.
+The numbers are the same in all three: every task runs with one thread of linear algebra, and outcomes come in
+the items' order. A failing item, or one whose worker dies, is an outcome; the run goes on.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
-import pickle
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeAlias, TypeVar, cast
 
 from pfungst.errors import ConfigError, PfungstError
 from pfungst.progress import Progress, silent
+from pfungst.runs.cluster import Cluster, DaskWorkers
+from pfungst.runs.crew import Answer, Crew, Here
+from pfungst.runs.local import Processes
+from pfungst.runs.single import single_thread
+
+__all__ = [
+    "Cluster",
+    "Outcome",
+    "Workers",
+    "check_workers",
+    "default_workers",
+    "local_workers",
+    "map_items",
+    "single_thread",
+    "standing_crew",
+]
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_task: Callable[[Any], Any] | None = None
+Workers: TypeAlias = int | Cluster
+"""A number of processes on this machine (1: this process alone), or a Dask cluster."""
 
 
 @dataclass(frozen=True)
@@ -52,147 +65,121 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def check_workers(workers: Workers) -> None:
+    """Refuse a number of workers below 1.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if not isinstance(workers, Cluster) and workers < 1:
+        raise ConfigError(f"workers = {workers}", allowed="1 or more, or a Cluster")
+
+
+def local_workers(workers: Workers) -> int:
+    """Processors for what is done on this machine in any case: as many as it has beside a cluster."""
+    return default_workers() if isinstance(workers, Cluster) else workers
+
+
 def map_items(
     task: Callable[[Item], Value],
     items: Sequence[Item],
     *,
-    workers: int = 1,
+    workers: Workers = 1,
     in_flight: int | None = None,
     progress: Progress = silent,
     stage: str = "images",
-) -> Iterator[Outcome[Item, Value]]:
+    name: Callable[[Item], str] = repr,
+) -> Generator[Outcome[Item, Value], None, None]:
     """Apply ``task`` to every item, in order, with a bounded number of items under way.
 
     Parameters
     ----------
     task : callable
-        Picklable if ``workers > 1``; it travels once to each worker, so a model may be part of it.
+        Picklable unless ``workers`` is 1; it travels once to each worker, so a model may be part of it.
     items : sequence
         Small picklable things (records, not images).
-    workers : int
-        Processes; 1 works in this one.
+    workers : int or Cluster
+        Processes, 1 being this one; or a Dask cluster.
     in_flight : int, optional
-        Items handed out at a time; default ``2 * workers``.
+        Items handed out at a time; default 4 for each worker.
     progress : Progress
         Told after each item.
     stage : str
         The name of the work for ``progress``.
+    name : callable
+        From an item to what a message calls it.
 
     Yields
     ------
     Outcome
-        One for each item, in the items' order. Only :class:`~pfungst.errors.PfungstError` becomes an
-        outcome; any other exception is a fault of the program and is raised.
+        One for each item, in the items' order. Only :class:`~pfungst.errors.PfungstError`, and the death of
+        every worker that tried the item, becomes an outcome; any other exception is a fault of the program
+        and is raised.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer than 1 workers, or the task cannot travel.
+    PfungstError
+        If worker after worker dies, or the cluster goes away.
     """
-    if workers < 1:
-        raise ConfigError(f"workers = {workers}", allowed="1 or more")
-    outcomes = (
-        _here(task, items) if workers == 1 or len(items) < 2 else _pool(task, items, workers, in_flight)
-    )
+    check_workers(workers)
+    few = not isinstance(workers, Cluster) and len(items) < 2
     progress(stage, 0, len(items))
-    for done, outcome in enumerate(outcomes, start=1):
-        progress(stage, done, len(items))
-        yield outcome
+    if not items:
+        return
+    size = 1 if few else workers if isinstance(workers, Cluster) else min(workers, len(items))
+    with standing_crew(task, size, name=name) as crew:
+        for done, outcome in enumerate(crew(items, in_flight), start=1):
+            progress(stage, done, len(items))
+            yield outcome
 
 
-def _here(task: Callable[[Item], Value], items: Sequence[Item]) -> Iterator[Outcome[Item, Value]]:
-    for item in items:
-        with single_thread():
-            value, error = _attempt(task, item)
-        yield Outcome(item, value, error)
+class StandingCrew(Generic[Item, Value]):
+    """A crew that stays for several rounds of items; from :func:`standing_crew`."""
 
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
 
-def _pool(
-    task: Callable[[Item], Value], items: Sequence[Item], workers: int, in_flight: int | None
-) -> Iterator[Outcome[Item, Value]]:
-    limit = in_flight or 2 * workers
-    pending: deque[tuple[Item, Future[tuple[Value | None, PfungstError | None]]]] = deque()
-    remaining = iter(items)
-    with _single_thread_environment():
-        pool = ProcessPoolExecutor(
-            min(workers, len(items)), multiprocessing.get_context("spawn"), _install, (task,)
-        )
-    try:
-        for item in remaining:
-            pending.append((item, _submit(pool, item)))
-            if len(pending) >= limit:
-                yield _collect(pending)
+    def __call__(self, items: Iterable[Item], in_flight: int | None = None) -> Iterator[Outcome[Item, Value]]:
+        """One round: the outcome of each item, in order."""
+        pending: deque[tuple[Item, Future[Answer]]] = deque()
+        for item in items:
+            pending.append((item, self._crew.submit(item)))
+            if len(pending) >= (in_flight or self._crew.in_flight):
+                yield self._collect(pending)
         while pending:
-            yield _collect(pending)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+            yield self._collect(pending)
 
-
-def _submit(pool: ProcessPoolExecutor, item: Any) -> Future[Any]:
-    try:
-        with _single_thread_environment():  # a spawned worker inherits it; processes start on submit
-            return pool.submit(_run, item)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise ConfigError(
-            f"the work cannot be sent to other processes ({error})",
-            allowed="a classifier or function that pickle can copy, defined at the top of a module",
-            hint="workers = 1",
-        ) from error
-
-
-def _collect(pending: deque[tuple[Item, Future[Any]]]) -> Outcome[Item, Any]:
-    item, future = pending.popleft()
-    try:
-        value, error = future.result()
-    except BrokenProcessPool as broken:
-        raise PfungstError(
-            f"a worker process died while {item!r} or a neighbour was under way",
-            hint="fewer --workers if memory ran out, or --workers 1 to see the cause",
-        ) from broken
-    return Outcome(item, value, error)
-
-
-def _attempt(task: Callable[[Item], Value], item: Item) -> tuple[Value | None, PfungstError | None]:
-    try:
-        return task(item), None
-    except PfungstError as error:
-        return None, error
-
-
-def _install(task: Callable[[Any], Any]) -> None:
-    global _task  # noqa: PLW0603 - a worker process holds one task for its life
-    _task = task
-
-
-def _run(item: Any) -> tuple[Any, PfungstError | None]:
-    assert _task is not None
-    with single_thread():
-        return _attempt(_task, item)
+    def _collect(self, pending: deque[tuple[Item, Future[Answer]]]) -> Outcome[Item, Value]:
+        """The first item's outcome; if its worker died, all under way are seen to before anything new."""
+        if self._crew.is_lost(pending[0][1]):
+            under_way = [
+                (item, self._crew.rescued(item) if self._crew.is_lost(future) else future)
+                for item, future in pending
+            ]
+            pending.clear()
+            pending.extend(under_way)
+        item, future = pending.popleft()
+        value, error = self._crew.answer(future)
+        return Outcome(item, value, error)
 
 
 @contextlib.contextmanager
-def single_thread() -> Iterator[None]:
-    """One thread of BLAS, OpenMP and (if it is loaded) torch within the block."""
-    import sys
-
-    from threadpoolctl import threadpool_limits
-
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch is not None else 1
-    with threadpool_limits(limits=1):
-        if torch is not None and before != 1:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            if torch is not None and before != 1:
-                torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _single_thread_environment() -> Iterator[None]:
-    saved = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+def standing_crew(
+    task: Callable[[Item], Value], workers: Workers, *, name: Callable[[Item], str] = repr
+) -> Iterator[StandingCrew[Item, Value]]:
+    """Workers that hold ``task`` for the block, stopped at once if it ends by an error."""
+    check_workers(workers)
+    crew: Crew
+    if isinstance(workers, Cluster):
+        crew = DaskWorkers(task, name, cluster=workers)
+    else:
+        crew = Here(task, name) if workers == 1 else Processes(task, name, size=workers)
+    at_once = True
     try:
-        yield
+        yield StandingCrew(crew)
+        at_once = False
     finally:
-        for name, value in saved.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        crew.stop(at_once=at_once)

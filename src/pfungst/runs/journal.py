@@ -7,6 +7,7 @@ a run with another configuration is refused.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -15,9 +16,12 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from pfungst.errors import ConfigError, DataError
+from pfungst.runs.files import make_folder, write_all, writing
 
 FORMAT = "pfungst-journal"
 FORMAT_VERSION = 1
+FILE_IDENTITY = "file_identity"
+"""Field of a record that says which file it was made from; not among the record's numbers."""
 
 
 class Journal:
@@ -32,12 +36,19 @@ class Journal:
     key : str
         The field that names a record.
 
+    Attributes
+    ----------
+    finished : dict
+        Names of the records, each with its :data:`FILE_IDENTITY` or None.
+
     Raises
     ------
     ConfigError
         If the file was begun with another configuration; the message names the fields that differ.
     DataError
         If the file is no journal, is of a newer version, or is damaged other than at its end.
+    FileError
+        If the disk is full or cannot be written to; what was written before is whole.
 
     Examples
     --------
@@ -53,14 +64,14 @@ class Journal:
     def __init__(self, path: str | Path, configuration: Mapping[str, Any], *, key: str = "image") -> None:
         self.path = Path(path)
         self.key = key
-        self.finished: set[str] = set()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.finished: dict[str, Any] = {}
+        make_folder(self.path.parent)
         wanted = json.loads(json.dumps(configuration))
-        end = self._resume(wanted) if self.path.exists() else 0
-        self._stream: BinaryIO = self.path.open("r+b" if end else "wb")
-        self._stream.truncate(end)
-        self._stream.seek(end)
-        if not end:
+        self._end = self._resume(wanted) if self.path.exists() else 0
+        with writing(self.path):
+            self._stream: BinaryIO = self.path.open("r+b" if self._end else "wb", buffering=0)
+            self._cut()
+        if not self._end:
             self._write({"format": FORMAT, "version": FORMAT_VERSION, "configuration": wanted})
 
     def __enter__(self) -> Journal:
@@ -78,17 +89,33 @@ class Journal:
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record and wait until it is on the disk."""
         self._write(record)
-        self.finished.add(str(record[self.key]))
+        self._note(record)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """All records in the order in which they were written."""
         return read_records(self.path)
 
+    def _note(self, record: Mapping[str, Any]) -> None:
+        self.finished[str(record.get(self.key))] = record.get(FILE_IDENTITY)
+
     def _write(self, content: Mapping[str, Any]) -> None:
-        line = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        self._stream.write(line.encode() + b"\n")
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        line = (
+            json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        )
+        with writing(self.path):
+            try:
+                write_all(self._stream, line)
+                os.fsync(self._stream.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._cut()
+                raise
+        self._end += len(line)
+
+    def _cut(self) -> None:
+        """Drop what lies behind the last whole line."""
+        self._stream.truncate(self._end)
+        self._stream.seek(self._end)
 
     def _resume(self, wanted: Mapping[str, Any]) -> int:
         """Check the file, note its finished records, and return where its last whole line ends."""
@@ -101,7 +128,7 @@ class Journal:
                 if number == 1:
                     self._check(content, wanted)
                 else:
-                    self.finished.add(str(content.get(self.key)))
+                    self._note(content)
                 end += len(line)
         return end
 
@@ -133,12 +160,17 @@ class Journal:
 
 
 def read_records(path: str | Path) -> Iterator[dict[str, Any]]:
-    """The whole records of a journal in the order of writing; a torn last line is left out."""
+    """The whole records of a journal in the order of writing; a torn last line is left out.
+
+    The field :data:`FILE_IDENTITY` is left out too.
+    """
     with Path(path).open("rb") as stream:
         next(stream, None)
         for line in stream:
             if line.endswith(b"\n"):
-                yield json.loads(line)
+                record = json.loads(line)
+                record.pop(FILE_IDENTITY, None)
+                yield record
 
 
 def read_configuration(path: str | Path) -> dict[str, Any]:

@@ -1,28 +1,35 @@
 """Map a task over many items and keep a record of each: on disk as it is finished, taken up again later.
 
-A run is a folder: its journal of records (:mod:`pfungst.runs.journal`) and the arrays that belong to them.
+A run is a folder: its manifest, its journal of records (:mod:`pfungst.runs.journal`) and the arrays of
+each (:mod:`pfungst.runs.arrays`). It may be interrupted or killed at any moment: the same call goes on from
+there.
 Without a folder the run lives in a temporary one, so that memory never grows with the number of items.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.errors import ConfigError, PfungstError
 from pfungst.progress import Progress, silent
-from pfungst.runs.executor import map_items
-from pfungst.runs.journal import Journal
+from pfungst.runs.arrays import ArrayStore
+from pfungst.runs.executor import Workers, map_items
+from pfungst.runs.identity import file_identity, require_same_files
+from pfungst.runs.journal import FILE_IDENTITY, Journal, read_configuration, read_records
+from pfungst.runs.lock import locked
+from pfungst.runs.manifest import write_manifest
 
 Item = TypeVar("Item")
 RECORDS_FILE = "records.jsonl"
@@ -55,6 +62,7 @@ class Run:
         self.folder = folder
         self.configuration = dict(configuration)
         self.failures = tuple(failures)
+        self._arrays = ArrayStore(folder / ARRAYS_FOLDER)
         self._order = {name: position for position, name in enumerate(order)}
         self._delete = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         if not temporary:
@@ -74,8 +82,6 @@ class Run:
 
     def records(self) -> list[dict[str, Any]]:
         """All records, in the order of the items."""
-        from pfungst.runs.journal import read_records
-
         found = [
             record for record in read_records(self.folder / RECORDS_FILE) if record["image"] in self._order
         ]
@@ -84,10 +90,7 @@ class Run:
 
     def arrays(self, key: str) -> dict[str, NDArray[Any]]:
         """The arrays of one item; empty where it has none."""
-        from safetensors.numpy import load_file
-
-        file = _array_file(self.folder, key)
-        return load_file(file) if file.is_file() else {}
+        return self._arrays.load(key)
 
 
 def open_run(folder: str | Path) -> Run:
@@ -98,8 +101,6 @@ def open_run(folder: str | Path) -> Run:
     DataError
         If there is no run.
     """
-    from pfungst.runs.journal import read_configuration, read_records
-
     file = Path(folder) / RECORDS_FILE
     configuration = read_configuration(file)
     keys = [record["image"] for record in read_records(file)]
@@ -112,8 +113,10 @@ def run_items(
     *,
     keys: Sequence[str],
     configuration: Mapping[str, Any],
+    files: Sequence[Path] | None = None,
+    skipped: Sequence[str] = (),
     out: str | Path | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress = silent,
     stage: str = "images",
 ) -> Run:
@@ -128,7 +131,12 @@ def run_items(
     keys : sequence of str
         A distinct name for each item.
     configuration : mapping
-        Plain JSON: everything the records depend on; a run begun with another one is refused.
+        Plain JSON: everything the records depend on, the identities of model and data
+        (:mod:`pfungst.runs.identity`) among it; a run begun with another one is refused.
+    files : sequence of path, optional
+        The file that each item is read from. A run is refused if one that has a record has changed.
+    skipped : sequence of str
+        What was left out of ``items`` and why, for the manifest.
     out : path, optional
         The run's folder; default a temporary one.
     workers, progress, stage
@@ -138,40 +146,104 @@ def run_items(
     ------
     ConfigError
         If the run was begun with another configuration, or a task meets a wrong option.
+    DataError
+        If a photo has changed since it was measured, or a file of the run is damaged.
+    FileError
+        If another process is at work on the run, or the disk is full or cannot be written to. The same call
+        goes on from there when that is mended.
     """
-    folder = Path(tempfile.mkdtemp(prefix="pfungst-run-") if out is None else out)
-    failures: list[tuple[str, PfungstError]] = []
-    with Journal(folder / RECORDS_FILE, configuration) as journal:
-        left = [(key, item) for key, item in zip(keys, items, strict=True) if key not in journal.finished]
-        already = len(items) - len(left)
+    with _folder(out) as folder, locked(folder), Journal(folder / RECORDS_FILE, configuration) as journal:
+        recording = _Recording(folder, journal, keys, items, files)
+        note = partial(
+            write_manifest, folder, configuration=configuration, n_items=len(keys), skipped=skipped
+        )
+        note(state="running", n_finished=recording.n_finished)
+        state = "stopped"
+        try:
+            recording.work(task, workers=workers, progress=progress, stage=stage)
+            state = "finished"
+        finally:
+            with contextlib.nullcontext() if state == "finished" else contextlib.suppress(PfungstError):
+                note(state=state, n_finished=recording.n_finished, failures=recording.failures)
+    return Run(folder, keys, recording.failures, configuration=configuration, temporary=out is None)
+
+
+@contextlib.contextmanager
+def _folder(out: str | Path | None) -> Iterator[Path]:
+    """The run's folder; a temporary one is deleted if the run fails."""
+    if out is not None:
+        yield Path(out)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="pfungst-run-"))
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+class _Recording(Generic[Item]):
+    """The items of a run that are still to be done, and what becomes of them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        journal: Journal,
+        keys: Sequence[str],
+        items: Sequence[Item],
+        files: Sequence[Path] | None,
+    ) -> None:
+        paths = [None] * len(keys) if files is None else files
+        every = list(zip(keys, items, paths, strict=True))
+        if len(set(keys)) != len(keys):
+            raise ConfigError("two items of a run have the same name", allowed="each name once")
+        require_same_files(
+            [(path, before) for key, _, path in every if path and (before := journal.finished.get(key))]
+        )
+        self.failures: list[tuple[str, PfungstError]] = []
+        self._journal, self._total = journal, len(keys)
+        self._left = [(key, item, path) for key, item, path in every if key not in journal.finished]
+        self._arrays = ArrayStore(folder / ARRAYS_FOLDER)
+        self._arrays.recover(journal.finished)
+        self._already = self.n_finished = self._total - len(self._left)
+
+    def work(
+        self, task: Callable[[Item], Finished], *, workers: Workers, progress: Progress, stage: str
+    ) -> None:
+        """Do what is left."""
 
         def tell(name: str, done: int, _total: int, /) -> None:
-            progress(name, already + done, len(items))
+            progress(name, self._already + done, self._total)
 
-        outcomes = map_items(task, [item for _, item in left], workers=workers, progress=tell, stage=stage)
-        for (key, _), outcome in zip(left, outcomes, strict=True):
-            if isinstance(outcome.error, ConfigError):
-                raise outcome.error  # a wrong option would fail for every item
-            if outcome.error is not None:
-                failures.append((key, outcome.error))
-                continue
-            finished = outcome.unwrap()
-            _save_arrays(folder, key, finished.arrays)
-            journal.append(finished.record)
-    return Run(folder, keys, failures, configuration=configuration, temporary=out is None)
+        outcomes = map_items(
+            _Identified(task), self._left, workers=workers, progress=tell, stage=stage, name=itemgetter(0)
+        )
+        with contextlib.closing(outcomes):
+            for (key, _, _), outcome in zip(self._left, outcomes, strict=True):
+                if isinstance(outcome.error, ConfigError):
+                    raise outcome.error  # a wrong option would fail for every item
+                if outcome.error is not None:
+                    self.failures.append((key, outcome.error))
+                else:
+                    self._keep(key, *outcome.unwrap())
+
+    def _keep(self, key: str, finished: Finished, identity: Mapping[str, Any] | None) -> None:
+        """Arrays first, then the record: an item with a record is complete."""
+        self._arrays.save(key, finished.arrays)
+        source = {} if identity is None else {FILE_IDENTITY: identity}
+        self._journal.append({**finished.record, **source})
+        self._arrays.pack_if_full()
+        self.n_finished += 1
 
 
-def _array_file(folder: Path, key: str) -> Path:
-    return folder / ARRAYS_FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
+@dataclass(frozen=True)
+class _Identified(Generic[Item]):
+    """The task, and beside its result which file it read."""
 
+    task: Callable[[Item], Finished]
 
-def _save_arrays(folder: Path, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    from safetensors.numpy import save_file
-
-    if not arrays:
-        return
-    file = _array_file(folder, key)
-    file.parent.mkdir(exist_ok=True)
-    part = file.with_suffix(".part")
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
-    part.replace(file)
+    def __call__(self, work: tuple[str, Item, Path | None]) -> tuple[Finished, dict[str, Any] | None]:
+        _, item, path = work
+        readable = path is not None and path.is_file()  # if it is not, the task says so better
+        identity = file_identity(path) if path is not None and readable else None
+        return self.task(item), identity

@@ -1,0 +1,92 @@
+"""Writing to a run's folder: whole files in one move, and errors that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from pfungst.errors import FileError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PART = ".part"
+
+
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turn the system's errors in the block into one that names ``path`` and says how to go on.
+
+    Raises
+    ------
+    FileError
+        In place of any :class:`OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        hint = (
+            "more free space, then the same command again: what is finished is kept"
+            if error.errno in _FULL
+            else "another --out folder, or permission to write there"
+        )
+        raise FileError(path, f"cannot be written ({error.strerror or error})", hint=hint) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, also after a power failure, sees all of it or what was there before.
+
+    Raises
+    ------
+    FileError
+        If the disk is full or the folder cannot be written to; no half file is left.
+    """
+    part = path.with_name(path.name + _PART)
+    with writing(path):
+        try:
+            with part.open("wb", buffering=0) as stream:
+                write_all(stream, content)
+                os.fsync(stream.fileno())
+            part.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def write_all(stream: BinaryIO, content: bytes) -> None:
+    """Write to an unbuffered stream until nothing is left: a nearly full disk takes a part at first."""
+    left = memoryview(content)
+    while left:
+        left = left[stream.write(left) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until names in the folder are on the disk, where the system can."""
+    with contextlib.suppress(OSError):  # some file systems cannot, and Windows opens no folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises
+    ------
+    FileError
+        If it cannot be made, or a file is in its place.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Delete what an interrupted :func:`write_whole` left behind."""
+    for part in folder.glob(f"*{_PART}"):
+        part.unlink(missing_ok=True)
