@@ -60,7 +60,7 @@ def quality_figure(
     """
     from matplotlib.figure import Figure
 
-    rows, left_out = _chosen(curves, method, operator, class_name)
+    rows, left_out = chosen_curves(curves, method, operator, class_name)
     figure = Figure(figsize=(9.6, 6.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     colours = _colours(rows)
@@ -84,8 +84,16 @@ def save_quality_figure(path: str | Path, curves: Sequence[Row], **options: Any)
     return target
 
 
-def _chosen(curves: Sequence[Row], method: str, operator: str, class_name: str) -> tuple[list[Row], int]:
-    """Rows with the most steps, in the order of the legend, and how many true positives have fewer."""
+def chosen_curves(
+    curves: Sequence[Row], method: str, operator: str, class_name: str
+) -> tuple[list[Row], int]:
+    """Rows with the most steps, in the order of the legend, and how many true positives have fewer.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such row.
+    """
     wanted = {"method": method, "operator": operator, "class": class_name}
     rows = [row for row in curves if all(row[key] == value for key, value in wanted.items())]
     if not rows:

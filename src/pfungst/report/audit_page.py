@@ -1,0 +1,191 @@
+"""The report of an audit: one HTML file that a person reads first.
+
+Finished records go in (:mod:`pfungst.audit.schema`), and thumbnails and heatmaps of the surveys; numbers are
+written and drawn, never computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pfungst.audit.schema import Artefact, Audit, ClassAudit, Problem
+from pfungst.report import charts
+from pfungst.report.class_pages import LinkedPage, remove_class_pages, write_class_pages
+from pfungst.report.page import write_page
+from pfungst.report.photo_data import MAX_BYTES, Key, Sources, important, open_sources, page_data
+from pfungst.report.pictures import COMPACT, FULL, picture_uri
+from pfungst.report.quality_tables import quality_items
+from pfungst.report.wording import number
+
+REPORT_FILE = "report.html"
+SECTIONS = (
+    ("verdict", "Verdict"),
+    ("classes", "Classes"),
+    ("gallery", "Photos"),
+    ("context", "Context"),
+    ("quality", "Heatmap quality"),
+    ("strategies", "Strategies"),
+    ("artefacts", "Artefacts"),
+    ("models", "Side by side"),
+    ("method", "Method"),
+)
+"""In the order in which a person sees them."""
+_SIDE_BY_SIDE = 4
+
+
+def write_report(audit_folder: str | Path, *, max_bytes: int = MAX_BYTES) -> Path:
+    """Write ``report.html`` into a finished audit's folder.
+
+    Parameters
+    ----------
+    audit_folder : path
+        Folder of ``audit.json``, ``pictures/`` and the surveys.
+    max_bytes : int
+        Pictures of photos that one file may hold. With more, each class gets pages of its own in ``report/``
+        beside the file, which then holds the photos that its sections name.
+
+    Returns
+    -------
+    Path
+        The page. A picture that is missing or damaged is said to be so on it.
+
+    Raises
+    ------
+    DataError
+        If there is no finished audit in the folder.
+    """
+    folder = Path(audit_folder)
+    audit = Audit.load(folder)
+    sources = open_sources(folder, audit)
+    side_by_side = {name: _side_by_side(sources, name) for name in audit.classes}
+    first = [key for key in _wanted(audit, side_by_side) if key in sources.seen]
+    data, linked = _photos(folder, sources, first, max_bytes)
+    return write_page(
+        folder / REPORT_FILE,
+        "audit.html.j2",
+        data,
+        audit=audit,
+        sections=SECTIONS,
+        surveys=any(survey is not None for survey in sources.surveys),
+        linked=linked,
+        side_by_side=side_by_side,
+        quality=[quality_items(model) for model in audit.models],
+        **_lookups(audit),
+        **_drawing(folder, audit, sources),
+    )
+
+
+def _wanted(audit: Audit, side_by_side: Mapping[str, Sequence[str]]) -> dict[Key, None]:
+    """Photos that the page's sections name, each once."""
+    keys = dict.fromkeys((image, name) for name, images in side_by_side.items() for image in images)
+    return {**keys, **dict.fromkeys(important(audit))}
+
+
+def _photos(
+    folder: Path, sources: Sources, first: Sequence[Key], max_bytes: int
+) -> tuple[dict[str, Any], list[LinkedPage]]:
+    """All photos if they fit; else those that sections name, as many as fit, and pages for each class."""
+    remove_class_pages(folder)
+    for detail in (FULL, COMPACT):
+        data, left = page_data(sources, list(sources.seen), detail, max_bytes)
+        if not left:
+            return data, []
+    data, _ = page_data(sources, first, FULL, max_bytes)
+    return data, write_class_pages(folder, sources, max_bytes)
+
+
+def _side_by_side(sources: Sources, name: str) -> list[str]:
+    """Photos of a class that every model has explained: the most and least dependent of each, then others."""
+    common = [
+        image
+        for (image, class_name), seen in sources.seen.items()
+        if class_name == name and all(item is not None for item in seen)
+    ]
+    rows = [row for row in (model.by_name(name) for model in sources.audit.models) if row is not None]
+    telling = [
+        image for row in rows if row.context for image in (*row.context.most[:1], *row.context.least[:1])
+    ]
+    ranked = dict.fromkeys([image for image in telling if image in common] + common)
+    return list(ranked)[:_SIDE_BY_SIDE]
+
+
+def _lookups(audit: Audit) -> dict[str, Any]:
+    """Where things are, and whether there is anything to show."""
+    rows = [row for model in audit.models for row in model.classes]
+    anchors = {
+        (model.name, row.name, item.id): f"artefact-{m}-{c}-{i}"
+        for m, model in enumerate(audit.models)
+        for c, row in enumerate(model.classes)
+        for i, item in enumerate(row.artefacts)
+    }
+    return {
+        "model_index": {model.name: index for index, model in enumerate(audit.models)},
+        "class_index": {name: index for index, name in enumerate(audit.classes)},
+        "anchors": anchors,
+        "evidence": [_evidence(audit, problem, anchors) for problem in audit.problems],
+        "has_context": any(row.context is not None for row in rows),
+        "has_strategies": any(row.strategies is not None for row in rows),
+        "any_artefact": any(row.artefacts for row in rows),
+        "artefacts_searched": any(row.artefacts or row.artefact_note for row in rows),
+    }
+
+
+def _evidence(audit: Audit, problem: Problem, anchors: Mapping[tuple[str, str, str], str]) -> dict[str, Any]:
+    """Where a problem is shown in full, and a photo that shows it where it has no crop of its own."""
+    names = [model.name for model in audit.models]
+    link = next(
+        (anchors[key] for name in problem.models
+         if (key := (name, problem.class_name, problem.reference)) in anchors), "",
+    )  # fmt: skip
+    found: dict[str, Any] = {"link": link, "image": "", "class_index": 0, "model": 0}
+    if problem.kind == "heatmap":
+        return {**found, "link": "quality"}
+    if problem.class_name not in audit.classes:
+        return {**found, "link": link or "classes"}
+    index = audit.classes.index(problem.class_name)
+    found["link"] = link or (f"context-{index}" if problem.kind == "context" else "classes")
+    for name in problem.models:
+        row = audit.models[names.index(name)].by_name(problem.class_name) if name in names else None
+        if row is not None and row.context is not None and row.context.most:
+            image = row.context.most[0]
+            return {**found, "image": image, "class_index": index, "model": names.index(name)}
+    return found
+
+
+def _drawing(folder: Path, audit: Audit, sources: Sources) -> dict[str, Any]:
+    """What templates draw with."""
+    photos = sources.photos
+    return {
+        "picture": lambda name, side=480: picture_uri(folder, name, side=side),
+        "bar": charts.bar,
+        "axes": _axes(audit),
+        "scatter": charts.scatter,
+        "scatter_size": (charts.SCATTER_WIDTH, charts.SCATTER_HEIGHT),
+        "places": partial(_places, photos=photos),
+        "place_size": (charts.PLACE_WIDTH, charts.PLACE_HEIGHT),
+        "ratio_captions": lambda row: {image: f"μ {number(value)}" for image, value in row.ratios.items()},
+    }
+
+
+def _places(artefact: Artefact, *, photos: Mapping[str, Any]) -> list[charts.Rectangle]:
+    return charts.places(artefact, photos)
+
+
+def _axes(audit: Audit) -> dict[str, charts.Axis]:
+    """One scale for each measure, the same in every line of a table."""
+    rows: list[ClassAudit] = [row for model in audit.models for row in model.classes]
+    contexts = [row.context for row in rows if row.context is not None]
+    whole = charts.Axis(low=0.0, high=1.0)
+    ratios = [item for row in contexts for item in (row.ratio, row.control_ratio)]
+    return {
+        "ap": whole,
+        "mass": whole,
+        "v": whole,
+        "share": whole,
+        "ratio": charts.axis(ratios, include=1.0),
+        "a": charts.axis(row.quality_a for row in rows),
+        "drop": charts.axis(item for row in contexts for item in (row.drop_object, row.drop_control)),
+    }

@@ -1,0 +1,182 @@
+"""What a page's script draws photos from: each thumbnail and heatmap once, with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from pfungst.audit.schema import Audit, ModelAudit, Photo
+from pfungst.audit.survey import Seen, StoredSurvey, open_survey
+from pfungst.errors import DataError
+from pfungst.report.pictures import FULL, Detail, heatmap_base64, photo_base64
+
+Key = tuple[str, str]
+"""Photo id and class name."""
+MAX_BYTES = 25_000_000
+"""Photos and heatmaps in one file; text, crops and drawings come on top."""
+_LARGEST = 100_000
+"""More than one photo with its heatmaps takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """An audit with the surveys that could be opened.
+
+    Attributes
+    ----------
+    photos : mapping of str to Photo
+        By id.
+    surveys : tuple of StoredSurvey or None
+        One for each model, in the audit's order.
+    seen : mapping of (photo id, class name) to tuple of Seen or None
+        What each model explained, class by class, photos in the audit's order.
+    clusters : tuple of mapping
+        For each model the group of a photo's heatmap, where it has one.
+    """
+
+    audit: Audit
+    photos: Mapping[str, Photo]
+    surveys: tuple[StoredSurvey | None, ...]
+    seen: Mapping[Key, tuple[Seen | None, ...]]
+    clusters: tuple[Mapping[Key, int], ...]
+
+
+def open_sources(folder: Path, audit: Audit) -> Sources:
+    """Open the surveys that an audit names; one that is missing leaves its model without pictures."""
+    surveys = tuple(_survey(folder, model) for model in audit.models)
+    explained = [
+        {(item.image, item.class_name): item for item in (stored.seen() if stored else ())}
+        for stored in surveys
+    ]
+    order = {photo.id: position for position, photo in enumerate(audit.photos)}
+    keys = {key for rows in explained for key in rows if key[0] in order and key[1] in audit.classes}
+    ranked = sorted(keys, key=lambda key: (audit.classes.index(key[1]), order[key[0]]))
+    seen = {key: tuple(rows.get(key) for rows in explained) for key in ranked}
+    return Sources(
+        audit=audit,
+        photos={photo.id: photo for photo in audit.photos},
+        surveys=surveys,
+        seen=seen,
+        clusters=tuple(_clusters(model) for model in audit.models),
+    )
+
+
+def _survey(folder: Path, model: ModelAudit) -> StoredSurvey | None:
+    place = (folder / model.survey).resolve()
+    if not model.survey or not place.is_relative_to(folder.resolve()):
+        return None
+    try:
+        return open_survey(place)
+    except DataError:
+        return None
+
+
+def important(audit: Audit) -> list[Key]:
+    """Photos that other sections than the gallery show, the more telling first, each once."""
+    found: dict[Key, None] = {}
+    for depth in range(8):
+        for model in audit.models:
+            for row in model.classes:
+                ranked = [row.context.most, row.context.least] if row.context else []
+                ranked += [cluster.exemplars for cluster in row.strategies.clusters] if row.strategies else []
+                found.update({(images[depth], row.name): None for images in ranked if depth < len(images)})
+    return list(found)
+
+
+class Builder:
+    """Takes photos and heatmaps into a page's data, each once, and counts their bytes."""
+
+    def __init__(self, sources: Sources, detail: Detail) -> None:
+        self.sources, self.detail = sources, detail
+        self.bytes = 0
+        self._places: dict[str, int] = {}
+        self._photos: list[dict[str, Any]] = []
+        self._entries: list[dict[str, Any]] = []
+
+    def add(self, key: Key) -> None:
+        """Take in what the models explained of one class of one photo."""
+        image = key[0]
+        if image not in self._places:
+            self._places[image] = len(self._photos)
+            self._photos.append(self._photo(key))
+        models = [self._explained(position, item) for position, item in enumerate(self.sources.seen[key])]
+        self._entries.append(
+            {
+                "photo": self._places[image],
+                "class": self.sources.audit.classes.index(key[1]),
+                "shown": any(item is not None and item.label > 0 for item in self.sources.seen[key]),
+                "models": models,
+            }
+        )
+
+    def data(self) -> dict[str, Any]:
+        """What the page's script reads."""
+        return {
+            "classes": list(self.sources.audit.classes),
+            "models": [model.name for model in self.sources.audit.models],
+            "photos": self._photos,
+            "entries": self._entries,
+        }
+
+    def _photo(self, key: Key) -> dict[str, Any]:
+        photo, classes = self.sources.photos[key[0]], self.sources.audit.classes
+        pairs = zip(self.sources.surveys, self.sources.seen[key], strict=True)
+        survey = next(survey for survey, seen in pairs if survey is not None and seen is not None)
+        return {
+            "id": photo.id,
+            "width": photo.width,
+            "height": photo.height,
+            "boxes": [
+                [classes.index(box.class_name), box.left, box.top, box.right, box.bottom]
+                for box in photo.boxes
+                if box.class_name in classes
+            ],
+            "picture": self._counted(photo_base64(survey.thumbnail(photo.id), self.detail)),
+        }
+
+    def _explained(self, position: int, seen: Seen | None) -> dict[str, Any] | None:
+        survey = self.sources.surveys[position]
+        if survey is None or seen is None:
+            return None
+        row = self.sources.audit.models[position].by_name(seen.class_name)
+        ratios = row.context.ratios if row is not None and row.context is not None else {}
+        relevance = survey.heatmap(seen.image, seen.class_name)
+        return {
+            "score": _plain(seen.score),
+            "predicted": seen.predicted,
+            "ratio": _plain(ratios.get(seen.image)),
+            "cluster": self.sources.clusters[position].get((seen.image, seen.class_name)),
+            "map": self._counted(heatmap_base64(relevance, self.detail)),
+        }
+
+    def _counted(self, text: str) -> str:
+        self.bytes += len(text)
+        return text
+
+
+def page_data(
+    sources: Sources, keys: Sequence[Key], detail: Detail = FULL, max_bytes: int = MAX_BYTES
+) -> tuple[dict[str, Any], Sequence[Key]]:
+    """Plain content for a page's script, and the keys that it has no room for; at least one is taken in."""
+    builder = Builder(sources, detail)
+    for position, key in enumerate(keys):
+        if builder.bytes > max_bytes - _LARGEST and position:
+            return builder.data(), keys[position:]
+        builder.add(key)
+    return builder.data(), ()
+
+
+def _clusters(model: ModelAudit) -> dict[Key, int]:
+    return {
+        (point.image, row.name): point.cluster
+        for row in model.classes
+        if row.strategies is not None
+        for point in row.strategies.points
+    }
+
+
+def _plain(value: float | None) -> float | None:
+    return round(value, 4) if value is not None and isfinite(value) else None

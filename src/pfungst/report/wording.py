@@ -1,0 +1,70 @@
+"""Finished numbers as words: how a report writes a value, a share, an interval, and what is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from pfungst.evaluation.statistics import Estimate
+
+MISSING = "–"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A value with so many decimals and a true minus sign; ``–`` if there is none."""
+    if value is None or not isfinite(value):
+        return "∞" if value == float("inf") else MISSING
+    text = f"{value:.{digits}f}"
+    return text.replace("-", "−") if float(text) else text.lstrip("-")
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """As :func:`number`, with a plus sign."""
+    text = number(value, digits)
+    return f"+{text}" if value is not None and value > 0 and isfinite(value) else text
+
+
+def percent(value: float | None) -> str:
+    """A share in per cent: whole, with one decimal below ten."""
+    if value is None or not isfinite(value):
+        return MISSING
+    return f"{number(100 * value, 0 if abs(value) >= 0.0995 or value == 0 else 1)} %"
+
+
+def interval(estimate: Estimate | None, digits: int = 2) -> str:
+    """``1.08 to 1.34``; empty where there is no interval."""
+    if estimate is None or not (isfinite(estimate.low) and isfinite(estimate.high)):
+        return ""
+    return f"{number(estimate.low, digits)} to {number(estimate.high, digits)}"
+
+
+def percent_interval(estimate: Estimate | None) -> str:
+    """``12 to 34 %``; empty where there is no interval."""
+    if estimate is None or not (isfinite(estimate.low) and isfinite(estimate.high)):
+        return ""
+    return f"{number(100 * estimate.low, 0)} to {percent(estimate.high)}"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """``1 photo``, ``2 photos``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def joined(names: tuple[str, ...] | list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    parts = list(names)
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+
+
+def flattened(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as lines of dotted name and value."""
+    lines: list[tuple[str, str]] = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            lines += flattened(value, f"{prefix}{name}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            lines.append((f"{prefix}{name}", text))
+    return lines

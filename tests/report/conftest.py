@@ -1,0 +1,42 @@
+"""One example audit for all tests of pages."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from pfungst.report.audit_page import write_report
+
+NASTY = '<img src=x onerror=alert(1)>"&'
+
+
+def _example():
+    spec = importlib.util.spec_from_file_location(
+        "example_audit", Path(__file__).with_name("example_audit.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def build_example():
+    return _example().build_example
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory, build_example):
+    """A finished audit folder with its report; a class and a photo are named by markup."""
+    folder = tmp_path_factory.mktemp("audit") / "example"
+    build_example(folder, names=(NASTY, "boat", "cat"), per_class=14, first_id=NASTY)
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture
+def nasty():
+    return NASTY

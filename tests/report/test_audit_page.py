@@ -1,0 +1,246 @@
+"""The report of an audit without a browser: what is in the file, what is not, what is said to be missing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pfungst.audit.schema import Audit
+from pfungst.errors import DataError
+from pfungst.report import audit_page
+from pfungst.report.audit_page import SECTIONS, write_report
+from pfungst.report.photo_data import open_sources, page_data
+from pfungst.report.pictures import heatmap_base64, picture_uri
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text a person reads."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text, self.raw, self._inside = [], "", {}, ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag if tag in ("script", "style") else ""
+        if self._inside == "script" and dict(attrs).get("id"):
+            self._inside = dict(attrs)["id"]
+
+    def handle_endtag(self, tag):
+        self._inside = ""
+
+    def handle_data(self, data):
+        if self._inside:
+            self.raw[self._inside] = self.raw.get(self._inside, "") + data
+        else:
+            self.text += data
+
+    def all(self, name):
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+def parsed(folder):
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def words(page):
+    return re.sub(r"\s+", " ", page.text)
+
+
+def changed(example, tmp_path, change):
+    """The report of the example after a change of its records, without the slow figures of quality."""
+    folder = without_figures(example, tmp_path, change)
+    write_report(folder)
+    return parsed(folder)
+
+
+def without_figures(example, tmp_path, change=lambda audit: audit):
+    folder = tmp_path / "audit"
+    shutil.copytree(example, folder)
+    audit = change(Audit.load(folder))
+    replace(audit, models=tuple(replace(model, quality=None) for model in audit.models)).save(folder)
+    return folder
+
+
+def without(audit, **fields):
+    models = tuple(
+        replace(model, classes=tuple(replace(row, **fields) for row in model.classes))
+        for model in audit.models
+    )
+    return replace(audit, models=models)
+
+
+def test_sections_come_in_the_order_of_reading(example):
+    page = parsed(example)
+    assert [item["id"] for item in page.all("section")] == [name for name, _ in SECTIONS]
+    assert [item["href"] for item in page.all("a") if item["href"] in {f"#{name}" for name, _ in SECTIONS}][
+        :9
+    ] == [f"#{name}" for name, _ in SECTIONS]
+    assert "2 suspected problems" in page.text
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_nothing_is_fetched_and_only_this_style_and_script_may_run(example):
+    page = parsed(example)
+    policy = next(item for item in page.all("meta") if "http-equiv" in item)["content"]
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    for name in ("style", "script"):
+        digest = base64.b64encode(hashlib.sha256(page.raw[name].encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+    for tag, attributes in page.tags:
+        assert "style" not in attributes, tag
+        assert not any(name.startswith("on") for name in attributes), tag
+        for name in ("src", "srcset"):
+            assert attributes.get(name, "data:").startswith("data:image/") or name not in attributes
+    assert all(item["href"].startswith(("#", "data:")) for item in page.all("a") + page.all("link"))
+
+
+def test_every_picture_has_words_and_names_stay_text(example, nasty):
+    page = parsed(example)
+    assert all(item.get("alt") for item in page.all("img"))
+    assert not any(item.get("src") == "x" for item in page.all("img"))
+    assert page.text.count(nasty) > 10
+    data = json.loads(page.raw["page-data"])
+    assert data["classes"][0] == nasty
+    assert data["photos"][0]["id"] == nasty
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = {item["href"][1:] for item in page.all("a") if item["href"].startswith("#")}
+    assert targets <= set(ids)
+
+
+def test_the_numbers_are_those_of_the_records(example):
+    audit, page = Audit.load(example), parsed(example)
+    text = words(page)
+    row = audit.models[0].classes[1]
+    assert row.context is not None
+    assert f"{row.context.ratio.mean:.2f} {row.context.ratio.low:.2f} to {row.context.ratio.high:.2f}" in text
+    assert "−1.24" in text  # change by removal, with a true minus sign
+    assert "epsilon=100" in text
+    assert "2008000999: cannot be decoded (truncated JPEG)" in text
+    assert "Written by Pfungst 0.2.0" in text
+
+
+def test_photos_are_stored_once_with_what_the_models_said(example, nasty):
+    data = json.loads(parsed(example).raw["page-data"])
+    audit = Audit.load(example)
+    assert sorted(photo["id"] for photo in data["photos"]) == sorted(photo.id for photo in audit.photos)
+    assert len({photo["picture"] for photo in data["photos"]}) == len(data["photos"])
+    entry = next(item for item in data["entries"] if data["photos"][item["photo"]]["id"] == nasty)
+    fisher = entry["models"][0]
+    assert fisher["ratio"] == round(audit.models[0].classes[0].context.ratios[nasty], 4)
+    assert fisher["cluster"] == 0
+    assert fisher["predicted"]
+    wrong = [item for item in data["entries"] if not item["shown"]]
+    assert wrong
+    assert all(item["models"][0]["predicted"] for item in wrong)
+
+
+def test_a_heatmap_keeps_white_for_zero_and_the_colours_of_the_legend():
+    relevance = np.array([[0.0, 1.0], [-0.5, 0.01]])
+    with Image.open(io.BytesIO(base64.b64decode(heatmap_base64(relevance)))) as picture:
+        assert picture.mode == "P"
+        pixels = np.asarray(picture.convert("RGB"))
+    assert pixels[0, 0].tolist() == [255, 255, 255]
+    assert pixels[1, 1].tolist() == [255, 255, 255]
+    assert pixels[0, 1].tolist() == [103, 0, 31]
+    assert pixels[1, 0, 2] > pixels[1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda a: replace(a, problems=()), "No suspected problem was found."),
+        (lambda a: without(a, context=None), "was not measured: it needs boxes around the objects"),
+        (lambda a: without(a, strategies=None), "Heatmaps were not grouped into strategies"),
+        (lambda a: without(a, artefacts=(), artefact_note=""), "Artefacts were not searched."),
+        (lambda a: without(a, artefacts=()), "No artefact was found."),
+        (lambda a: replace(a, models=a.models[:1]), "One model was audited, so there is nothing to compare"),
+        (lambda a: a, "The quality of this model's heatmaps was not measured"),
+        (lambda a: replace(a, models=tuple(replace(m, survey="../elsewhere") for m in a.models)),
+         "No photos with heatmaps belong to this audit: the surveys of its models are missing."),
+        (lambda a: replace(a, skipped=(), not_run=(), settings={}, versions={}), "Every photo could be"),
+        (lambda a: without(a, ap=None, localisation={}, quality_a=None, quality_v=None), "not measured"),
+    ],
+)  # fmt: skip
+def test_a_missing_part_becomes_a_sentence(example, tmp_path, change, sentence):
+    page = changed(example, tmp_path, change)
+    assert sentence in words(page)
+    assert [item["id"] for item in page.all("section")] == [name for name, _ in SECTIONS]
+
+
+def test_a_missing_picture_is_said_and_one_outside_is_not_read(example, tmp_path):
+    Image.new("RGB", (9, 9)).save(tmp_path / "secret.png")
+
+    def change(audit):
+        first = replace(audit.problems[0], picture="pictures/gone.png")
+        second = replace(audit.problems[1], picture="../secret.png")
+        return replace(audit, problems=(first, second))
+
+    text = words(changed(example, tmp_path, change))
+    assert text.count("the picture is missing") == 2
+    assert picture_uri(example, "pictures/fisher-0-crop.png").startswith("data:image/png;base64,")
+
+
+def test_many_photos_go_into_linked_files(example, tmp_path):
+    folder = without_figures(example, tmp_path)
+    write_report(folder, max_bytes=350_000)
+    page = parsed(folder)
+    links = [item["href"] for item in page.all("a") if item["href"].startswith("report/")]
+    assert links[0] == "report/class-1.html"
+    assert all((folder / link).is_file() for link in links)
+    data = json.loads(page.raw["page-data"])
+    assert data["entries"]
+    entries = [
+        item
+        for link in links
+        for item in json.loads(Page((folder / link).read_text(encoding="utf-8")).raw["page-data"])["entries"]
+    ]
+    whole = json.loads(parsed(example).raw["page-data"])["entries"]
+    assert len(entries) == len(whole) > len(data["entries"])
+    assert max((folder / link).stat().st_size for link in links) < 420_000
+    write_report(folder)
+    assert not list((folder / "report").glob("*.html"))
+
+
+def test_pages_take_photos_until_they_are_full(example):
+    sources = open_sources(example, Audit.load(example))
+    keys = list(sources.seen)
+    data, left = page_data(sources, keys, max_bytes=1)
+    assert len(data["entries"]) == 1
+    assert left == keys[1:]
+    assert len(page_data(sources, keys)[0]["entries"]) == len(keys)
+
+
+def test_a_folder_without_audit_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"is no audit: it has no audit.json"):
+        write_report(tmp_path)
+
+
+def test_it_is_written_in_one_move(example, tmp_path, monkeypatch):
+    folder = without_figures(example, tmp_path)
+    before = (folder / "report.html").read_bytes()
+
+    def broken(*_args):
+        raise RuntimeError("stop")
+
+    monkeypatch.setattr(audit_page, "_lookups", broken)
+    with pytest.raises(RuntimeError, match="stop"):
+        write_report(folder)
+    assert (folder / "report.html").read_bytes() == before
