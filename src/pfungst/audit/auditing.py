@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from pfungst import __version__
+from pfungst.audit.context import context_row, localisation_row
 from pfungst.audit.schema import Audit, ClassAudit, ModelAudit, Photo, PhotoBox
+from pfungst.audit.surroundings import ContextConfig
 from pfungst.audit.survey import Survey, SurveyConfig, survey
 from pfungst.audit.verdict import find_problems
 from pfungst.contract.classifier import Classifier
@@ -26,7 +28,7 @@ from pfungst.evaluation.config import QualityConfig, RegionConfig, default_metho
 from pfungst.evaluation.precision import precision_over_images
 from pfungst.evaluation.quality import has_boxes, measure_quality
 from pfungst.evaluation.replacement import ReplacementConfig
-from pfungst.evaluation.scoring import ClassResult, ScoredSet, class_results
+from pfungst.evaluation.scoring import ScoredSet, class_results
 from pfungst.evaluation.statistics import BootstrapConfig, Estimate
 from pfungst.evaluation.summary import Quality
 from pfungst.images.dataset import DataSet
@@ -197,7 +199,12 @@ class _Study:
         return survey(
             self.subject.classifier,
             self.data,
-            SurveyConfig(options=self.subject.options),
+            SurveyConfig(
+                options=self.subject.options,
+                context=ContextConfig(
+                    edits="context" in self.config.parts, random_state=self.config.random_state
+                ),
+            ),
             classes=self.classes,
             identity=self.subject.identity,
             out=self.folder / self.survey_folder,
@@ -208,16 +215,9 @@ class _Study:
     def audited(self, found: Survey) -> ModelAudit:
         rule = self.quality_rule(found)
         quality = self.quality(found, rule) if "quality" in self.config.parts else None
-        labels = _labels(found)
-        results = class_results(
-            ScoredSet(classes=found.classes, ids=found.ids, labels=labels, scores=found.scores()),
-            [found.thresholds[name] for name in found.classes],
-        )
-        aps = {
-            name: precision_over_images(labels[:, c], found.scores()[:, c], self.bootstrap)
-            for c, name in enumerate(found.classes)
-        }
-        known = [estimate.mean for estimate in aps.values() if estimate is not None]
+        rows = self.precision_rows(found)
+        known = [row.ap.mean for row in rows.values() if row.ap is not None]
+        parts = [self.quality_fields(quality, rule, name) | self.context_fields(found, name) for name in rows]
         return ModelAudit(
             name=self.subject.name,
             kind=self.subject.kind,
@@ -225,29 +225,43 @@ class _Study:
             identity=dict(self.subject.identity),
             survey=self.survey_folder,
             mean_ap=float(np.mean(known)) if known else float("nan"),
-            classes=tuple(
-                self.class_audit(name, results[name], aps[name], quality, rule) for name in found.classes
-            ),
+            classes=tuple(replace(row, **more) for row, more in zip(rows.values(), parts, strict=True)),
             quality=to_plain(quality.as_dict()) if quality is not None else None,
             quality_rule=rule,
             failed=tuple(f"{image}: {error}" for image, error in found.failures),
         )
 
-    def class_audit(
-        self, name: str, result: ClassResult, ap: Estimate | None, quality: Quality | None, rule: str
-    ) -> ClassAudit:
-        a, v = (_of_class(quality, name, rule, measure) for measure in ("A", "V"))
-        return ClassAudit(
-            name=name,
-            positives=result.positives,
-            true_positives=result.true_positives,
-            false_positives=result.false_positives,
-            threshold=result.eer_threshold,
-            ap=ap,
-            ap_11pt=result.ap_11pt,
-            quality_a=a,
-            quality_v=v,
+    def precision_rows(self, found: Survey) -> dict[str, ClassAudit]:
+        """Counts and average precision of each class, from the survey's scores."""
+        labels, scores = _labels(found), found.scores()
+        results = class_results(
+            ScoredSet(classes=found.classes, ids=found.ids, labels=labels, scores=scores),
+            [found.thresholds[name] for name in found.classes],
         )
+        return {
+            name: ClassAudit(
+                name=name,
+                positives=result.positives,
+                true_positives=result.true_positives,
+                false_positives=result.false_positives,
+                threshold=result.eer_threshold,
+                ap=precision_over_images(labels[:, column], scores[:, column], self.bootstrap),
+                ap_11pt=result.ap_11pt,
+            )
+            for column, (name, result) in enumerate(results.items())
+        }
+
+    def quality_fields(self, quality: Quality | None, rule: str, name: str) -> dict[str, Any]:
+        a, v = (_of_class(quality, name, rule, measure) for measure in ("A", "V"))
+        return {"quality_a": a, "quality_v": v}
+
+    def context_fields(self, found: Survey, name: str) -> dict[str, Any]:
+        if not has_boxes(self.data):
+            return {}
+        fields: dict[str, Any] = {"localisation": localisation_row(found, name, self.bootstrap)}
+        if "context" in self.config.parts:
+            fields["context"] = context_row(found, name, self.bootstrap)
+        return fields
 
     def quality_rule(self, found: Survey) -> str:
         """The name under which the model's own rule stands in the tables of heatmap quality."""
