@@ -155,6 +155,7 @@ def write_survey(folder: Path, found: Sequence[Scene], names: Sequence[str], kin
                     "score": scores[names.index(name)],
                     "rule": "epsilon=100",
                     "peak": float(np.abs(cells).max()),
+                    "context": None,
                     "ledger": {"score": 1.0, "pixels": 0.9, "taken": {"stabiliser": 0.1}, "spread": {},
                                "residual": 0.0},
                 }
