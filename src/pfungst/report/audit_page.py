@@ -98,11 +98,11 @@ def _photos(
 
 
 def _side_by_side(sources: Sources, name: str) -> list[str]:
-    """Photos of a class that every model has explained: the most and least dependent of each, then others."""
+    """Photos that show a class, seen by every model: the most and least dependent of each, then others."""
     common = [
         image
         for (image, class_name), seen in sources.seen.items()
-        if class_name == name and all(item is not None for item in seen)
+        if class_name == name and all(item is not None and item.label > 0 for item in seen)
     ]
     rows = [row for row in (model.by_name(name) for model in sources.audit.models) if row is not None]
     telling = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -30,6 +30,7 @@ def quality_figure(
     class_name: str = "all",
     per_step: int = 1,
     title: str | None = None,
+    legend: Literal["right", "below"] = "right",
 ) -> Figure:
     """Draw the traces of one method and operator.
 
@@ -47,6 +48,8 @@ def quality_figure(
     per_step : int
         Descriptors or regions between two points of measurement.
     title : str, optional
+    legend : {"right", "below"}
+        Where the legend stands.
 
     Returns
     -------
@@ -72,7 +75,10 @@ def quality_figure(
     below.set_ylabel("share of traces\nthat changed class")
     below.set_xlabel(_UNITS.get(method, "steps") + _left_out_text(left_out))
     above.set_title(title or _title(rows), fontsize=10, loc="left")
-    figure.legend(loc="outside right upper", fontsize=8, frameon=False, title="A [interval]   V")
+    place: dict[str, Any] = (
+        {"loc": "outside right upper"} if legend == "right" else {"loc": "outside lower center", "ncols": 2}
+    )
+    figure.legend(fontsize=8, frameon=False, title="A [interval]   V", **place)
     return figure
 
 

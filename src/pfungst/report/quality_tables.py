@@ -69,5 +69,5 @@ def _figure_uri(curves: Any, scheme: Any, options: Mapping[str, Any]) -> str:
 
     buffer = io.BytesIO()
     with rc_context(scheme):
-        quality_figure(curves, title=" ", **options).savefig(buffer, format="png", dpi=125)
+        quality_figure(curves, title=" ", legend="below", **options).savefig(buffer, format="png", dpi=125)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
