@@ -16,7 +16,7 @@ import numpy as np
 
 from pfungst import __version__
 from pfungst.audit.context import context_row, localisation_row
-from pfungst.audit.schema import Audit, ClassAudit, ModelAudit, Photo, PhotoBox
+from pfungst.audit.schema import Audit, ClassAudit, ModelAudit, Photo, PhotoBox, safe_name
 from pfungst.audit.surroundings import ContextConfig
 from pfungst.audit.survey import Survey, SurveyConfig, survey
 from pfungst.audit.verdict import find_problems
@@ -290,13 +290,6 @@ class _Study:
             bootstrap=self.bootstrap,
             progress=self.progress,
         )
-
-
-def safe_name(text: str) -> str:
-    """A name as part of a file name."""
-    return (
-        "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text).strip(".") or "_"
-    )
 
 
 def _check_names(subjects: Sequence[Subject]) -> None:

@@ -41,6 +41,13 @@ def picture_file(folder: str | Path, name: str) -> Path:
     return file
 
 
+def safe_name(text: str) -> str:
+    """The name of a model or class as part of a file name."""
+    return (
+        "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text).strip(".") or "_"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class ContextRow:
     """How much one class lives off its context: shares and ratios of relevance over its true positives.
@@ -91,7 +98,10 @@ class ContextRow:
 class Cluster:
     """One strategy of a class: photos whose heatmaps are alike.
 
-    ``mean_map`` and ``exemplars`` are what a person looks at: a picture file, and photo ids.
+    ``mean_map`` and ``exemplars`` are what a person looks at: a picture file, and photo ids, the most typical
+    first. ``share_outside`` is the mean share of positive relevance outside the class's boxes; ``blend`` is
+    the p-value of the hypothesis that the cluster and its nearest neighbour are one family, small where it
+    stands apart.
     """
 
     index: int
@@ -100,6 +110,7 @@ class Cluster:
     mean_map: str
     exemplars: tuple[str, ...]
     share_outside: float = float("nan")
+    blend: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +133,10 @@ class Strategies:
         Smallest eigenvalues of the normalised Laplacian, ascending.
     gap : float
         The largest gap, which chose the number of clusters.
+    points : tuple of StrategyPoint
+        A seeded sample where there are many photos.
+    note : str
+        Whether the clusters stand apart, and what was left out.
     """
 
     n_images: int

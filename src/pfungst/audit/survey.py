@@ -369,17 +369,22 @@ def _row(
 
 
 def reduced(relevance: NDArray[np.floating], side: int) -> NDArray[np.float32]:
-    """Relevance summed over the cells of a coarser grid of the same shape, at most ``side`` cells long.
+    """Relevance summed over the cells of a coarser grid of the same shape, at most ``side`` cells long."""
+    height, width = relevance.shape
+    factor = min(side / max(height, width), 1.0)
+    rows, columns = max(round(height * factor), 1), max(round(width * factor), 1)
+    return cell_sums(relevance, rows, columns).astype(np.float32)
+
+
+def cell_sums(relevance: NDArray[np.floating], rows: int, columns: int) -> NDArray[np.float64]:
+    """Relevance summed over the cells of a grid that is stretched over the photo, ``(rows, columns)``.
 
     A pixel that two cells share is divided by area, so the sum is conserved:
     ``C = A_rows R A_colsᵀ`` with columns of A that sum to 1.
     """
     height, width = relevance.shape
-    factor = min(side / max(height, width), 1.0)
-    rows, columns = max(round(height * factor), 1), max(round(width * factor), 1)
-    cells: NDArray[np.float32] = (
-        _overlaps(rows, height) @ np.asarray(relevance, dtype=np.float64) @ _overlaps(columns, width).T
-    ).astype(np.float32)
+    values = np.asarray(relevance, dtype=np.float64)
+    cells: NDArray[np.float64] = _overlaps(rows, height) @ values @ _overlaps(columns, width).T
     return cells
 
 
