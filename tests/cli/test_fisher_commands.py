@@ -156,7 +156,7 @@ def test_wrong_options_stop_at_once(model, photos, tmp_path, options, message):
     two = [photos / "test" / "blobs" / f"test-blobs-{n}.png" for n in (0, 1)]
     result = run("explain", model, *two, "--out", tmp_path, *options)
     assert message in str(result.exception)
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*.png"))
 
 
 def test_training_refuses_a_class_with_one_example(photos, tmp_path):
@@ -217,3 +217,48 @@ def test_every_setting_of_the_pipeline_is_an_option(photos, tmp_path):
 def test_settings_that_cannot_work(photos, tmp_path, option, value, message):
     result = run("train", "fisher", photos, "--out", tmp_path / "fv", *TRAIN_OPTIONS, option, value)
     assert re.search(message, str(result.exception))
+
+
+def test_explaining_goes_on_where_it_was_interrupted(model, photos, tmp_path):
+    two = [photos / "test" / "blobs" / f"test-blobs-{n}.png" for n in (0, 1)]
+    command = ("explain", model, *two, "--out", tmp_path, "--class", "blobs", "--workers", "1")
+    assert run(*command).exit_code == 0
+    pictures = sorted(tmp_path.glob("*.png"))
+    made = [picture.stat().st_mtime_ns for picture in pictures]
+    again = run(*command)
+    assert again.exit_code == 0
+    assert again.stdout.count("test-blobs-") >= 2
+    assert [picture.stat().st_mtime_ns for picture in pictures] == made
+    pictures[0].unlink()
+    assert run(*command).exit_code == 0
+    assert pictures[0].is_file()
+    assert run(*command[:-4], "--class", "stripes", "--workers", "1").exit_code == 0
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+def test_scores_are_kept_and_belong_to_one_model(model, photos, tmp_path):
+    command = ("evaluate", model, photos, "--workers", "1", "--out", tmp_path / "scores", "--json", "-")
+    first, again = run(*command), run(*command)
+    assert first.exit_code == 0
+    assert again.stdout == first.stdout
+    shutil.copytree(model, tmp_path / "other")
+    text = (tmp_path / "other" / "model.json").read_text()
+    (tmp_path / "other" / "model.json").write_text(text.replace('"difficult"', '"Difficult"') + " ")
+    other = run("evaluate", tmp_path / "other", *command[2:])
+    assert "model.description_sha256 was" in str(other.exception)
+
+
+def test_a_model_that_is_exchanged_during_the_run_is_noticed(model, photos, tmp_path, monkeypatch):
+    from pfungst.evaluation import scoring
+
+    shutil.copytree(model, tmp_path / "model")
+    score = scoring.score_dataset
+
+    def exchanging(*arguments, **options):
+        (tmp_path / "model" / "arrays.safetensors").write_bytes(b"another")
+        return score(*arguments, **options)
+
+    monkeypatch.setattr(scoring, "score_dataset", exchanging)
+    result = run("evaluate", tmp_path / "model", photos, "--workers", "1")
+    assert "blobs" in result.stdout  # the numbers are those of the model that was loaded
+    assert "was changed while it was in use (arrays_sha256 differ)" in str(result.exception)

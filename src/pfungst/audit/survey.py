@@ -34,6 +34,8 @@ from pfungst.evaluation.quality import common_classes
 from pfungst.images.dataset import NEGATIVE, POSITIVE, DataSet, Record
 from pfungst.images.decode import decode
 from pfungst.progress import Progress, silent
+from pfungst.runs.executor import Workers
+from pfungst.runs.identity import data_identity
 from pfungst.runs.recorded import Finished, Run, open_run, run_items
 
 THUMBNAIL = "thumbnail"
@@ -225,7 +227,7 @@ def survey(
     classes: Sequence[str] | None = None,
     identity: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress = silent,
 ) -> Survey:
     """Score and explain a data set.
@@ -259,13 +261,15 @@ def survey(
         "survey": asdict(config),
         "classes": list(chosen),
         "thresholds": [value if np.isfinite(value) else None for value in thresholds.values()],
-        "data": data.name,
+        "data": data_identity(data),
         "model": dict(identity or {}),
     }
     run = run_items(
         task,
         data.records,
         keys=[record.id for record in data],
+        files=[record.path for record in data],
+        skipped=data.problems,
         configuration=configuration,
         out=out,
         workers=workers,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +14,17 @@ from pfungst.errors import ConfigError
 if TYPE_CHECKING:
     from pfungst.contract.classifier import Classifier
     from pfungst.images import DataSet
+    from pfungst.runs.executor import Workers as Crew
 
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 takes one for each processor.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Work on a Dask cluster instead: its scheduler (tcp://host:8786) or "
+        "scheduler file. Needs pfungst[dask].",
+    ),
+]
 JsonTarget = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Write the numbers as JSON; '-' for standard output."),
@@ -23,11 +33,30 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same numbers.")
 Classes = Annotated[str | None, typer.Option(help="Only these classes, separated by commas.")]
 
 
+def crew(workers: int, scheduler: str | None) -> Crew:
+    """Who works: the processes that ``--workers`` asks for, or the cluster of ``--scheduler``."""
+    from pfungst.runs.executor import Cluster, default_workers
+
+    return Cluster(scheduler) if scheduler is not None else workers or default_workers()
+
+
 def worker_count(workers: int) -> int:
     """The number of processes that ``--workers`` asks for."""
     from pfungst.runs.executor import default_workers
 
     return workers or default_workers()
+
+
+@contextlib.contextmanager
+def loaded_model(path: Path, views: str | None = None) -> Iterator[tuple[Classifier, dict[str, Any]]]:
+    """A model and its identity; at the end, its folder must still be the one that was loaded."""
+    from pfungst.contract.storage import model_identity
+    from pfungst.models import load_model
+    from pfungst.runs.identity import unchanged_model
+
+    with unchanged_model(path):
+        classifier = with_views(load_model(path), views)
+        yield classifier, model_identity(path, classifier)
 
 
 def open_data(path: Path, classes: tuple[str, ...] | None = None) -> DataSet:

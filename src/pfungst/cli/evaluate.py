@@ -20,6 +20,10 @@ def evaluate(
         typer.Option(help="Networks only: 'center' (one crop) or 'sliding' (mean over windows)."),
     ] = None,
     workers: _options.Workers = 0,
+    scheduler: _options.Scheduler = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the scores; an interrupted run goes on there.")
+    ] = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Measure how well a model ranks photos: average precision as PASCAL VOC defines it, class by class.
@@ -27,17 +31,23 @@ def evaluate(
     Difficult objects are ignored, as VOC does. Thresholds are the model's own, from its validation photos.
     """
     from pfungst.evaluation.scoring import evaluation_table, score_dataset
-    from pfungst.models import load_model
 
-    classifier = _options.with_views(load_model(model), views)
-    dataset = _options.open_split(data, split)
-    with _run.progress_bar() as progress:
-        scored = score_dataset(classifier, dataset, workers=_options.worker_count(workers), progress=progress)
-    table = evaluation_table(scored, classifier.thresholds)
-    if json is not None:
-        _run.write_json(json, {"model": str(model), "data": str(data), "split": split, **table})
-    if json != "-":
-        _print(table, f"{model} on {dataset.name}")
+    with _options.loaded_model(model, views) as (classifier, identity):
+        dataset = _options.open_split(data, split)
+        with _run.progress_bar() as progress:
+            scored = score_dataset(
+                classifier,
+                dataset,
+                identity=identity,
+                out=out,
+                workers=_options.crew(workers, scheduler),
+                progress=progress,
+            )
+        table = evaluation_table(scored, classifier.thresholds)
+        if json is not None:
+            _run.write_json(json, {"model": str(model), "data": str(data), "split": split, **table})
+        if json != "-":
+            _print(table, f"{model} on {dataset.name}")
     _run.finish(scored.failures)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json as json_module
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pfungst.cli import _options, _run
-from pfungst.errors import ConfigError, PfungstError, about_photo
+from pfungst.errors import about_photo
 
 if TYPE_CHECKING:
     from pfungst.contract.classifier import Classifier
     from pfungst.contract.explanation import Explanation
+    from pfungst.progress import Progress
+    from pfungst.runs.executor import Workers as Crew
+    from pfungst.runs.recorded import Finished, Run
 
 
 def explain(
@@ -39,44 +44,95 @@ def explain(
     ] = None,
     arrays: Annotated[bool, typer.Option("--arrays", help="Also write relevance as safetensors.")] = False,
     workers: _options.Workers = 0,
+    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:  # fmt: skip
     """Draw which pixels made a prediction: red supports the class, blue contradicts it, white is zero.
 
-    One PNG for each photo and class: photo, heatmap and overlay over a legend.
+    One PNG for each photo and class: photo, heatmap and overlay over a legend. The same command goes on after
+    an interrupt: photos whose pictures are there are not explained again.
     """
-    from pfungst.models import load_model
-    from pfungst.runs.executor import map_items
-
     given = {"rule": rule, "epsilon": epsilon, "relative": relative or None, "absorbed": absorbed}
-    task = ExplainTask(
-        classifier=load_model(model),
-        wanted=class_,
-        out=out,
-        arrays=arrays,
-        options={name: value for name, value in given.items() if value is not None},
-    )
-    rows: list[dict[str, Any]] = []
-    failures: list[PfungstError] = []
-    items = list(zip(images, _distinct_stems(images), strict=True))
-    with _run.progress_bar() as progress:
-        for outcome in map_items(
-            task, items, workers=_options.worker_count(workers), progress=progress, stage="heatmaps"
-        ):
-            if outcome.error is None:
-                rows.extend(outcome.unwrap())
-            elif len(images) == 1 or isinstance(outcome.error, ConfigError):
-                raise outcome.error  # a wrong class or rule would fail for every photo
-            else:
-                failures.append(outcome.error)
-    if json is not None:
-        _run.write_json(
-            json, {"model": str(model), "explanations": rows, "failed": [str(e) for e in failures]}
-        )
-    if json != "-":
-        table = [(row["image"], row["class"], f"{row['score']:+.3f}", row["picture"]) for row in rows]
-        _run.print_table(f"{model}", ("photo", "class", "f(x)", "picture"), table)
+    options = {name: value for name, value in given.items() if value is not None}
+    with _options.loaded_model(model) as (classifier, identity):
+        task = ExplainTask(classifier=classifier, wanted=class_, out=out, arrays=arrays, options=options)
+        with _run.progress_bar() as progress:
+            found = explain_photos(
+                task,
+                images,
+                identity=identity,
+                workers=_options.crew(workers, scheduler),
+                progress=progress,
+            )
+        rows = [row for record in found.records() for row in record["explanations"]]
+        failures = [error for _, error in found.failures]
+        if len(images) == 1 and failures:
+            raise failures[0]
+        if json is not None:
+            _run.write_json(
+                json, {"model": str(model), "explanations": rows, "failed": [str(e) for e in failures]}
+            )
+        if json != "-":
+            table = [(row["image"], row["class"], f"{row['score']:+.3f}", row["picture"]) for row in rows]
+            _run.print_table(f"{model}", ("photo", "class", "f(x)", "picture"), table)
     _run.finish(failures)
+
+
+def explain_photos(
+    task: ExplainTask,
+    photos: list[Path],
+    *,
+    identity: dict[str, Any],
+    workers: Crew,
+    progress: Progress,
+) -> Run:
+    """Explain every photo that this command has not explained yet; the run's records name the pictures.
+
+    Each combination of model, options and photos is a run of its own, in ``runs/`` below the pictures: the
+    same command goes on with it, another one does not meet it.
+    """
+    from pfungst import __version__
+    from pfungst.runs.recorded import run_items
+
+    names = _distinct_stems(photos)
+    configuration = {
+        "version": __version__,
+        "model": identity,
+        "class": task.wanted,
+        "options": task.options,
+        "arrays": task.arrays,
+        "photos": [_state(path) for path in photos],
+    }
+    text = json_module.dumps(configuration, sort_keys=True)
+    folder = task.out / "runs" / hashlib.sha256(text.encode()).hexdigest()[:12]
+    _forget_if_deleted(folder)
+    return run_items(
+        task,
+        list(zip(photos, names, strict=True)),
+        keys=names,
+        configuration=configuration,
+        out=folder,
+        workers=workers,
+        progress=progress,
+        stage="heatmaps",
+    )
+
+
+def _state(path: Path) -> list[Any]:
+    """A photo that is changed makes another run."""
+    state = path.stat() if path.is_file() else None
+    return [str(path.resolve()), *((state.st_size, state.st_mtime_ns) if state else ())]
+
+
+def _forget_if_deleted(folder: Path) -> None:
+    """Begin a run anew if a picture of it has been deleted since."""
+    from pfungst.runs.recorded import RECORDS_FILE, open_run
+
+    if not (folder / RECORDS_FILE).is_file():
+        return
+    rows = [row for record in open_run(folder).records() for row in record["explanations"]]
+    if not all(Path(row["picture"]).is_file() for row in rows):
+        (folder / RECORDS_FILE).unlink()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +145,17 @@ class ExplainTask:
     arrays: bool
     options: dict[str, Any]
 
-    def __call__(self, item: tuple[Path, str]) -> list[dict[str, Any]]:
+    def __call__(self, item: tuple[Path, str]) -> Finished:
         """Numbers and file names of each explanation."""
         from pfungst.images import decode
+        from pfungst.runs.recorded import Finished
 
         path, name = item
         image = decode(path)
         with about_photo(path):
             explanations = _explain(self.classifier, image, self.wanted, name, self.options)
-        return [_save(explanation, image, self.out, name, self.arrays) for explanation in explanations]
+        rows = [_save(explanation, image, self.out, name, self.arrays) for explanation in explanations]
+        return Finished(record={"image": name, "explanations": _run.finite(rows)})
 
 
 def _explain(

@@ -50,6 +50,7 @@ def quality(
     ] = None,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
+    scheduler: _options.Scheduler = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for records, figures and numbers; an interrupted run goes on there."),
@@ -62,46 +63,44 @@ def quality(
     the mean drop of the score, V the share of traces in which the prediction changed; a good heatmap is far
     above the random order. The defaults are the paper's.
     """
-    from pfungst.contract.storage import model_identity
     from pfungst.evaluation.attributions import folder_attributions
     from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
     from pfungst.evaluation.quality import has_boxes, measure_quality
     from pfungst.evaluation.replacement import ReplacementConfig
-    from pfungst.models import load_model
 
-    classifier = load_model(model)
-    dataset = _options.open_split(data, split, seed=seed)
-    config = QualityConfig(
-        methods=_run.comma_list(method) or default_methods(classifier, with_boxes=has_boxes(dataset)),
-        rules=default_rules(classifier) if rules is None else _rules(rules),
-        orders=_run.comma_list(orders) or (),
-        replacement=ReplacementConfig(n_replaced=descriptors, batch_size=batch, repetitions=repetitions),
-        regions=RegionConfig(
-            size=region_size,
-            steps=region_steps,
-            per_step=regions_per_step,
-            operators=_run.comma_list(operators) or (),
-            repetitions=repetitions,
-        ),
-        tolerance=tolerance,
-        random_state=seed,
-    )
-    with _run.progress_bar() as progress:
-        result = measure_quality(
-            classifier,
-            dataset,
-            config,
-            classes=_run.comma_list(classes),
-            attributions=folder_attributions(attributions or []),
-            max_images=max_images,
-            workers=_options.worker_count(workers),
-            out=out,
-            identity=model_identity(model, classifier),
-            progress=progress,
+    with _options.loaded_model(model) as (classifier, identity):
+        dataset = _options.open_split(data, split, seed=seed)
+        config = QualityConfig(
+            methods=_run.comma_list(method) or default_methods(classifier, with_boxes=has_boxes(dataset)),
+            rules=default_rules(classifier) if rules is None else _rules(rules),
+            orders=_run.comma_list(orders) or (),
+            replacement=ReplacementConfig(n_replaced=descriptors, batch_size=batch, repetitions=repetitions),
+            regions=RegionConfig(
+                size=region_size,
+                steps=region_steps,
+                per_step=regions_per_step,
+                operators=_run.comma_list(operators) or (),
+                repetitions=repetitions,
+            ),
+            tolerance=tolerance,
+            random_state=seed,
         )
-    _write(result, config, out, json)
-    if json != "-":
-        _print(result, f"{model} on {dataset.name}")
+        with _run.progress_bar() as progress:
+            result = measure_quality(
+                classifier,
+                dataset,
+                config,
+                classes=_run.comma_list(classes),
+                attributions=folder_attributions(attributions or []),
+                max_images=max_images,
+                workers=_options.crew(workers, scheduler),
+                out=out,
+                identity=identity,
+                progress=progress,
+            )
+        _write(result, config, out, json)
+        if json != "-":
+            _print(result, f"{model} on {dataset.name}")
     _run.finish([f"{item['image']}: {item['reason']}" for item in result.failed])
 
 

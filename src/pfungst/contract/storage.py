@@ -226,11 +226,25 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def model_identity(path: str | Path, classifier: Any) -> dict[str, Any]:
-    """What tells a model from another in records: kind and checksum of its folder, and its views."""
-    description = read_description(path)
-    return {
-        "kind": description["kind"],
-        "arrays_sha256": description.get("arrays_sha256"),
-        "views": getattr(classifier, "views", None),
+def model_identity(path: str | Path, classifier: Any = None) -> dict[str, Any]:
+    """What tells a model from another: its kind, the SHA-256 of its folder's two files, its views.
+
+    Parameters
+    ----------
+    path : path
+        The model's folder, as it is now.
+    classifier : Classifier, optional
+        The model itself, for the views that were chosen when it was loaded.
+
+    Raises
+    ------
+    ModelError
+        If it is no readable model folder.
+    """
+    folder = Path(path)
+    identity: dict[str, Any] = {
+        "kind": read_description(folder)["kind"],
+        "description_sha256": _digest(folder / DESCRIPTION_FILE),
+        "arrays_sha256": _digest(folder / ARRAYS_FILE),
     }
+    return identity if classifier is None else identity | {"views": getattr(classifier, "views", None)}

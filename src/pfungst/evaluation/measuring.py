@@ -26,6 +26,7 @@ from pfungst.evaluation.regions import RegionTrace, region_grid, region_relevanc
 from pfungst.evaluation.replacement import replacement_scores
 from pfungst.images.dataset import POSITIVE, Record
 from pfungst.images.decode import decode
+from pfungst.runs.recorded import Finished
 
 CONTROL = "-"
 """Stands for the rule of traces that no relevance has ordered."""
@@ -54,23 +55,24 @@ class MeasureImage:
     classes: tuple[str, ...]
     attributions: Mapping[str, Attribution]
 
-    def __call__(self, record: Record) -> Row:
+    def __call__(self, record: Record) -> Finished:
         """Measure one photo.
 
         Returns
         -------
-        dict
-            ``image``; ``positives``: by class f(x) and whether it is a true positive (f(x) above the
-            decision threshold); ``rows``: one per class, method, operator, rule and order.
+        Finished
+            Its record: ``image``; ``positives``: by class f(x) and whether it is a true positive (f(x) above
+            the decision threshold); ``rows``: one per class, method, operator, rule and order.
         """
         wanted = [name for name in self.classes if record.label(name) == POSITIVE]
         if not wanted:
-            return {"image": record.id, "positives": {}, "rows": []}
+            return Finished(record={"image": record.id, "positives": {}, "rows": []})
         photo = _Photo(self, record, decode(record.path))
         scores = {name: float(photo.start[self.column(name)]) for name in wanted}
         true = [name for name in wanted if scores[name] > self.threshold(name)]
         positives = {name: {"score": scores[name], "true_positive": name in true} for name in wanted}
-        return {"image": record.id, "positives": positives, "rows": list(photo.rows(true)) if true else []}
+        rows = list(photo.rows(true)) if true else []
+        return Finished(record={"image": record.id, "positives": positives, "rows": rows})
 
     def column(self, class_name: str) -> int:
         """The class's column of the classifier's scores."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,17 @@ import numpy as np
 
 from pfungst import __version__
 from pfungst.contract.classifier import Classifier
-from pfungst.errors import ConfigError, PfungstError
+from pfungst.errors import ConfigError
 from pfungst.evaluation.attributions import Attribution, checked_attributions
 from pfungst.evaluation.config import QualityConfig, check_methods, default_methods, default_rules
-from pfungst.evaluation.measuring import MeasureImage, Row
+from pfungst.evaluation.measuring import MeasureImage
 from pfungst.evaluation.statistics import BootstrapConfig
 from pfungst.evaluation.summary import Quality, summarise
 from pfungst.images.dataset import POSITIVE, DataSet, Record
 from pfungst.progress import Progress, silent
-from pfungst.runs.executor import map_items
-from pfungst.runs.journal import Journal
-
-RECORDS_FILE = "records.jsonl"
+from pfungst.runs.executor import Workers
+from pfungst.runs.identity import data_identity
+from pfungst.runs.recorded import run_items
 
 
 def measure_quality(
@@ -34,7 +32,7 @@ def measure_quality(
     classes: Sequence[str] | None = None,
     attributions: Mapping[str, Attribution] | None = None,
     max_images: int | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     out: str | Path | None = None,
     identity: Mapping[str, Any] | None = None,
     bootstrap: BootstrapConfig | None = None,
@@ -48,7 +46,7 @@ def measure_quality(
     Parameters
     ----------
     classifier : Classifier
-        Picklable if ``workers > 1``.
+        Picklable unless ``workers`` is 1.
     data : DataSet
         Labelled photos, such as a test split.
     config : QualityConfig, optional
@@ -59,11 +57,10 @@ def measure_quality(
         Heatmaps of a user's own, by name: ``f(image, class_name, image_id) -> array``.
     max_images : int, optional
         A seeded random sample of so many photos among those that show a class.
-    workers : int
-        Processes; the numbers do not depend on it.
+    workers : int or Cluster
+        Processes, or a Dask cluster; the numbers do not depend on it.
     out : path, optional
-        A folder for one record per photo as it is finished. A further call with the same configuration goes
-        on where it was interrupted.
+        The run's folder. A further call with the same configuration goes on where it was interrupted.
     identity : mapping, optional
         What the records depend on beyond the configuration (the model's checksum); compared on resume.
     bootstrap : BootstrapConfig, optional
@@ -90,62 +87,27 @@ def measure_quality(
     check_methods(classifier, config, tuple(ranked))
     records = sampled(data, chosen, max_images, config.random_state)
     task = MeasureImage(classifier=classifier, config=config, classes=chosen, attributions=ranked)
-    manifest = _manifest(task, data, records, identity)
-    failed: list[tuple[str, PfungstError]] = []
-    with _opened(out, manifest) as journal:
-        rows = _measured(task, records, journal, failed, workers=workers, progress=progress)
-        found = list(rows) if journal is None else _after(rows, journal)
+    manifest = _manifest(task, replace(data, records=records), identity)
+    with run_items(
+        task,
+        records,
+        keys=[record.id for record in records],
+        files=[record.path for record in records],
+        skipped=data.problems,
+        configuration=manifest,
+        out=out,
+        workers=workers,
+        progress=progress,
+        stage="heatmap quality",
+    ) as run:
         return summarise(
-            found,
+            run.records(),
             classes=chosen,
             thresholds={name: task.threshold(name) for name in chosen},
-            failed=failed,
+            failed=run.failures,
             manifest=manifest,
             bootstrap=bootstrap or BootstrapConfig(random_state=config.random_state),
         )
-
-
-def _opened(out: str | Path | None, manifest: Mapping[str, Any]) -> Any:
-    return nullcontext(None) if out is None else Journal(Path(out) / RECORDS_FILE, manifest)
-
-
-def _measured(
-    task: MeasureImage,
-    records: Sequence[Record],
-    journal: Journal | None,
-    failed: list[tuple[str, PfungstError]],
-    *,
-    workers: int,
-    progress: Progress,
-) -> Iterator[Row]:
-    """Measure what is not yet in the journal; note it there and yield it."""
-    finished = journal.finished if journal is not None else set()
-    left = [record for record in records if record.id not in finished]
-    already = len(records) - len(left)
-
-    def tell(stage: str, done: int, _total: int, /) -> None:
-        progress(stage, already + done, len(records))
-
-    outcomes = map_items(task, left, workers=workers, progress=tell, stage="heatmap quality")
-    for outcome in outcomes:
-        if isinstance(outcome.error, ConfigError):
-            raise outcome.error  # a wrong rule or attribution would fail for every photo
-        if outcome.error is not None:
-            failed.append((outcome.item.id, outcome.error))
-            continue
-        row = outcome.unwrap()
-        if journal is not None:
-            journal.append(row)
-        yield row
-
-
-def _after(rows: Iterable[Row], journal: Journal) -> list[Row]:
-    """Run to the end, then read every record back; those of earlier runs among them."""
-    for _ in rows:
-        pass
-    found = list(journal.records())
-    found.sort(key=lambda record: str(record["image"]))
-    return found
 
 
 def has_boxes(data: DataSet) -> bool:
@@ -193,16 +155,11 @@ def sampled(
     return tuple(shown[index] for index in np.sort(drawn))
 
 
-def _manifest(
-    task: MeasureImage, data: DataSet, records: Sequence[Record], identity: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Everything the records depend on, for the journal and the result."""
-    listing = "\n".join(record.id for record in records)
+def _manifest(task: MeasureImage, data: DataSet, identity: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Everything the records depend on, for the run and the result."""
     return {
         "version": __version__,
-        "data": data.name,
-        "images": len(records),
-        "images_sha256": hashlib.sha256(listing.encode()).hexdigest(),
+        "data": data_identity(data),
         "classes": list(task.classes),
         "thresholds": [_plain(task.threshold(name)) for name in task.classes],
         "attributions": sorted(task.attributions),

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pfungst import __version__
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.ranking import average_precision, average_precision_11pt, equal_error_threshold
 from pfungst.errors import PfungstError, about_photo
 from pfungst.images import DataSet, Record, decode
 from pfungst.progress import Progress, silent
-from pfungst.runs.executor import map_items
+from pfungst.runs.executor import Workers
+from pfungst.runs.identity import data_identity
+from pfungst.runs.recorded import Finished, run_items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,40 +79,72 @@ class ClassResult:
 class _ScoreTask:
     classifier: Classifier
 
-    def __call__(self, record: Record) -> NDArray[np.float64]:
+    def __call__(self, record: Record) -> Finished:
         image = decode(record.path)
         with about_photo(record.path):
-            scores: NDArray[np.float64] = self.classifier.scores([image])[0]
-        return scores
+            scores = self.classifier.scores([image])[0]
+        return Finished(record={"image": record.id, "scores": scores.tolist()})
 
 
 def score_dataset(
-    classifier: Classifier, dataset: DataSet, *, workers: int = 1, progress: Progress = silent
+    classifier: Classifier,
+    dataset: DataSet,
+    *,
+    identity: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    workers: Workers = 1,
+    progress: Progress = silent,
 ) -> ScoredSet:
     """Score every photo; those that cannot be used are listed, and the run goes on.
 
-    The data set's labels are taken for the classifier's classes; a class that the data set does not know
-    raises :class:`~pfungst.errors.DataError`.
+    Parameters
+    ----------
+    classifier : Classifier
+    dataset : DataSet
+        Its labels are taken for the classifier's classes.
+    identity : mapping, optional
+        What tells this model from another (checksums), compared when a run is taken up again.
+    out : path, optional
+        The run's folder; a further call goes on where it was interrupted.
+    workers, progress
+        As everywhere.
+
+    Raises
+    ------
+    DataError
+        If the data set does not know one of the classes.
+    ConfigError
+        If the run was begun with another model, data set or version.
     """
     chosen = dataset.select(classifier.classes)
-    rows: list[NDArray[np.float64]] = []
-    kept: list[int] = []
-    failures: list[PfungstError] = []
-    outcomes = map_items(
-        _ScoreTask(classifier), chosen.records, workers=workers, progress=progress, stage="scores"
+    run = run_items(
+        _ScoreTask(classifier),
+        chosen.records,
+        keys=[record.id for record in chosen],
+        files=[record.path for record in chosen],
+        skipped=chosen.problems,
+        configuration={
+            "version": __version__,
+            "scores": list(classifier.classes),
+            "data": data_identity(chosen),
+            "model": dict(identity or {}),
+        },
+        out=out,
+        workers=workers,
+        progress=progress,
+        stage="scores",
     )
-    for position, outcome in enumerate(outcomes):
-        if outcome.error is not None:
-            failures.append(outcome.error)
-        else:
-            rows.append(outcome.unwrap())
-            kept.append(position)
+    with run:
+        found = {record["image"]: record["scores"] for record in run.records()}
+    kept = [position for position, record in enumerate(chosen) if record.id in found]
+    ids = tuple(chosen.records[position].id for position in kept)
+    rows = [found[name] for name in ids]
     return ScoredSet(
         classes=chosen.classes,
-        ids=tuple(chosen.records[position].id for position in kept),
+        ids=ids,
         labels=chosen.labels()[kept],
         scores=np.array(rows, dtype=np.float64).reshape(len(rows), len(chosen.classes)),
-        failures=tuple(failures),
+        failures=tuple(error for _, error in run.failures),
     )
 
 

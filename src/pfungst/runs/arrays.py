@@ -28,6 +28,8 @@ class ArrayStore:
     ----------
     folder : path
         Made with the first arrays.
+    durable : bool
+        Wait for the disk after each write.
 
     Attributes
     ----------
@@ -38,8 +40,8 @@ class ArrayStore:
     shard_items = 64
     shard_bytes = 32 * 2**20
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        self.folder, self._durable = folder, durable
         self._loose: dict[str, int] = {}
         self._shards: dict[str, Path] | None = None
 
@@ -81,7 +83,7 @@ class ArrayStore:
 
         make_folder(self.folder)
         content = save({f"{key}/{name}": np.ascontiguousarray(array) for name, array in arrays.items()})
-        write_whole(self._loose_file(key), content)
+        write_whole(self._loose_file(key), content, durable=self._durable)
         self._loose[key] = len(content)
 
     def pack_if_full(self) -> None:
@@ -96,7 +98,8 @@ class ArrayStore:
         for key in self._loose:
             tensors |= load_file(self._loose_file(key))
         number = max((int(file.stem.rpartition("-")[2]) + 1 for file in self._shard_files()), default=0)
-        write_whole(self.folder / _SHARDS.replace("*", f"{number:06d}"), save(tensors))
+        file = self.folder / _SHARDS.replace("*", f"{number:06d}")
+        write_whole(file, save(tensors), durable=self._durable)
         self._shards = None
         with writing(self.folder):
             for key in self._loose:

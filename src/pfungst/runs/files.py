@@ -35,8 +35,15 @@ def writing(path: str | Path) -> Iterator[None]:
         raise FileError(path, f"cannot be written ({error.strerror or error})", hint=hint) from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, also after a power failure, sees all of it or what was there before.
+def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file so that a reader sees all of it or what was there before.
+
+    Parameters
+    ----------
+    path : path
+    content : bytes
+    durable : bool
+        Wait until it is on the disk, so that this holds after a power failure too.
 
     Raises
     ------
@@ -48,13 +55,15 @@ def write_whole(path: Path, content: bytes) -> None:
         try:
             with part.open("wb", buffering=0) as stream:
                 write_all(stream, content)
-                os.fsync(stream.fileno())
+                if durable:
+                    os.fsync(stream.fileno())
             part.replace(path)
         except OSError:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
 
 
 def write_all(stream: BinaryIO, content: bytes) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pfungst.contract.storage import ARRAYS_FILE, DESCRIPTION_FILE, file_sha256, read_description
+from pfungst.contract.storage import file_sha256, model_identity
 from pfungst.errors import DataError, FileError, ModelError
 from pfungst.images.dataset import DataSet, Record
 
@@ -43,41 +43,11 @@ def _sha256(lines: Iterator[str]) -> str:
     return digest.hexdigest()
 
 
-def model_identity(folder: str | Path, *, views: str | None = None) -> dict[str, Any]:
-    """Kind of a model folder and SHA-256 of its two files, as they are now.
-
-    Parameters
-    ----------
-    folder : path
-        What ``pfungst train`` or ``convert`` wrote.
-    views : str, optional
-        How a network looks at a photo, where that is chosen at the call.
-
-    Raises
-    ------
-    ModelError
-        If it is no readable model folder.
-    """
-    place = Path(folder)
-    description = read_description(place)
-    try:
-        identity = {
-            "kind": description["kind"],
-            "description_sha256": file_sha256(place / DESCRIPTION_FILE),
-            "arrays_sha256": file_sha256(place / ARRAYS_FILE),
-        }
-    except OSError as error:
-        raise ModelError(
-            place, f"cannot be read ({error.strerror})", hint="the model's original copy"
-        ) from error
-    return identity if views is None else identity | {"views": views}
-
-
 @contextlib.contextmanager
-def unchanged_model(folder: str | Path, *, views: str | None = None) -> Iterator[dict[str, Any]]:
-    """The identity of a model for the block in which it is loaded and used; checked again at its end.
+def unchanged_model(folder: str | Path) -> Iterator[None]:
+    """Make sure that a model folder stays the same in the block in which it is loaded and used.
 
-    A model is loaded once, so that a file that is exchanged in the meantime changes no number; but then the
+    A model is loaded once, so that files which are exchanged in the meantime change no number; but then the
     folder is no longer what the numbers are about, and that is said.
 
     Raises
@@ -89,15 +59,15 @@ def unchanged_model(folder: str | Path, *, views: str | None = None) -> Iterator
     --------
     ::
 
-        with unchanged_model("model") as identity:
+        with unchanged_model("model"):
             classifier = load_model("model")
-            run_items(..., configuration={"model": identity})
+            measure_quality(classifier, data, identity=model_identity("model", classifier))
     """
-    before = model_identity(folder, views=views)
-    yield before
+    before = model_identity(folder)
+    yield
     hint = "the numbers are those of the model that was loaded; keep a copy of it, or run again"
     try:
-        after = model_identity(folder, views=views)
+        after = model_identity(folder)
     except FileError as error:
         raise ModelError(folder, f"was changed while it was in use: {error.problem}", hint=hint) from error
     changed = [name for name in before if before[name] != after.get(name)]

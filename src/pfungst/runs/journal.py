@@ -35,6 +35,8 @@ class Journal:
         Plain JSON: everything that the records depend on.
     key : str
         The field that names a record.
+    durable : bool
+        Wait for the disk after each record.
 
     Attributes
     ----------
@@ -61,9 +63,16 @@ class Journal:
     ['a']
     """
 
-    def __init__(self, path: str | Path, configuration: Mapping[str, Any], *, key: str = "image") -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        configuration: Mapping[str, Any],
+        *,
+        key: str = "image",
+        durable: bool = True,
+    ) -> None:
         self.path = Path(path)
-        self.key = key
+        self.key, self._durable = key, durable
         self.finished: dict[str, Any] = {}
         make_folder(self.path.parent)
         wanted = json.loads(json.dumps(configuration))
@@ -105,7 +114,8 @@ class Journal:
         with writing(self.path):
             try:
                 write_all(self._stream, line)
-                os.fsync(self._stream.fileno())
+                if self._durable:
+                    os.fsync(self._stream.fileno())
             except OSError:
                 with contextlib.suppress(OSError):
                     self._cut()

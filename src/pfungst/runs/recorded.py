@@ -38,7 +38,7 @@ ARRAYS_FOLDER = "arrays"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Finished:
-    """What a task returns: a small record of plain JSON, and arrays too large for it."""
+    """What a task returns: a small record of plain JSON, and arrays too large for it (no ``/`` in names)."""
 
     record: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -152,8 +152,9 @@ def run_items(
         If another process is at work on the run, or the disk is full or cannot be written to. The same call
         goes on from there when that is mended.
     """
-    with _folder(out) as folder, locked(folder), Journal(folder / RECORDS_FILE, configuration) as journal:
-        recording = _Recording(folder, journal, keys, items, files)
+    with _folder(out) as folder, locked(folder), _journal(folder, configuration, out) as journal:
+        arrays = ArrayStore(folder / ARRAYS_FOLDER, durable=out is not None)
+        recording = _Recording(journal, arrays, keys, items, files)
         note = partial(
             write_manifest, folder, configuration=configuration, n_items=len(keys), skipped=skipped
         )
@@ -182,13 +183,17 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         raise
 
 
+def _journal(folder: Path, configuration: Mapping[str, Any], out: str | Path | None) -> Journal:
+    return Journal(folder / RECORDS_FILE, configuration, durable=out is not None)
+
+
 class _Recording(Generic[Item]):
     """The items of a run that are still to be done, and what becomes of them."""
 
     def __init__(
         self,
-        folder: Path,
         journal: Journal,
+        arrays: ArrayStore,
         keys: Sequence[str],
         items: Sequence[Item],
         files: Sequence[Path] | None,
@@ -203,7 +208,7 @@ class _Recording(Generic[Item]):
         self.failures: list[tuple[str, PfungstError]] = []
         self._journal, self._total = journal, len(keys)
         self._left = [(key, item, path) for key, item, path in every if key not in journal.finished]
-        self._arrays = ArrayStore(folder / ARRAYS_FOLDER)
+        self._arrays = arrays
         self._arrays.recover(journal.finished)
         self._already = self.n_finished = self._total - len(self._left)
 
