@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pfungst.errors import ConfigError
-from pfungst.evaluation.operators import OPERATORS, Region, checked_operator
+from pfungst.evaluation.operators import OPERATORS, Region, checked_operator, laid_in
 
 SIZE = 5
 
@@ -46,6 +46,39 @@ def test_inpainting_solves_laplaces_equation(region):
     filled = fill(image, region)
     assert filled.dtype == np.uint8
     assert np.abs(filled - laplace_twin(image, region)).max() <= 0.5 + 1e-6
+
+
+def laid_in_twin(image, region, patch):
+    """The patch plus a harmonic correction whose ring is the picture less the patch's nearest pixel."""
+    gaps = np.zeros((*image.shape[:2], 3))
+    for row in range(image.shape[0]):
+        for column in range(image.shape[1]):
+            nearest = patch[
+                np.clip(row - region.top, 0, region.shape[0] - 1),
+                np.clip(column - region.left, 0, region.shape[1] - 1),
+            ]
+            gaps[row, column] = image[row, column].astype(float) - nearest
+    return np.clip(patch + laplace_twin(gaps, region), 0, 255)
+
+
+@pytest.mark.parametrize(
+    "region", [Region(top=4, left=6, bottom=9, right=10), Region(top=0, left=17, bottom=6, right=23)]
+)
+def test_a_patch_laid_in_meets_its_surroundings(region):
+    image = picture()
+    patch = picture(1, (*region.shape, 3))
+    found = laid_in(image, region, patch)
+    assert np.abs(found - laid_in_twin(image, region, patch)).max() <= 0.5 + 1e-6
+
+
+def test_a_shifted_copy_of_the_place_itself_is_laid_in_unseen():
+    rows, columns = np.mgrid[0:30, 0:40]
+    ramp = np.repeat((2 * rows + 3 * columns)[..., None], 3, axis=2).astype(np.uint8)
+    region = Region(top=10, left=12, bottom=19, right=21)
+    waves = (10 * np.sin(rows / 2) * np.sin(columns / 3))[10:19, 12:21, None]
+    waves[[0, -1]] = waves[:, [0, -1]] = 0
+    found = laid_in(ramp, region, (100 + np.repeat(waves, 3, axis=2)).astype(np.uint8))
+    assert np.abs(found - (ramp[10:19, 12:21] + waves)).max() <= 1.5
 
 
 def test_inpainting_continues_a_ramp_and_ignores_what_was_there():

@@ -22,10 +22,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pfungst.audit.schema import ContextRow
 from pfungst.audit.surroundings import Amounts, Surroundings
-from pfungst.audit.survey import Seen, StoredSurvey, SurveyConfig, survey
+from pfungst.audit.survey import Seen, StoredSurvey, Survey, SurveyConfig, survey
 from pfungst.contract.classifier import Classifier
 from pfungst.errors import ConfigError
 from pfungst.evaluation.quality import has_boxes
@@ -35,8 +36,9 @@ from pfungst.evaluation.statistics import (
     mean_over_images,
     ratio_over_images,
     share_over_images,
+    statistic_over_images,
 )
-from pfungst.images.dataset import POSITIVE, DataSet
+from pfungst.images.dataset import NEGATIVE, POSITIVE, DataSet
 
 N_EXAMPLES = 5
 """Photos named as the most and the least context-dependent ones of a class."""
@@ -45,7 +47,8 @@ MIN_IMAGES = 8
 """True positives below which no class is called context-dependent."""
 
 MOSTLY = 0.5
-"""Share of true positives still predicted without their object above which they are so mostly."""
+"""Part of what a model can tell about a class that must be left without its object for the class to be
+called context-dependent: more than half."""
 
 LOCALISATION = ("pointing", "mass", "rank", "near_area", "area")
 """Localisation scores and their chance levels, as in :mod:`pfungst.evaluation.localisation`."""
@@ -113,7 +116,7 @@ def measure_context(
     )
 
 
-def context_row(found: StoredSurvey, class_name: str, bootstrap: BootstrapConfig | None = None) -> ContextRow:
+def context_row(found: Survey, class_name: str, bootstrap: BootstrapConfig | None = None) -> ContextRow:
     """The context of one class over its true positives; see :class:`~pfungst.audit.schema.ContextRow`."""
     positives = [seen for seen in found.seen(class_name, label=POSITIVE) if seen.true_positive]
     photos = [_Photo(seen.image, seen, seen.surroundings) for seen in positives if seen.surroundings]
@@ -129,12 +132,14 @@ def context_row(found: StoredSurvey, class_name: str, bootstrap: BootstrapConfig
     row = ContextRow(
         n_images=len(photos),
         ratio=_ratio(photos, lambda around: around.outside, bootstrap),
+        median_ratio=float(np.median([photo.around.ratio for photo in photos])),
         signed_ratio=signed,
         share_outside=_mean(photos, lambda p: p.around.outside.positive / p.around.whole.positive, bootstrap),
         area_outside=_mean(photos, lambda p: p.around.outside.pixels / p.around.whole.pixels, bootstrap),
         control_ratio=_ratio(controlled, lambda around: around.control, bootstrap),
         kept_without_object=_kept(edited, lambda around: around.without_object, bootstrap),
         kept_without_control=_kept(compared, lambda around: around.without_control, bootstrap),
+        kept_beyond_chance=_beyond_chance(found, class_name, bootstrap),
         drop_object=_mean(edited, lambda p: p.seen.score - p.around.without_object, bootstrap),
         drop_control=_mean(compared, lambda p: p.seen.score - p.around.without_control, bootstrap),
         most=tuple(by_ratio[:N_EXAMPLES]),
@@ -232,15 +237,54 @@ def _kept(
     return share_over_images([photo.image for photo in photos], kept, bootstrap)
 
 
+def _beyond_chance(found: Survey, class_name: str, bootstrap: BootstrapConfig | None) -> Estimate | None:
+    """``(r₀ − φ) / (r − φ)`` over the photos whose object of the class was filled in, and those without it."""
+    shown = [
+        (seen.image, (1.0, seen.predicted, seen.surroundings.without_object > seen.threshold, 0.0, 0.0))
+        for seen in found.seen(class_name, label=POSITIVE)
+        if seen.surroundings and np.isfinite(seen.surroundings.without_object)
+    ]
+    column, threshold = found.classes.index(class_name), found.thresholds[class_name]
+    scores, labels = found.scores()[:, column], found.labels()[:, column]
+    others = [
+        (image, (0.0, 0.0, 0.0, 1.0, score > threshold))
+        for image, score, label in zip(found.ids, scores, labels, strict=True)
+        if label == NEGATIVE
+    ]
+    if not shown or not others:
+        return None
+    images, rows = zip(*shown, *others, strict=True)
+    values = np.array(rows, dtype=np.float64)
+    told = statistic_over_images(images, values, _told, bootstrap)
+    if not told.low > 0:
+        return None
+    return statistic_over_images(images, values, lambda sums: _told(sums, 2) / _told(sums), bootstrap)
+
+
+def _told(sums: NDArray[np.float64], predicted: int = 1) -> NDArray[np.float64]:
+    """Share of the class's photos predicted less that of the others (Youden's index)."""
+    index: NDArray[np.float64] = sums[..., predicted] / sums[..., 0] - sums[..., 4] / sums[..., 3]
+    return index
+
+
 def judged(row: ContextRow) -> tuple[bool, str]:
-    """Whether a class lives off its context, and why (or why not), from its finished numbers."""
-    kept, control = row.kept_without_object, row.kept_without_control
-    if kept is None or control is None:
+    """Whether a class lives off its context, and why (or why not), from its finished numbers.
+
+    It does if more than :data:`MOSTLY` of what the model can tell about it is clearly left (by the lower end
+    of the interval) when the object is filled in. False positives are allowed for: a weak model predicts the
+    class on any photo, so on one without its object too. μ alone is no ground: it varies with the size and
+    texture of objects.
+    """
+    kept, beyond = row.kept_without_object, row.kept_beyond_chance
+    if kept is None:
         return False, "not tested by editing"
-    if kept.n_images < MIN_IMAGES:
-        return False, f"only {kept.n_images} true positives to test"
     told = f"{_percent(kept)} of {kept.n_images} true positives are still predicted without their object"
-    return kept.low > MOSTLY, told
+    if kept.n_images < MIN_IMAGES:
+        return False, f"{told}: too few to judge"
+    if beyond is None:
+        return False, f"{told}, but the model hardly tells its photos from the others"
+    remains = f"allowing for false positives, {_percent(beyond)} of what tells the class is not its object"
+    return beyond.low > MOSTLY, f"{told}; {remains}"
 
 
 def _percent(estimate: Estimate) -> str:

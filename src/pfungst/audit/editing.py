@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from pfungst.contract.classifier import Classifier, ImageArray
 from pfungst.contract.perturbation import Edit, EditScorer
-from pfungst.evaluation.operators import Region, inpaint
+from pfungst.errors import ConfigError
+from pfungst.evaluation.operators import Region, inpaint, laid_in
 from pfungst.images.boxes import Box
 
 CHAINED_SHARE = 0.1
@@ -26,16 +27,39 @@ def pixel_region(box: Box, height: int, width: int) -> Region:
     )
 
 
-def removal_edits(image: ImageArray, regions: Sequence[Region]) -> tuple[Edit, ...]:
-    """Edits that fill each rectangle, one after the other, from the pixels around it (harmonic fill)."""
+def removal_edits(
+    image: ImageArray, regions: Sequence[Region], sources: Sequence[Region] = ()
+) -> tuple[Edit, ...]:
+    """Edits that fill each rectangle, one after the other, from what is around it.
+
+    Parameters
+    ----------
+    image : (height, width, 3) uint8
+    regions : sequence of Region
+        What is filled in.
+    sources : sequence of Region, optional
+        As many rectangles of the same shapes, whose pixels are laid in
+        (:func:`~pfungst.evaluation.operators.laid_in`); without them the fill is harmonic, a smooth surface.
+
+    Raises
+    ------
+    ConfigError
+        If the shapes differ.
+    """
     current = image.copy()
     fill = inpaint(image, 1, np.random.default_rng(0))
+    if sources and [source.shape for source in sources] != [region.shape for region in regions]:
+        raise ConfigError("sources of other shapes than the places to fill", allowed="the same shapes")
     edits = []
-    for region in regions:
-        edit = Edit(top=region.top, left=region.left, pixels=fill(current, region))
-        edit.apply(current)
-        edits.append(edit)
+    for index, region in enumerate(regions):
+        pixels = laid_in(current, region, _cut(image, sources[index])) if sources else fill(current, region)
+        edits.append(Edit(top=region.top, left=region.left, pixels=pixels))
+        edits[-1].apply(current)
     return tuple(edits)
+
+
+def _cut(image: ImageArray, region: Region) -> ImageArray:
+    return image[region.top : region.bottom, region.left : region.right]
 
 
 def scores_after(

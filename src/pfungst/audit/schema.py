@@ -58,6 +58,8 @@ class ContextRow:
         True positives with boxes and positive relevance.
     ratio : Estimate or None
         μ of positive relevance: mean density outside the class's boxes over mean density inside.
+    median_ratio : float
+        The median of the photos' own μ.
     signed_ratio : Estimate or None
         The same of signed relevance; None where its denominator is near zero (``note`` says so).
     share_outside, area_outside : Estimate or None
@@ -66,6 +68,10 @@ class ContextRow:
         Density in a region off the object, of the boxes' size, over the density inside the boxes.
     kept_without_object, kept_without_control : Estimate or None
         Share of true positives still predicted when the object (an equal area off it) is filled in.
+    kept_beyond_chance : Estimate or None
+        ``(r₀ − φ) / (r − φ)``: of what the model can tell about the class, the part that is left without the
+        object; r and r₀ are the shares of the class's photos predicted with and without it, φ the share of
+        the other photos predicted. None where r is not clearly above φ.
     drop_object, drop_control : Estimate or None
         Mean fall of f(x) at these two edits.
     most, least : tuple of str
@@ -79,12 +85,14 @@ class ContextRow:
 
     n_images: int
     ratio: Estimate | None = None
+    median_ratio: float = float("nan")
     signed_ratio: Estimate | None = None
     share_outside: Estimate | None = None
     area_outside: Estimate | None = None
     control_ratio: Estimate | None = None
     kept_without_object: Estimate | None = None
     kept_without_control: Estimate | None = None
+    kept_beyond_chance: Estimate | None = None
     drop_object: Estimate | None = None
     drop_control: Estimate | None = None
     most: tuple[str, ...] = ()

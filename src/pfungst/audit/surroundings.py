@@ -132,24 +132,29 @@ class Places:
         The boxes with their rims, in whole pixels.
     control : tuple of Region
         As many rectangles of the same shapes off the object; empty where there is no room.
+    source : tuple of Region
+        As many again, off the object and the control region, whose pixels fill both; empty likewise.
     """
 
     inside: NDArray[np.bool_]
     object: tuple[Region, ...]
     control: tuple[Region, ...]
+    source: tuple[Region, ...]
 
 
 def planned_edits(image: ImageArray, places: Mapping[str, Places]) -> dict[tuple[str, str], tuple[Edit, ...]]:
     """What is to be scored for each class: its ``"object"`` filled in, and its ``"control"`` region.
 
-    An object that covers the whole photo leaves nothing to fill it in from.
+    Both are filled with pixels from the same place off the object. Where there is none, there is no control,
+    and the object is filled by what room there is: the control region's pixels, or a smooth surface. An
+    object that covers the whole photo leaves nothing to fill it in from.
     """
     edits = {}
     for name, place in places.items():
         if not place.inside.all():
-            edits[name, OBJECT] = removal_edits(image, place.object)
-        if place.control:
-            edits[name, CONTROL] = removal_edits(image, place.control)
+            edits[name, OBJECT] = removal_edits(image, place.object, place.source or place.control)
+        if place.source:
+            edits[name, CONTROL] = removal_edits(image, place.control, place.source)
     return edits
 
 
@@ -164,9 +169,21 @@ def find_places(
     if not inside.any():
         return None
     regions = tuple(pixel_region(_widened(box, config.margin, height, width), height, width) for box in boxes)
-    regions = tuple(region for region in regions if min(region.shape) > 0)
+    regions = tuple(
+        sorted((item for item in regions if min(item.shape) > 0), key=lambda item: -np.prod(item.shape))
+    )
     generator = generator_for(config.random_state, image_id, boxes[0].class_name, "control")
-    return Places(inside=inside, object=regions, control=control_regions(regions, inside, generator))
+    control = control_regions(regions, inside, generator)
+    taken = inside | _mask(control, inside.shape)
+    source = control_regions(regions, taken, generator) if control else ()
+    return Places(inside=inside, object=regions, control=control, source=source)
+
+
+def _mask(regions: Sequence[Region], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    mask = np.zeros(shape, dtype=bool)
+    for region in regions:
+        mask[region.top : region.bottom, region.left : region.right] = True
+    return mask
 
 
 def _widened(box: Box, margin: float, height: int, width: int) -> Box:
@@ -180,9 +197,9 @@ def _widened(box: Box, margin: float, height: int, width: int) -> Box:
 def control_regions(
     regions: Sequence[Region], inside: NDArray[np.bool_], generator: np.random.Generator
 ) -> tuple[Region, ...]:
-    """Rectangles of the same shapes off the object and off each other, the largest placed first.
+    """Rectangles of the same shapes off the object and off each other, placed one after the other.
 
-    Each goes to a random place among those with the smallest overlap.
+    Each goes to a random place among those with the smallest overlap; so the largest should come first.
 
     Parameters
     ----------
@@ -198,7 +215,7 @@ def control_regions(
         As many; none if one of them has no place with an overlap of at most :data:`CONTROL_OVERLAP`.
     """
     taken, placed = inside.copy(), []
-    for region in sorted(regions, key=lambda item: -item.shape[0] * item.shape[1]):
+    for region in regions:
         place = _least_covered(taken, region.shape, generator)
         if place is None:
             return ()
@@ -232,10 +249,7 @@ def measured_surroundings(
 
     Pixels of the control region that lie on the object are left out of it.
     """
-    control = np.zeros_like(places.inside)
-    for region in places.control:
-        control[region.top : region.bottom, region.left : region.right] = True
-    control &= ~places.inside
+    control = _mask(places.control, places.inside.shape) & ~places.inside
     name = boxes[0].class_name
     return Surroundings(
         inside=_amounts(relevance, places.inside),

@@ -204,6 +204,12 @@ class Survey(StoredSurvey):
         super().__init__(run)
         self.data = data
 
+    def labels(self) -> NDArray[np.int8]:
+        """Labels of :attr:`classes`, ``(len(ids), n_classes)``: +1, 0 (difficult objects only) or −1."""
+        by_id = {record.id: record for record in self.data}
+        rows = [[by_id[image].label(name) for name in self.classes] for image in self.ids]
+        return np.array(rows, dtype=np.int8).reshape(len(rows), len(self.classes))
+
 
 def open_survey(folder: str | Path) -> StoredSurvey:
     """Read a survey back from its folder.

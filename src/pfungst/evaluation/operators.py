@@ -83,13 +83,26 @@ def inpaint(original: ImageArray, size: int, generator: np.random.Generator) -> 
     overall = np.rint(original.mean(axis=(0, 1))).astype(np.uint8)
 
     def fill(current: ImageArray, region: Region) -> ImageArray:
-        sides = _open_sides(current, region)
-        if not any(sides):  # the region is the whole picture
+        if not any(_open_sides(current, region)):  # the region is the whole picture
             return np.broadcast_to(overall, (*region.shape, 3)).copy()
-        filled = _harmonic(_ring_sums(current, region, sides), sides)
-        return np.clip(np.rint(filled), 0, 255).astype(np.uint8)
+        return laid_in(current, region, np.zeros((*region.shape, 3), dtype=np.uint8))
 
     return fill
+
+
+def laid_in(current: ImageArray, region: Region, patch: ImageArray) -> ImageArray:
+    """A patch made to meet the pixels around a region: the smoothest correction is added to it.
+
+    With the patch continued by its own outermost pixels, the correction solves Laplace's equation and is, on
+    the ring around the region, the picture less the patch (Pérez et al. 2003, membrane interpolation). A
+    patch of one colour gives the harmonic fill.
+    """
+    sides = _open_sides(current, region)
+    if not any(sides):
+        return patch
+    gap = _ring_sums(current, region, sides) - _edge_sums(patch, sides)
+    corrected = patch + _harmonic(gap, sides)
+    return np.clip(np.rint(corrected), 0, 255).astype(np.uint8)
 
 
 OPERATORS: Mapping[str, Callable[[ImageArray, int, np.random.Generator], Fill]] = MappingProxyType(
@@ -136,6 +149,17 @@ def _ring_sums(current: ImageArray, region: Region, sides: Sides) -> NDArray[np.
         sums[-1] += current[region.bottom, columns]
     if right:
         sums[:, -1] += current[rows, region.right]
+    return sums
+
+
+def _edge_sums(patch: ImageArray, sides: Sides) -> NDArray[np.float64]:
+    """For each pixel of the patch the sum of its neighbours outside, were its outermost pixels repeated."""
+    above, left, below, right = sides
+    values, sums = patch.astype(np.float64), np.zeros(patch.shape)
+    sums[0] += above * values[0]
+    sums[:, 0] += left * values[:, 0]
+    sums[-1] += below * values[-1]
+    sums[:, -1] += right * values[:, -1]
     return sums
 
 
