@@ -233,7 +233,7 @@ class _Study:
 
     def precision_rows(self, found: Survey) -> dict[str, ClassAudit]:
         """Counts and average precision of each class, from the survey's scores."""
-        labels, scores = _labels(found), found.scores()
+        labels, scores = found.labels(), found.scores()
         results = class_results(
             ScoredSet(classes=found.classes, ids=found.ids, labels=labels, scores=scores),
             [found.thresholds[name] for name in found.classes],
@@ -306,12 +306,6 @@ def _named(progress: Progress, name: str) -> Progress:
         progress(f"{name}: {stage}", done, total)
 
     return told
-
-
-def _labels(found: Survey) -> Any:
-    table = {record.id: record for record in found.data}
-    rows = [[table[image].label(name) for name in found.classes] for image in found.ids]
-    return np.array(rows, dtype=np.int8).reshape(len(rows), len(found.classes))
 
 
 def _rule_of(found: Survey, subject: Subject) -> str:

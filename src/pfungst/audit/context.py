@@ -238,7 +238,7 @@ def _kept(
 
 
 def _beyond_chance(found: Survey, class_name: str, bootstrap: BootstrapConfig | None) -> Estimate | None:
-    """``(r₀ − φ) / (r − φ)`` over the photos whose object of the class was filled in, and those without it."""
+    """``(r₀ − φ) / (r − φ)`` over photos whose object of the class was filled in, and those without it."""
     shown = [
         (seen.image, (1.0, seen.predicted, seen.surroundings.without_object > seen.threshold, 0.0, 0.0))
         for seen in found.seen(class_name, label=POSITIVE)
