@@ -46,8 +46,8 @@ def context(
     inside them (µ), against an equal area off the object; and what is left of the prediction when the object
     is filled in from its surroundings. A class that is still predicted then lives off its context.
     """
-    from pfungst.audit.auditing import safe_name
     from pfungst.audit.context import measure_context
+    from pfungst.audit.schema import safe_name
     from pfungst.audit.surroundings import ContextConfig
     from pfungst.audit.survey import SurveyConfig
     from pfungst.contract.storage import model_identity
