@@ -50,6 +50,14 @@ def test_one_mode_passes_and_two_do_not():
     assert dip_p_value(two * 1e-9 + 5) == dip_p_value(two)
 
 
+def test_a_uniform_sample_is_called_two_modes_as_rarely_as_promised():
+    rng = np.random.default_rng(1)
+    for size in (10, 40, 100):
+        values = np.array([dip_p_value(rng.random(size)) for _ in range(400)])
+        for level in (0.5, 0.25, 0.05):
+            assert level / 3 < np.mean(values <= level) < level + 2.5 * np.sqrt(level * (1 - level) / 400)
+
+
 def test_projections_take_each_row_out_of_its_mean():
     rng = np.random.default_rng(2)
     one, other = rng.normal(size=(4, 3)), rng.normal(1, 1, size=(3, 3))

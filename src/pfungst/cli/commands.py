@@ -18,6 +18,7 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typ
     from pfungst.cli.paper import voc2007 as paper_voc2007
     from pfungst.cli.pretrained import pretrained
     from pfungst.cli.quality import quality
+    from pfungst.cli.strategies import strategies
     from pfungst.cli.train_fisher import fisher
     from pfungst.cli.train_network import network
 
@@ -34,4 +35,5 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typ
     app.command("figure")(figure)
     app.command("quality")(quality)
     app.command("context")(context)
+    app.command("strategies")(strategies)
     paper.command("voc2007")(paper_voc2007)
