@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pfungst.audit.schema import Audit
 from pfungst.report.audit_page import write_report
 
 NASTY = '<img src=x onerror=alert(1)>"&'
@@ -35,6 +38,20 @@ def example(tmp_path_factory, build_example):
     build_example(folder, names=(NASTY, "boat", "cat"), per_class=14, first_id=NASTY)
     write_report(folder)
     return folder
+
+
+@pytest.fixture
+def copied(example, tmp_path):
+    """A copy of the example, its records changed, without the slow figures of quality; no report yet."""
+
+    def copy(change=lambda audit: audit):
+        folder = tmp_path / "audit"
+        shutil.copytree(example, folder)
+        audit = change(Audit.load(folder))
+        replace(audit, models=tuple(replace(model, quality=None) for model in audit.models)).save(folder)
+        return folder
+
+    return copy
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import re
-import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -55,23 +54,13 @@ def parsed(folder):
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
-def words(page):
-    return re.sub(r"\s+", " ", page.text)
-
-
-def changed(example, tmp_path, change):
-    """The report of the example after a change of its records, without the slow figures of quality."""
-    folder = without_figures(example, tmp_path, change)
+def reported(folder):
     write_report(folder)
     return parsed(folder)
 
 
-def without_figures(example, tmp_path, change=lambda audit: audit):
-    folder = tmp_path / "audit"
-    shutil.copytree(example, folder)
-    audit = change(Audit.load(folder))
-    replace(audit, models=tuple(replace(model, quality=None) for model in audit.models)).save(folder)
-    return folder
+def words(page):
+    return re.sub(r"\s+", " ", page.text)
 
 
 def without(audit, **fields):
@@ -179,13 +168,13 @@ def test_a_heatmap_keeps_white_for_zero_and_the_colours_of_the_legend():
         (lambda a: without(a, ap=None, localisation={}, quality_a=None, quality_v=None), "not measured"),
     ],
 )  # fmt: skip
-def test_a_missing_part_becomes_a_sentence(example, tmp_path, change, sentence):
-    page = changed(example, tmp_path, change)
+def test_a_missing_part_becomes_a_sentence(copied, change, sentence):
+    page = reported(copied(change))
     assert sentence in words(page)
     assert [item["id"] for item in page.all("section")] == [name for name, _ in SECTIONS]
 
 
-def test_a_missing_picture_is_said_and_one_outside_is_not_read(example, tmp_path):
+def test_a_missing_picture_is_said_and_one_outside_is_not_read(example, copied, tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "secret.png")
 
     def change(audit):
@@ -193,13 +182,13 @@ def test_a_missing_picture_is_said_and_one_outside_is_not_read(example, tmp_path
         second = replace(audit.problems[1], picture="../secret.png")
         return replace(audit, problems=(first, second))
 
-    text = words(changed(example, tmp_path, change))
+    text = words(reported(copied(change)))
     assert text.count("the picture is missing") == 2
     assert picture_uri(example, "pictures/fisher-0-crop.png").startswith("data:image/png;base64,")
 
 
-def test_many_photos_go_into_linked_files(example, tmp_path):
-    folder = without_figures(example, tmp_path)
+def test_many_photos_go_into_linked_files(example, copied):
+    folder = copied()
     write_report(folder, max_bytes=350_000)
     page = parsed(folder)
     links = [item["href"] for item in page.all("a") if item["href"].startswith("report/")]
@@ -233,9 +222,9 @@ def test_a_folder_without_audit_is_refused(tmp_path):
         write_report(tmp_path)
 
 
-def test_it_is_written_in_one_move(example, tmp_path, monkeypatch):
-    folder = without_figures(example, tmp_path)
-    before = (folder / "report.html").read_bytes()
+def test_it_is_written_in_one_move(copied, monkeypatch):
+    folder = copied()
+    before = (folder / "report.html").read_bytes()  # of the example
 
     def broken(*_args):
         raise RuntimeError("stop")

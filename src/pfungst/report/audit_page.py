@@ -15,7 +15,7 @@ from pfungst.audit.schema import Artefact, Audit, ClassAudit, Problem
 from pfungst.report import charts
 from pfungst.report.class_pages import LinkedPage, remove_class_pages, write_class_pages
 from pfungst.report.page import write_page
-from pfungst.report.photo_data import MAX_BYTES, Key, Sources, important, open_sources, page_data
+from pfungst.report.photo_data import MAX_BYTES, Key, Sources, important, open_sources, page_data, shown
 from pfungst.report.pictures import COMPACT, FULL, picture_uri
 from pfungst.report.quality_tables import quality_items
 from pfungst.report.wording import number
@@ -102,7 +102,7 @@ def _side_by_side(sources: Sources, name: str) -> list[str]:
     common = [
         image
         for (image, class_name), seen in sources.seen.items()
-        if class_name == name and all(item is not None and item.label > 0 for item in seen)
+        if class_name == name and shown(seen) and None not in seen
     ]
     rows = [row for row in (model.by_name(name) for model in sources.audit.models) if row is not None]
     telling = [

@@ -32,7 +32,7 @@ class Sources:
     surveys : tuple of StoredSurvey or None
         One for each model, in the audit's order.
     seen : mapping of (photo id, class name) to tuple of Seen or None
-        What each model explained, class by class, photos in the audit's order.
+        What each model explained, class by class: photos that show it, then those wrongly taken for it.
     clusters : tuple of mapping
         For each model the group of a photo's heatmap, where it has one.
     """
@@ -53,15 +53,20 @@ def open_sources(folder: Path, audit: Audit) -> Sources:
     ]
     order = {photo.id: position for position, photo in enumerate(audit.photos)}
     keys = {key for rows in explained for key in rows if key[0] in order and key[1] in audit.classes}
-    ranked = sorted(keys, key=lambda key: (audit.classes.index(key[1]), order[key[0]]))
-    seen = {key: tuple(rows.get(key) for rows in explained) for key in ranked}
+    found = {key: tuple(rows.get(key) for rows in explained) for key in keys}
+    ranked = sorted(keys, key=lambda key: (audit.classes.index(key[1]), not shown(found[key]), order[key[0]]))
     return Sources(
         audit=audit,
         photos={photo.id: photo for photo in audit.photos},
         surveys=surveys,
-        seen=seen,
+        seen={key: found[key] for key in ranked},
         clusters=tuple(_clusters(model) for model in audit.models),
     )
+
+
+def shown(seen: Sequence[Seen | None]) -> bool:
+    """Whether the photo shows the class."""
+    return any(item is not None and item.label > 0 for item in seen)
 
 
 def _survey(folder: Path, model: ModelAudit) -> StoredSurvey | None:
@@ -107,7 +112,7 @@ class Builder:
             {
                 "photo": self._places[image],
                 "class": self.sources.audit.classes.index(key[1]),
-                "shown": any(item is not None and item.label > 0 for item in self.sources.seen[key]),
+                "shown": shown(self.sources.seen[key]),
                 "models": models,
             }
         )
