@@ -66,3 +66,10 @@ def photos(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     return colour_photos(folder)
+
+
+@pytest.fixture
+def many_photos(tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    return colour_photos(folder, 45)

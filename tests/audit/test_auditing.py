@@ -1,7 +1,7 @@
 import pytest
 
 from pfungst.audit.auditing import AuditConfig, Subject, audit_models, safe_name
-from pfungst.audit.schema import Audit
+from pfungst.audit.schema import Audit, picture_file
 from pfungst.errors import ConfigError
 from pfungst.evaluation.config import RegionConfig
 
@@ -30,6 +30,15 @@ def test_an_audit_of_two_models(classifier, photos, tmp_path):
     loaded = Audit.load(tmp_path / "out")
     assert loaded.models[1].classes[0].ap == red.ap
     assert "context" in " ".join(audit.not_run) or "surroundings" in " ".join(audit.not_run)
+
+
+def test_heatmaps_are_grouped_into_strategies(classifier, many_photos, tmp_path):
+    config = AuditConfig(parts=("strategies",))
+    audit = audit_models([Subject(name="a/b", classifier=classifier)], many_photos, tmp_path / "out", config)
+    found = audit.models[0].by_name("blue").strategies
+    assert found.n_images == sum(cluster.size for cluster in found.clusters) > 9
+    assert found.clusters[0].mean_map == "pictures/a_b-strategies-03-blue-1.png"
+    assert picture_file(tmp_path / "out", found.clusters[0].mean_map).is_file()
 
 
 def test_an_audit_is_taken_up_again(classifier, photos, tmp_path):

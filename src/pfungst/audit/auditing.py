@@ -17,6 +17,7 @@ import numpy as np
 from pfungst import __version__
 from pfungst.audit.context import context_row, localisation_row
 from pfungst.audit.schema import Audit, ClassAudit, ModelAudit, Photo, PhotoBox, safe_name
+from pfungst.audit.strategies import StrategiesConfig, find_strategies
 from pfungst.audit.surroundings import ContextConfig
 from pfungst.audit.survey import Survey, SurveyConfig, survey
 from pfungst.audit.verdict import find_problems
@@ -217,7 +218,12 @@ class _Study:
         quality = self.quality(found, rule) if "quality" in self.config.parts else None
         rows = self.precision_rows(found)
         known = [row.ap.mean for row in rows.values() if row.ap is not None]
-        parts = [self.quality_fields(quality, rule, name) | self.context_fields(found, name) for name in rows]
+        parts = [
+            self.quality_fields(quality, rule, name)
+            | self.context_fields(found, name)
+            | self.strategies_fields(found, name)
+            for name in rows
+        ]
         return ModelAudit(
             name=self.subject.name,
             kind=self.subject.kind,
@@ -262,6 +268,13 @@ class _Study:
         if "context" in self.config.parts:
             fields["context"] = context_row(found, name, self.bootstrap)
         return fields
+
+    def strategies_fields(self, found: Survey, name: str) -> dict[str, Any]:
+        if "strategies" not in self.config.parts:
+            return {}
+        config = StrategiesConfig(random_state=self.config.random_state)
+        prefix = f"{safe_name(self.subject.name)}-"
+        return {"strategies": find_strategies(found, name, config, out=self.folder, prefix=prefix)}
 
     def quality_rule(self, found: Survey) -> str:
         """The name under which the model's own rule stands in the tables of heatmap quality."""
