@@ -1,0 +1,121 @@
+r"""What the photos that carry a suspect have in common, pixel by pixel: its shape and its look.
+
+With the looks F_i of m photos laid upon each other at the suspect's place, and means over a small window B,
+
+    ρ(p) = B * (|Σ_i F_i|² − Σ_i |F_i|²) / ((m − 1) B * Σ_i |F_i|²)
+
+is the mean correlation of two photos at pixel p: 1 where all show the same pattern, 0 in expectation where they
+have nothing in common. (Dekel et al. 2017 find watermarks by the same agreement of gradients.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfungst.audit.artefacts.features import CHANNELS, Look
+from pfungst.audit.artefacts.matching import Match, Patch, Place
+
+_WINDOW, _JOIN, _REACH = 7, 9, 160
+_COMMON, _LEAST_PATTERN, _LEAST_AREA = 0.3, 0.1, 48
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Overlay:
+    """Sums over photos laid upon each other, on a canvas ``margin`` pixels wider than the patch.
+
+    Attributes
+    ----------
+    total : (4, height, width)
+        Σ_i F_i.
+    energy : (height, width)
+        Σ_i |F_i|².
+    counts : (height, width)
+        Photos that reach there.
+    margin : int
+    """
+
+    total: NDArray[np.float32]
+    energy: NDArray[np.float32]
+    counts: NDArray[np.int32]
+    margin: int
+
+    def agreement(self) -> NDArray[np.float32]:
+        """ρ, zero where fewer than half the photos reach or there is hardly any pattern."""
+        from scipy.ndimage import uniform_filter
+
+        most = int(self.counts.max(initial=0))
+        pairs = uniform_filter(np.square(self.total).sum(axis=0) - self.energy, _WINDOW)
+        energy = uniform_filter(self.energy, _WINDOW)
+        usable = (self.counts >= max(2, (most + 1) // 2)) & (energy > _LEAST_PATTERN * self.counts)
+        rho: NDArray[np.float32] = np.zeros_like(energy)
+        np.divide(pairs, (self.counts - 1) * energy, out=rho, where=usable)
+        return rho
+
+
+def overlay(looks: Sequence[Look], matches: Sequence[Match], shape: tuple[int, int]) -> Overlay:
+    """Lay photos upon each other such that their matches coincide."""
+    margin = _REACH
+    height, width = shape[0] + 2 * margin, shape[1] + 2 * margin
+    total = np.zeros((CHANNELS, height, width), dtype=np.float32)
+    energy, counts = np.zeros((height, width), dtype=np.float32), np.zeros((height, width), dtype=np.int32)
+    for photo, match in zip(looks, matches, strict=True):
+        there, here = _overlap(photo.shape[1:], (match.top - margin, match.left - margin), (height, width))
+        piece = photo[:, there[0], there[1]].astype(np.float32)
+        total[:, here[0], here[1]] += piece
+        energy[here] += np.square(piece).sum(axis=0)
+        counts[here] += 1
+    return Overlay(total=total, energy=energy, counts=counts, margin=margin)
+
+
+def _overlap(
+    size: Sequence[int], corner: tuple[int, int], shape: tuple[int, int]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """The part of a canvas at ``corner`` that lies in a photo: in the photo's and in the canvas's pixels."""
+    photo, canvas = [], []
+    for whole, start, length in zip(size, corner, shape, strict=True):
+        first, last = max(start, 0), max(min(start + length, whole), max(start, 0))
+        photo.append(slice(first, last))
+        canvas.append(slice(first - start, last - start))
+    return (photo[0], photo[1]), (canvas[0], canvas[1])
+
+
+def shaped(looks: Sequence[Look], matches: Sequence[Match], patch: Patch) -> tuple[Patch, Place] | None:
+    """The patch cut to what the photos have in common around it, with its mean look.
+
+    Returns
+    -------
+    (Patch, (int, int)) or None
+        The new patch and how far its corner lies from that of the old one; None if nothing is in common.
+    """
+    laid = overlay(looks, matches, patch.shape)
+    margin = laid.margin
+    mask = _common(laid.agreement(), (slice(margin, margin + patch.shape[0]), slice(margin, margin + patch.shape[1])))
+    if mask is None:
+        return None
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    kept = mask[box]
+    mean = laid.total[:, box[0], box[1]] / np.maximum(laid.counts[box], 1)
+    moved = int(rows[0]) - margin, int(columns[0]) - margin
+    shape = Patch(
+        values=mean * kept, mask=kept, top=patch.top + moved[0], left=patch.left + moved[1], size=patch.size
+    )
+    return shape, moved
+
+
+def _common(rho: NDArray[np.float32], seed: tuple[slice, slice]) -> NDArray[np.bool_] | None:
+    """The connected area of agreement that covers most of the seed, small gaps closed."""
+    from scipy.ndimage import binary_closing, label
+
+    closed = binary_closing(rho >= _COMMON, np.ones((_JOIN, _JOIN), dtype=bool))
+    parts, count = label(closed)
+    sizes = np.bincount(parts[seed].ravel(), minlength=count + 1)
+    sizes[0] = 0
+    if sizes.max() < _LEAST_AREA:
+        return None
+    mask: NDArray[np.bool_] = parts == int(sizes.argmax())
+    return mask
