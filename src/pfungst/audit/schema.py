@@ -205,9 +205,11 @@ class Artefact:
         Share of the class's photos with it, and of photos without the class.
     relevance_share, area_share : float
         Mean share of positive relevance on it, and of the area, in the photos with it.
-    removal, control, insertion : EditTest or None
-    effect : Estimate or None
-        Fall of the score by removal beyond that of the control, within photos.
+    removal, control, insertion, insertion_control : EditTest or None
+        The suspect filled in and an equal area elsewhere; the suspect pasted into photos without the class
+        and a piece from elsewhere.
+    effect, insertion_effect : Estimate or None
+        Fall of the score by removal, and rise by insertion, beyond that of the control, within photos.
     verdict : {"artefact", "harmless", "unclear"}
         Proved by its effect; shown to have none; or not decided.
     sentence : str
@@ -227,7 +229,9 @@ class Artefact:
     removal: EditTest | None = None
     control: EditTest | None = None
     insertion: EditTest | None = None
+    insertion_control: EditTest | None = None
     effect: Estimate | None = None
+    insertion_effect: Estimate | None = None
     verdict: Literal["artefact", "harmless", "unclear"] = "unclear"
     sentence: str = ""
     pairs: tuple[EditPair, ...] = ()

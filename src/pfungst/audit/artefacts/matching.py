@@ -30,7 +30,7 @@ class Patch:
 
     Attributes
     ----------
-    values : (4, height, width) float32
+    values : (6, height, width) float32
         Zero where the mask is false.
     mask : (height, width) bool
         What belongs to it.
@@ -57,8 +57,8 @@ class Patch:
         return float(np.square(self.values, dtype=np.float64).sum())
 
     def places(self, size: tuple[int, int]) -> list[Place]:
-        """Where it would be in a photo of another size: at the same distance from the nearest corner, from
-        the middle of the nearest sides, or from the middle.
+        """Where it would be in a photo of another size: first at the same distance from the nearest corner,
+        then from the middle of one of the nearest sides, or of the photo.
         """
         anchors = [
             (share, 0.5)
@@ -66,9 +66,9 @@ class Patch:
                           _nearest_end(self.left, self.shape[1], self.size[1]))
         ]  # fmt: skip
         growth = (size[0] - self.size[0], size[1] - self.size[1])
-        rows = {round(self.top + share * growth[0]) for share in anchors[0]}
-        columns = {round(self.left + share * growth[1]) for share in anchors[1]}
-        return [(row, column) for row in sorted(rows) for column in sorted(columns)]
+        rows = dict.fromkeys(round(self.top + share * growth[0]) for share in anchors[0])
+        columns = dict.fromkeys(round(self.left + share * growth[1]) for share in anchors[1])
+        return [(row, column) for row in rows for column in columns]
 
 
 def _nearest_end(start: int, length: int, whole: int) -> float:
@@ -118,27 +118,63 @@ class Matcher:
         ]
 
 
-def best_near(patch: Patch, looks: Sequence[Look], places: Sequence[Sequence[Place]], reach: int) -> list[Match]:
-    """For each photo the best match within ``reach`` pixels of one of the given places."""
-    height, width = patch.shape
-    shape = (height + 2 * reach, width + 2 * reach)
-    regions, owners = [], []
-    for index, (photo, wanted) in enumerate(zip(looks, places, strict=True)):
-        for top, left in wanted:
-            corner = _fitted(top - reach, shape[0], photo.shape[1]), _fitted(left - reach, shape[1], photo.shape[2])
-            if min(corner) >= 0:
-                regions.append(photo[:, corner[0] : corner[0] + shape[0], corner[1] : corner[1] + shape[1]])
-                owners.append((index, corner))
-    best = [NO_MATCH] * len(looks)
-    if not regions:
+class Surroundings:
+    """Pieces of photos around given places, made ready for patches of one shape.
+
+    Parameters
+    ----------
+    looks : sequence of (6, h, w)
+        One for each photo.
+    places : sequence of sequence of (top, left)
+        For each photo where a patch may lie.
+    shape : (int, int)
+        Of the patches.
+    reach : int
+        Pixels by which a patch may stray from its place.
+    """
+
+    def __init__(
+        self, looks: Sequence[Look], places: Sequence[Sequence[Place]], shape: tuple[int, int], reach: int
+    ) -> None:
+        self._shape = (shape[0] + 2 * reach, shape[1] + 2 * reach)
+        self._count = len(looks)
+        self._owners: list[tuple[int, Place]] = []
+        pieces = []
+        for index, (photo, wanted) in enumerate(zip(looks, places, strict=True)):
+            for top, left in wanted:
+                corner = (
+                    _fitted(top - reach, self._shape[0], photo.shape[1]),
+                    _fitted(left - reach, self._shape[1], photo.shape[2]),
+                )
+                if min(corner) >= 0:
+                    pieces.append(cut_out(photo, corner, self._shape))
+                    self._owners.append((index, corner))
+        self._spectra = _spectra(np.stack(pieces), self._shape) if pieces else None
+
+    def best(self, patch: Patch) -> list[Match]:
+        """For each photo the best match near one of its places."""
+        best = [NO_MATCH] * self._count
+        if self._spectra is None:
+            return best
+        transforms = _transforms(patch, self._shape)
+        similar = _similar(self._spectra, transforms, patch, self._shape, self._shape)
+        for (index, corner), values in zip(self._owners, similar, strict=True):
+            found = _best(values)
+            if found.similarity > best[index].similarity:
+                best[index] = Match(found.similarity, found.top + corner[0], found.left + corner[1])
         return best
-    stack = np.asarray(np.stack(regions), dtype=np.float32)
-    similar = _similar(_spectra(stack, shape), _transforms(patch, shape), patch, shape, shape)
-    for (index, corner), values in zip(owners, similar, strict=True):
-        found = _best(values)
-        if found.similarity > best[index].similarity:
-            best[index] = Match(found.similarity, found.top + corner[0], found.left + corner[1])
-    return best
+
+
+def best_near(
+    patch: Patch, looks: Sequence[Look], places: Sequence[Sequence[Place]], reach: int
+) -> list[Match]:
+    """For each photo the best match within ``reach`` pixels of one of the given places."""
+    return Surroundings(looks, places, patch.shape, reach).best(patch)
+
+
+def cut_out(photo: Look, corner: Place, shape: tuple[int, int]) -> Look:
+    """The pixels of a rectangle."""
+    return photo[:, corner[0] : corner[0] + shape[0], corner[1] : corner[1] + shape[1]]
 
 
 def _fitted(start: int, length: int, whole: int) -> int:
@@ -147,7 +183,7 @@ def _fitted(start: int, length: int, whole: int) -> int:
 
 
 def _spectra(stack: NDArray[np.float32], canvas: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Transforms of looks ``(n, 4, …)`` and of their energy ``(n, …)``."""
+    """Transforms of looks ``(n, 6, …)`` and of their energy ``(n, …)``."""
     from scipy import fft
 
     stack = np.asarray(stack, dtype=np.float32)
@@ -179,7 +215,7 @@ def _similar(
     products = fft.irfft2(summed, canvas)[:, :rows, :columns]
     energy = fft.irfft2(spectra[1] * transforms[1], canvas)[:, :rows, :columns]
     own = np.float32(patch.energy)
-    similar: NDArray[np.float32] = products / np.sqrt(own * np.maximum(energy, own / 4))
+    similar: NDArray[np.float32] = (products / np.sqrt(own * np.maximum(energy, own / 4))).astype(np.float32)
     return similar
 
 

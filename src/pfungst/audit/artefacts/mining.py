@@ -1,4 +1,4 @@
-"""Which patches of relevance recur: in place or in look, in a share of the class's photos and hardly elsewhere."""
+"""Which patches of relevance recur: in place or in look, in a class's photos more than elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from pfungst.audit.artefacts.config import ArtefactConfig
 from pfungst.audit.artefacts.features import Look
-from pfungst.audit.artefacts.matching import Match, Matcher, Patch, Place, best_near, cut
+from pfungst.audit.artefacts.matching import Match, Matcher, Patch, Place, Surroundings, best_near, cut
 from pfungst.audit.artefacts.proposals import Blob
 from pfungst.audit.artefacts.shaping import shaped
 
@@ -18,7 +18,8 @@ REACH = 6
 """Working pixels by which a thing may stray from its place."""
 
 _MARGIN, _QUANTILE = 0.1, 0.95
-_TURNS = 2
+_TURNS, _TRIES = 2, 4
+_IN_PLACE = 0.8
 Kind = Literal["place", "look"]
 
 
@@ -61,19 +62,19 @@ class Candidate:
 
 def mine(shown: Sequence[Seen], others: Sequence[Seen], config: ArtefactConfig) -> list[Candidate]:
     """The patches that recur most, each brought to its shape, none of them twice; strongest first."""
-    first = [
-        _assessed(patch, kind, shown, others, config)
-        for patch in _seeds(shown, config)
-        for kind in ("place", "look")
-    ]
+    field = _Field(shown, others, config)
+    seeds = _seeds(shown, config)
+    first = [*(field.at_its_place(patch) for patch in seeds), *(field.at_the_blobs(patch) for patch in seeds)]
     first = [found for found in first if len(found.matches) >= config.min_photos]
     kept: list[Candidate] = []
+    tried: list[Candidate] = []
     for found in sorted(first, key=lambda item: -item.evidence):
-        if len(kept) == config.max_suspects:
+        if len(kept) == config.max_suspects or len(tried) == _TRIES * config.max_suspects:
             break
-        if any(_covered(found, other) for other in kept):
+        if any(_covered(found, other) for other in (*kept, *tried)):
             continue
-        grown = _grown(found, shown, others, config)
+        tried.append(found)
+        grown = _grown(found, field)
         if grown is not None and not any(_covered(grown, other) for other in kept):
             kept.append(grown)
     return kept
@@ -99,43 +100,60 @@ def _seed(photo: Seen, blob: Blob, side: int) -> Patch:
     return max(patches, key=lambda patch: patch.energy)
 
 
-def _assessed(
-    patch: Patch, kind: Kind, shown: Sequence[Seen], others: Sequence[Seen], config: ArtefactConfig
-) -> Candidate:
-    """Where a patch recurs if it is sought at its place, or at the blobs of relevance."""
-    reach = REACH if kind == "place" else config.window // 2
-    here = _near(patch, kind, shown, reach)
-    return _candidate(patch, kind, shown, here, _near(patch, kind, others, reach), config)
+class _Field:
+    """The photos of a search, and the ways to look for a patch in them."""
+
+    def __init__(self, shown: Sequence[Seen], others: Sequence[Seen], config: ArtefactConfig) -> None:
+        self.shown, self.others, self.config = shown, others, config
+        shape, reach = (config.window, config.window), config.window // 2
+        self._blobs = [
+            Surroundings(
+                [photo.look for photo in photos],
+                [_corners(photo, config.window) for photo in photos],
+                shape,
+                reach,
+            )
+            for photos in (shown, others)
+        ]
+
+    def at_its_place(self, patch: Patch) -> Candidate:
+        """Where a patch recurs if it keeps its distance from a corner, a side or the middle."""
+        here, elsewhere = (
+            best_near(
+                patch, [photo.look for photo in photos], [patch.places(photo.size) for photo in photos], REACH
+            )
+            for photos in (self.shown, self.others)
+        )
+        return self._candidate(patch, "place", here, elsewhere)
+
+    def at_the_blobs(self, patch: Patch) -> Candidate:
+        """Where a square patch recurs among the blobs of relevance."""
+        here, elsewhere = (blobs.best(patch) for blobs in self._blobs)
+        return self._candidate(patch, "look", here, elsewhere)
+
+    def anywhere(self, patch: Patch) -> Candidate:
+        """Where a patch recurs in the whole of the photos."""
+        matcher = Matcher([patch])
+        here, elsewhere = (
+            [matcher.best(photo.look)[0] for photo in photos] for photos in (self.shown, self.others)
+        )
+        return self._candidate(patch, "look", here, elsewhere)
+
+    def _candidate(
+        self, patch: Patch, kind: Kind, here: Sequence[Match], elsewhere: Sequence[Match]
+    ) -> Candidate:
+        level = level_above([match.similarity for match in elsewhere], self.config.alike)
+        matches = {
+            photo.id: match for photo, match in zip(self.shown, here, strict=True) if match.similarity > level
+        }
+        # its own photo is no evidence
+        evidence = sorted(match.similarity - level for match in matches.values())[:-1]
+        return Candidate(patch=patch, kind=kind, level=level, matches=matches, evidence=float(sum(evidence)))
 
 
-def _near(patch: Patch, kind: Kind, photos: Sequence[Seen], reach: int) -> list[Match]:
-    places = [patch.places(photo.size) if kind == "place" else _corners(photo, patch) for photo in photos]
-    return best_near(patch, [photo.look for photo in photos], places, reach)
-
-
-def _corners(photo: Seen, patch: Patch) -> list[Place]:
-    """The places at which a patch lies in the middle of a blob."""
-    return [
-        (blob.top + (blob.side - patch.shape[0]) // 2, blob.left + (blob.side - patch.shape[1]) // 2)
-        for blob in photo.blobs
-    ]
-
-
-def _candidate(
-    patch: Patch,
-    kind: Kind,
-    shown: Sequence[Seen],
-    here: Sequence[Match],
-    elsewhere: Sequence[Match],
-    config: ArtefactConfig,
-) -> Candidate:
-    level = level_above([match.similarity for match in elsewhere], config.alike)
-    matches = {
-        photo.id: match for photo, match in zip(shown, here, strict=True) if match.similarity > level
-    }
-    # its own photo is no evidence
-    evidence = sorted(match.similarity - level for match in matches.values())[:-1]
-    return Candidate(patch=patch, kind=kind, level=level, matches=matches, evidence=float(sum(evidence)))
+def _corners(photo: Seen, side: int) -> list[Place]:
+    """The places at which a square patch lies in the middle of a blob."""
+    return [(blob.top + (blob.side - side) // 2, blob.left + (blob.side - side) // 2) for blob in photo.blobs]
 
 
 def level_above(similarities: Sequence[float], least: float) -> float:
@@ -145,32 +163,34 @@ def level_above(similarities: Sequence[float], least: float) -> float:
     return max(least, float(np.quantile(similarities, _QUANTILE)) + _MARGIN)
 
 
-def _grown(
-    found: Candidate, shown: Sequence[Seen], others: Sequence[Seen], config: ArtefactConfig
-) -> Candidate | None:
+def _grown(found: Candidate, field: _Field) -> Candidate | None:
     """Shape, mean look, and the photos that carry it, in turns; None where nothing is left of it."""
     for _ in range(_TURNS):
-        carriers = [photo for photo in shown if photo.id in found.matches]
+        carriers = [photo for photo in field.shown if photo.id in found.matches]
         cut_out = shaped(
             [photo.look for photo in carriers], [found.matches[photo.id] for photo in carriers], found.patch
         )
         if cut_out is None:
             return None
-        found = _sought(cut_out[0], found.kind, shown, others, config)
-        if len(found.matches) < config.min_photos:
+        patch = cut_out[0]
+        found = field.at_its_place(patch) if found.kind == "place" else field.anywhere(patch)
+        if len(found.matches) < field.config.min_photos:
             return None
-    return found
+    in_place = found.kind == "look" and _in_place(found, field.shown)
+    return field.at_its_place(found.patch) if in_place else found
 
 
-def _sought(
-    patch: Patch, kind: Kind, shown: Sequence[Seen], others: Sequence[Seen], config: ArtefactConfig
-) -> Candidate:
-    """Where a shaped patch recurs: at its place, or anywhere in a photo."""
-    if kind == "place":
-        return _assessed(patch, kind, shown, others, config)
-    matcher = Matcher([patch])
-    here, elsewhere = ([matcher.best(photo.look)[0] for photo in photos] for photos in (shown, others))
-    return _candidate(patch, kind, shown, here, elsewhere, config)
+def _in_place(found: Candidate, shown: Sequence[Seen]) -> bool:
+    """Whether nearly all photos carry it at the same place."""
+    sizes = {photo.id: photo.size for photo in shown}
+    near = sum(
+        any(
+            max(abs(match.top - top), abs(match.left - left)) <= REACH
+            for top, left in found.patch.places(sizes[image])
+        )
+        for image, match in found.matches.items()
+    )
+    return near >= _IN_PLACE * len(found.matches)
 
 
 def _covered(found: Candidate, other: Candidate) -> bool:

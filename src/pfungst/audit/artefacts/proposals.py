@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pfungst.evaluation.operators import Region
 from pfungst.images.boxes import Box, box_mask
 
 _LEAST_OUTSIDE = 0.05
@@ -37,7 +38,7 @@ def find_blobs(
     side: int,
     count: int,
 ) -> list[Blob]:
-    """The densest squares of a photo's positive relevance outside the boxes, none over another by more than a quarter.
+    """The densest squares of a photo's positive relevance outside the boxes, hardly overlapping.
 
     Parameters
     ----------
@@ -88,6 +89,19 @@ def off_object(
     return positive if enough else None
 
 
+def cells_of(region: Region, shape: tuple[int, ...], size: tuple[int, int]) -> NDArray[np.float64]:
+    """The share of each cell of a heatmap of ``shape`` that lies in a rectangle of the photo."""
+    covers = []
+    for start, stop, cells, pixels in (
+        (region.top, region.bottom, shape[0], size[0]),
+        (region.left, region.right, shape[1], size[1]),
+    ):
+        edges = np.arange(cells + 1) * (pixels / cells)
+        covered = np.minimum(edges[1:], stop) - np.maximum(edges[:-1], start)
+        covers.append(np.clip(covered, 0, None) / (pixels / cells))
+    return np.outer(covers[0], covers[1])
+
+
 def _widened(box: Box, up: float, across: float) -> Box:
     """A box in cells, wider by the margin."""
     return Box(
@@ -99,9 +113,7 @@ def _widened(box: Box, up: float, across: float) -> Box:
     )
 
 
-def _window_sums(
-    positive: NDArray[np.float64], shape: tuple[int, int], side: int
-) -> NDArray[np.float64]:
+def _window_sums(positive: NDArray[np.float64], shape: tuple[int, int], side: int) -> NDArray[np.float64]:
     """Relevance in the square at each place of the working photo; cells in boxes count as nothing.
 
     The cumulative sums of the cells are interpolated, as if a cell's relevance were spread evenly over it.

@@ -4,8 +4,8 @@ With the looks F_i of m photos laid upon each other at the suspect's place, and 
 
     ρ(p) = B * (|Σ_i F_i|² − Σ_i |F_i|²) / ((m − 1) B * Σ_i |F_i|²)
 
-is the mean correlation of two photos at pixel p: 1 where all show the same pattern, 0 in expectation where they
-have nothing in common. (Dekel et al. 2017 find watermarks by the same agreement of gradients.)
+is the mean correlation of two photos at pixel p: 1 where all show the same pattern, 0 in expectation where
+they have nothing in common. (Dekel et al. 2017 find watermarks by the same agreement of gradients.)
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Overlay:
 
     Attributes
     ----------
-    total : (4, height, width)
+    total : (6, height, width)
         Σ_i F_i.
     energy : (height, width)
         Σ_i |F_i|².
@@ -77,7 +77,7 @@ def _overlap(
     """The part of a canvas at ``corner`` that lies in a photo: in the photo's and in the canvas's pixels."""
     photo, canvas = [], []
     for whole, start, length in zip(size, corner, shape, strict=True):
-        first, last = max(start, 0), max(min(start + length, whole), max(start, 0))
+        first, last = max(start, 0), max(min(start + length, whole), start, 0)
         photo.append(slice(first, last))
         canvas.append(slice(first - start, last - start))
     return (photo[0], photo[1]), (canvas[0], canvas[1])
@@ -93,16 +93,22 @@ def shaped(looks: Sequence[Look], matches: Sequence[Match], patch: Patch) -> tup
     """
     laid = overlay(looks, matches, patch.shape)
     margin = laid.margin
-    mask = _common(laid.agreement(), (slice(margin, margin + patch.shape[0]), slice(margin, margin + patch.shape[1])))
+    mask = _common(
+        laid.agreement(), (slice(margin, margin + patch.shape[0]), slice(margin, margin + patch.shape[1]))
+    )
     if mask is None:
         return None
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     kept = mask[box]
-    mean = laid.total[:, box[0], box[1]] / np.maximum(laid.counts[box], 1)
+    mean: Look = (laid.total[:, box[0], box[1]] / np.maximum(laid.counts[box], 1)).astype(np.float32)
     moved = int(rows[0]) - margin, int(columns[0]) - margin
     shape = Patch(
-        values=mean * kept, mask=kept, top=patch.top + moved[0], left=patch.left + moved[1], size=patch.size
+        values=np.where(kept, mean, np.float32(0)),
+        mask=kept,
+        top=patch.top + moved[0],
+        left=patch.left + moved[1],
+        size=patch.size,
     )
     return shape, moved
 

@@ -1,0 +1,45 @@
+from dataclasses import replace
+
+import pytest
+
+from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
+from pfungst.audit.schema import picture_file
+from tests.audit.artefacts.conftest import MarkReader, surveyed
+
+SMALL = ArtefactConfig(window=16, insertions=10)
+
+
+def overlap(a, b):
+    wide, tall = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    common = max(wide, 0) * max(tall, 0)
+    area = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return common / (area - common)
+
+
+def test_a_mark_that_is_read_is_found_and_proved(marked_photos, tmp_path):
+    data, truth = marked_photos
+    reader = MarkReader()
+    found = find_artefacts(reader, surveyed(reader, data), SMALL, out=tmp_path / "a", pictures=tmp_path)
+    top = found.by_class["disc"][0]
+    print(found)
+    assert top.verdict == "artefact"
+    assert top.kind == "place" and top.where == "lower left corner"
+    assert set(top.boxes) == set(truth)
+    assert min(overlap(top.boxes[image], box) for image, box in truth.items()) > 0.5
+    assert found.by_class["square"] == ()
+    assert picture_file(tmp_path, top.crop).is_file()
+
+
+def test_a_mark_that_is_not_read_is_no_artefact(marked_photos):
+    data, _ = marked_photos
+    reader = MarkReader(weight=0.0)
+    found = find_artefacts(reader, surveyed(reader, data), SMALL)
+    assert all(item.verdict != "artefact" for items in found.by_class.values() for item in items)
+
+
+def test_photos_without_a_mark_give_none(plain_photos):
+    data, _ = plain_photos
+    reader = MarkReader()
+    found = find_artefacts(reader, surveyed(reader, data), SMALL)
+    assert found.by_class == {"disc": (), "square": ()}
+    assert "No artefact found" in found.notes["disc"]
