@@ -7,6 +7,7 @@ import typer
 
 def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typer.Typer) -> None:
     """Add every command to its group."""
+    from pfungst.cli.artefacts import artefacts
     from pfungst.cli.context import context
     from pfungst.cli.convert import convert
     from pfungst.cli.data import check, voc2007
@@ -36,4 +37,5 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typ
     app.command("quality")(quality)
     app.command("context")(context)
     app.command("strategies")(strategies)
+    app.command("artefacts")(artefacts)
     paper.command("voc2007")(paper_voc2007)

@@ -41,12 +41,12 @@ def look(image: ImageArray) -> Look:
     """The six channels of a photo at the working scale."""
     pixels = image.astype(np.float32)
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
-    luminance = _gradient(image @ _LUMINANCE)
+    luminance = _gradient(pixels @ _LUMINANCE)
     opponent = (_gradient(red - green), _gradient((red + green) / 2 - blue))
     return np.concatenate([_evened(luminance), _COLOUR_WEIGHT * _evened(np.concatenate(opponent))])
 
 
-def _gradient(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+def _gradient(plane: NDArray[np.floating]) -> NDArray[np.float32]:
     """Central differences of the smoothed plane along columns and rows, one-sided at the edges."""
     from scipy.ndimage import gaussian_filter
 

@@ -75,7 +75,9 @@ class Album:
             if found.position == self.position and found.kind == kind
         )
         before = self._saved(trial, "before", image)
-        pairs = [self._pair(row, kind, before, row["after"], self._saved(trial, kind, edited(image, [item.edit])))]
+        pairs = [
+            self._pair(row, kind, before, row["after"], self._saved(trial, kind, edited(image, [item.edit])))
+        ]
         if kind == "removal" and item.control is not None:
             control = self._saved(trial, "control", edited(image, [item.control]))
             pairs.append(self._pair(row, "control", before, row["control"], control))

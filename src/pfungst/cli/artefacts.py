@@ -1,0 +1,123 @@
+"""``pfungst artefacts``: does a model read a mark that recurs in the photos of a class?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pfungst.cli import _options, _run
+
+if TYPE_CHECKING:
+    from pfungst.audit.artefacts import Artefacts
+
+
+def artefacts(
+    model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
+    data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
+    split: Annotated[str, typer.Option(help="Which photos; 'all' for every one.")] = "test",
+    classes: _options.Classes = None,
+    rule: Annotated[str | None, typer.Option(help="Rule of the heatmaps; default the model's own.")] = None,
+    max_photos: Annotated[
+        int, typer.Option(help="Photos of each class, and without it, in which marks are sought.")
+    ] = 64,
+    suspects: Annotated[int, typer.Option(help="Suspects of a class that are tested by editing.")] = 3,
+    insertions: Annotated[
+        int, typer.Option(help="Photos without the class that a suspect is pasted into.")
+    ] = 32,
+    pairs: Annotated[int, typer.Option(help="Photos shown before and after each kind of edit.")] = 2,
+    seed: _options.Seed = 0,
+    workers: _options.Workers = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for records, pictures and numbers; an interrupted run goes on there."),
+    ] = None,
+    json: _options.JsonTarget = None,
+) -> None:
+    """Find marks such as tags, date stamps, stickers and watermarks that a class is read off, and prove it.
+
+    Relevance off the objects proposes places; what recurs in a share of the class's photos, at one place or
+    with one look, becomes a suspect. Each is then removed, against an equal area elsewhere in the same photo,
+    and pasted into photos without the class. It is called an artefact if both move the score.
+    """
+    from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
+    from pfungst.audit.surroundings import ContextConfig
+    from pfungst.audit.survey import SurveyConfig, survey
+    from pfungst.contract.storage import model_identity
+    from pfungst.evaluation.statistics import BootstrapConfig
+    from pfungst.models import load_model
+
+    classifier = load_model(model)
+    dataset = _options.open_split(data, split, seed=seed)
+    config = ArtefactConfig(
+        max_photos=max_photos,
+        max_suspects=suspects,
+        insertions=insertions,
+        pairs=pairs,
+        bootstrap=BootstrapConfig(random_state=seed),
+        random_state=seed,
+    )
+    identity = model_identity(model, classifier)
+    with _run.progress_bar() as progress:
+        seen = survey(
+            classifier,
+            dataset,
+            SurveyConfig(
+                options={} if rule is None else {"rule": rule},
+                errors=False,
+                context=ContextConfig(edits=False),
+            ),
+            classes=_run.comma_list(classes),
+            identity=identity,
+            out=None if out is None else out / "survey",
+            workers=_options.worker_count(workers),
+            progress=progress,
+        )
+        found = find_artefacts(
+            classifier,
+            seen,
+            config,
+            identity=identity,
+            out=None if out is None else out / "records",
+            pictures=out,
+            workers=_options.worker_count(workers),
+            progress=progress,
+        )
+    _write(found, dataset.name, out, json)
+    if json != "-":
+        _print(found, f"{model} on {dataset.name}")
+    _run.finish([*(f"{image}: {error}" for image, error in seen.failures), *found.failed])
+
+
+def _write(found: Artefacts, data: str, out: Path | None, json: str | None) -> None:
+    from pfungst.contract.plain import to_plain
+
+    content = {"data": data, **to_plain(found)}
+    if json is not None:
+        _run.write_json(json, content)
+    if out is not None:
+        _run.write_json(str(out / "artefacts.json"), content)
+
+
+def _print(found: Artefacts, title: str) -> None:
+    rows = [
+        (
+            f"{item.id}, {item.where}",
+            item.verdict,
+            f"{100 * item.share:.0f}",
+            f"{100 * item.share_elsewhere:.0f}",
+            _run.estimate(item.effect),
+            _run.estimate(item.insertion_effect),
+        )
+        for items in found.by_class.values()
+        for item in items
+    ]
+    if rows:
+        header = ("suspect", "verdict", "share %", "elsewhere %", "removal", "insertion")
+        _run.print_table(f"{title}: suspects", header, rows)
+    for name, note in found.notes.items():
+        typer.echo(f"{name}: {note}")
+        for item in found.by_class[name]:
+            if item.verdict == "artefact":
+                typer.echo(f"  {item.id}: {item.sentence}")
