@@ -64,12 +64,14 @@ def test_every_part_is_there(result, out):
 
 def test_the_page_has_tables_and_pictures(result, out):
     html = result.page.read_text(encoding="utf-8")
-    for text in ("Analyzing Classifiers on VOC2007", "Figure 1: Fisher vectors", "Heatmaps of the network",
+    for text in ("Analyzing Classifiers on VOC2007",
+                 "Figure 1: Fisher vectors", "Heatmaps of the network",
                  "Context", "The hunt for the tag: horse", "Verdict of the audit", "Cost", "80.45",
+                 'href="audit/report.html"',
                  "Left out, because a split does not show them: cat."):  # fmt: skip
         assert text in html, text
     assert html.count("data:image/png;base64,") == 2
-    for name in ("precision.png", "figure1.png", "regions.png", "audit/audit.json"):
+    for name in ("precision.png", "figure1.png", "regions.png", "audit/audit.json", "audit/report.html"):
         assert (out / name).is_file()
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from pfungst.errors import ConfigError, DataError
 from pfungst.images import DataSet, Record
-from pfungst.paper.photos import fingerprint, read_photos, stratified
+from pfungst.paper.photos import read_photos, stratified
 
 
 def photos(labels, tmp_path, classes=("a", "b", "c")):
@@ -59,9 +59,3 @@ def test_a_missing_split_is_named(voc, tmp_path):
 def test_no_common_class(voc):
     with pytest.raises(DataError, match="no class has photos in all of train, val and test"):
         read_photos(voc, classes=("cat",))
-
-
-def test_the_fingerprint_sees_labels(tmp_path):
-    one = photos([{"a"}, {"b"}], tmp_path)
-    assert fingerprint(one) == fingerprint(photos([{"a"}, {"b"}], tmp_path))
-    assert fingerprint(one) != fingerprint(photos([{"a"}, {"a"}], tmp_path))

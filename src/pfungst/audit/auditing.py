@@ -34,6 +34,7 @@ from pfungst.evaluation.statistics import BootstrapConfig, Estimate
 from pfungst.evaluation.summary import Quality
 from pfungst.images.dataset import DataSet
 from pfungst.progress import Progress, silent
+from pfungst.runs.executor import Workers
 
 PARTS = ("quality", "context", "strategies", "artefacts")
 """What an audit examines beyond scores and heatmaps."""
@@ -113,7 +114,7 @@ def audit_models(
     split: str = "all",
     classes: Sequence[str] | None = None,
     title: str | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress = silent,
 ) -> Audit:
     """Audit one or more classifiers on the same labelled photos.
@@ -185,7 +186,7 @@ class _Study:
         folder: Path,
         config: AuditConfig,
         classes: Sequence[str] | None,
-        workers: int,
+        workers: Workers,
         progress: Progress,
     ) -> None:
         self.subject, self.data, self.folder, self.config = subject, data, folder, config

@@ -36,6 +36,7 @@ def voc2007(
     ] = 200,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
+    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:  # fmt: skip
     """Repeat the experiment of "Analyzing Classifiers: Fisher Vectors and Deep Neural Networks".
@@ -53,7 +54,7 @@ def voc2007(
         limit=limit,
         fisher=FisherTraining(n_components=components, n_sampled=samples),
         region_photos=region_photos,
-        workers=_options.worker_count(workers),
+        workers=_options.crew(workers, scheduler),
         random_state=seed,
     )
     with _run.progress_bar() as progress:

@@ -15,8 +15,11 @@ from pfungst.paper.measuring import on_test
 from pfungst.paper.stages import run_stage
 from pfungst.paper.study import Study
 from pfungst.paper.training import model_folder, trained_model
+from pfungst.report.audit_page import REPORT_FILE, write_report
 
 AUDIT = "audit"
+REPORT = f"{AUDIT}/{REPORT_FILE}"
+"""The report of both models, beside the page."""
 HUNTED = "horse"
 """The class whose photographer's tag the paper found."""
 
@@ -37,6 +40,7 @@ def audit_both(study: Study) -> tuple[dict[str, Any], Audit]:
             workers=study.config.workers,
             progress=study.told(AUDIT),
         )
+        write_report(folder)
         return {"problems": len(audit.problems), "failed": list(audit.skipped)}
 
     configuration = {**on_test(study), "audit": asdict(config)}

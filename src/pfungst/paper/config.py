@@ -10,6 +10,7 @@ from pfungst.errors import ConfigError
 from pfungst.evaluation.config import RegionConfig
 from pfungst.evaluation.replacement import ReplacementConfig
 from pfungst.fisher import FisherTraining
+from pfungst.runs.executor import Workers, check_workers, local_workers
 
 if TYPE_CHECKING:
     from pfungst.network import NetworkTraining
@@ -42,8 +43,9 @@ class PaperConfig:
         Regions of the network's input.
     region_photos : int
         Photos of the sample on which regions are perturbed.
-    workers : int
-        Processes; the numbers do not depend on it.
+    workers : int or Cluster
+        Processes, or the cluster that measures (models are trained on this machine); the numbers do not
+        depend on it.
     random_state : int
         Seed of everything.
     """
@@ -56,16 +58,15 @@ class PaperConfig:
     replacement: ReplacementConfig = field(default_factory=ReplacementConfig)
     regions: RegionConfig = field(default_factory=RegionConfig)
     region_photos: int = 200
-    workers: int = 1
+    workers: Workers = 1
     random_state: int = 0
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit = {self.limit}", allowed="1 or more photos of each split, or no limit")
-        if min(self.region_photos, self.workers) < 1:
-            raise ConfigError(
-                f"region_photos = {self.region_photos}, workers = {self.workers}", allowed="1 or more of each"
-            )
+        if self.region_photos < 1:
+            raise ConfigError(f"region_photos = {self.region_photos}", allowed="1 or more")
+        check_workers(self.workers)
         if self.random_state < 0:
             raise ConfigError(f"seed {self.random_state}", allowed="0 or more")
 
@@ -76,7 +77,7 @@ class PaperConfig:
 
     def fisher_training(self) -> FisherTraining:
         """Settings of the Fisher-vector model with this run's workers and seed."""
-        return replace(self.fisher, workers=self.workers, random_state=self.random_state)
+        return replace(self.fisher, workers=local_workers(self.workers), random_state=self.random_state)
 
     def network_training(self) -> NetworkTraining:
         """Settings of the network with this run's seed."""

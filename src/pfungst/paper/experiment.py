@@ -117,7 +117,7 @@ def _cost(
         "score, three ways": (done["scores"], tested),
     }
     for model, record in quality.items():
-        stages[f"heatmap quality, {model}"] = record, record["result"]["manifest"]["images"]
+        stages[f"heatmap quality, {model}"] = record, record["result"]["manifest"]["data"]["images"]
     return tables.cost_rows({**stages, "audit of both": (done["audit"], tested)})
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pfungst.contract.storage import model_identity, read_description
+from pfungst.contract.storage import model_identity
 from pfungst.evaluation.config import QualityConfig, default_methods, default_rules
 from pfungst.evaluation.quality import has_boxes, measure_quality
 from pfungst.evaluation.scoring import evaluation_table, score_dataset
 from pfungst.paper.config import FISHER, NETWORK
-from pfungst.paper.photos import fingerprint
 from pfungst.paper.stages import run_stage
 from pfungst.paper.study import Study
 from pfungst.paper.training import model_folder, trained_model
+from pfungst.runs.identity import data_identity
 
 SCORES, QUALITY = "scores", "quality"
 SLIDING = "network, sliding"
 """The network's scores as the mean over sliding windows, beside those of the centre crop."""
 
+_KINDS = {FISHER: FISHER, NETWORK: NETWORK, SLIDING: NETWORK}
 _RULES = ("epsilon-plus-flat", "cvpr2016")
 
 
@@ -38,7 +39,15 @@ def measure_precision(study: Study) -> dict[str, Any]:
 
 
 def _precision(study: Study, name: str, model: Any) -> dict[str, Any]:
-    scored = score_dataset(model, study.photos.test, workers=study.config.workers, progress=study.told(name))
+    folder = study.out / SCORES / name.replace(", ", "-")
+    scored = score_dataset(
+        model,
+        study.photos.test,
+        identity=model_identity(model_folder(study, _KINDS[name]), model),
+        out=folder,
+        workers=study.config.workers,
+        progress=study.told(name),
+    )
     return evaluation_table(scored, model.thresholds)
 
 
@@ -80,9 +89,6 @@ def _quality(study: Study, model: str, settings: Mapping[str, Any], max_images: 
 def on_test(study: Study) -> dict[str, Any]:
     """What every measurement on the test photos depends on: the photos and both models."""
     return {
-        "photos": fingerprint(study.photos.test),
-        "models": {
-            model: read_description(model_folder(study, model))["arrays_sha256"]
-            for model in (FISHER, NETWORK)
-        },
+        "photos": data_identity(study.photos.test),
+        "models": {model: model_identity(model_folder(study, model)) for model in (FISHER, NETWORK)},
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pfungst.errors import ConfigError, DataError
-from pfungst.images import DataSet, Record, open_dataset
+from pfungst.images import DataSet, open_dataset
 from pfungst.images.dataset import POSITIVE
 
 SPLITS = ("train", "val", "test")
@@ -130,14 +128,3 @@ def stratified(data: DataSet, limit: int, random_state: int = 0) -> DataSet:
         taken.append(chosen)
     records = tuple(data.records[row] for row in sorted(taken))
     return replace(data, name=f"{data.name}, {limit} photos", records=records)
-
-
-def fingerprint(*parts: DataSet) -> str:
-    """A hash of photos, their labels and boxes, for telling whether a finished stage is still valid."""
-    content = [[part.classes, [_plain(record) for record in part]] for part in parts]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def _plain(record: Record) -> list[object]:
-    boxes = [[box.class_name, box.left, box.top, box.right, box.bottom] for box in record.boxes]
-    return [record.id, sorted(record.positive), sorted(record.difficult), boxes]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pfungst.paper import tables
-from pfungst.paper.auditing import HUNTED
+from pfungst.paper.auditing import HUNTED, REPORT
 from pfungst.paper.config import FISHER, NETWORK
 from pfungst.paper.page import Section, save_precision_figure, write_page
 from pfungst.paper.study import Study
@@ -108,9 +108,10 @@ def _audit_section(numbers: Mapping[str, Any]) -> Section:
     rows = [[str(place), sentence] for place, sentence in enumerate(found, start=1)]
     return Section(
         title="Verdict of the audit",
-        text="" if found else "The audit found no problem.",
+        text="" if found else "The audit found no problem by what it examined; the report says what that is.",
         header=["", "problem"] if found else (),
         rows=rows,
+        link=REPORT,
     )
 
 

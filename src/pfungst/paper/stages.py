@@ -9,6 +9,7 @@ from typing import Any
 
 from pfungst import __version__
 from pfungst.contract.plain import to_plain
+from pfungst.runs.executor import Workers
 from pfungst.runs.journal import Journal, read_records
 
 STAGE_FILE = "stage.jsonl"
@@ -19,7 +20,7 @@ def run_stage(
     configuration: Mapping[str, Any],
     work: Callable[[], Mapping[str, Any]],
     *,
-    workers: int = 1,
+    workers: Workers = 1,
 ) -> dict[str, Any]:
     """What ``work`` returned, now or in an earlier run.
 
@@ -31,8 +32,8 @@ def run_stage(
         Everything that the result depends on.
     work : callable
         Returns plain numbers; NaN becomes None.
-    workers : int
-        Noted beside the time.
+    workers : int or Cluster
+        Their number is noted beside the time; None for a cluster, which may grow and shrink.
 
     Returns
     -------
@@ -50,6 +51,9 @@ def run_stage(
         if folder.name not in journal.finished:
             start = time.perf_counter()
             result = to_plain(work())
-            took = {"seconds": time.perf_counter() - start, "workers": workers}
+            took = {
+                "seconds": time.perf_counter() - start,
+                "workers": workers if isinstance(workers, int) else None,
+            }
             journal.append({"stage": folder.name, **took, "result": result})
     return next(iter(read_records(file)))

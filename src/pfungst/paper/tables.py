@@ -62,7 +62,7 @@ def quality_rows(quality: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def cost_rows(stages: Mapping[str, tuple[Mapping[str, Any], int]]) -> list[dict[str, Any]]:
-    """Wall time of each stage, and processor time for each photo.
+    """Wall time of each stage, and the time of one worker for each photo.
 
     Parameters
     ----------
@@ -75,10 +75,14 @@ def cost_rows(stages: Mapping[str, tuple[Mapping[str, Any], int]]) -> list[dict[
             "photos": photos,
             "seconds": record["seconds"],
             "workers": record["workers"],
-            "worker_seconds_per_photo": record["seconds"] * record["workers"] / max(photos, 1),
+            "worker_seconds_per_photo": _each(record["seconds"], record["workers"], photos),
         }
         for name, (record, photos) in stages.items()
     ]
+
+
+def _each(seconds: float, workers: int | None, photos: int) -> float | None:
+    return None if workers is None else seconds * workers / max(photos, 1)
 
 
 def difference(row: Mapping[str, Any]) -> float | None:
@@ -161,7 +165,7 @@ def artefact_cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[l
 def cost_cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Header and cells of the table of costs."""
     cells = [
-        [row["stage"], str(row["photos"]), text(row["seconds"], 1), str(row["workers"]),
+        [row["stage"], str(row["photos"]), text(row["seconds"], 1), text(row["workers"]),
          text(row["worker_seconds_per_photo"], 3)]
         for row in rows
     ]  # fmt: skip

@@ -12,8 +12,9 @@ from pfungst.errors import ModelError
 from pfungst.fisher import train_fisher
 from pfungst.models import load_model
 from pfungst.paper.config import FISHER, NETWORK, STAND_IN, plain_training
-from pfungst.paper.photos import fingerprint
 from pfungst.paper.stages import run_stage
+from pfungst.runs.executor import local_workers
+from pfungst.runs.identity import data_identity
 
 if TYPE_CHECKING:
     from pfungst.network import NetworkClassifier
@@ -59,7 +60,7 @@ def _train_fisher(study: Study) -> dict[str, Any]:
         }
 
     configuration = {
-        "photos": fingerprint(photos.train, photos.val),
+        "photos": [data_identity(photos.train), data_identity(photos.val)],
         "training": plain_training(settings),
     }
     return run_stage(study.out / FISHER, configuration, work, workers=study.config.workers)
@@ -81,7 +82,7 @@ def _train_network(study: Study) -> dict[str, Any]:
             photos.val,
             settings,
             folder=unfinished,
-            workers=config.workers,
+            workers=local_workers(config.workers),
             progress=study.told(config.network_name),
         )
         trained.classifier.save(model_folder(study, NETWORK))
@@ -95,7 +96,7 @@ def _train_network(study: Study) -> dict[str, Any]:
         }
 
     configuration = {
-        "photos": fingerprint(photos.train, photos.val),
+        "photos": [data_identity(photos.train), data_identity(photos.val)],
         "start": [file_sha256(file) for file in config.caffenet] if config.caffenet else STAND_IN,
         "training": plain_training(settings),
     }
