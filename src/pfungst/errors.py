@@ -6,6 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_MAX_MESSAGE = 8000
+
+
+def printable(text: str, *, most: int = 1000) -> str:
+    """Text from a file as a terminal may show it: control characters escaped, too long a middle left out."""
+    if len(text) > most:
+        text = f"{text[: most // 2]} … {text[-most // 2 :]}"
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+
 
 class PfungstError(Exception):
     """Base of every error that a user can cause and mend.
@@ -33,7 +46,7 @@ class PfungstError(Exception):
             parts.append(f"Allowed: {self.allowed}")
         if self.hint:
             parts.append(f"Try: {self.hint}")
-        return ". ".join(part.rstrip(".") for part in parts) + "."
+        return printable(". ".join(part.rstrip(".") for part in parts) + ".", most=_MAX_MESSAGE)
 
     def __reduce__(self) -> tuple[Callable[..., PfungstError], tuple[object, ...]]:
         """Survive the way back from a worker process with all parts."""

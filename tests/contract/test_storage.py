@@ -192,7 +192,7 @@ def test_newer_version_says_so(folder):
 
 def test_huge_description_is_not_loaded(folder, monkeypatch):
     monkeypatch.setattr(storage, "_MAX_DESCRIPTION_BYTES", 10)
-    with pytest.raises(ModelError, match="is too large to be a model description"):
+    with pytest.raises(ModelError, match="too large for a model description"):
         read_description(folder)
 
 

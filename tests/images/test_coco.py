@@ -117,8 +117,9 @@ def test_path_escapes_are_refused(coco, tmp_path, name):
     bad = photo(9, "x") | {"file_name": name}
     data = open_dataset(coco(images=[*PHOTOS, bad]))
     assert len(data) == 3
+    reason = "leads out of {}" if isinstance(name, str) else "is no text that can be printed"
     assert data.problems == (
-        f"photo 9: its file name {name!r} leads out of {tmp_path / 'val2017'}; left out",
+        f"photo 9: its file name {name!r} {reason.format(tmp_path / 'val2017')}; left out",
     )
 
 

@@ -106,7 +106,7 @@ def test_damaged_descriptions_are_model_errors(tmp_path):
         ('"small-cnn"', '"huge-cnn"', "unknown network architecture 'huge-cnn'"),
         ('"width": 4', '"width": 99999999', "width 99999999. Allowed: an integer from 1 to 1024"),
         ('"outputs": 3', '"outputs": -3', "outputs -3"),
-        ('["a", "b", "c"]', '"abc"', "classes 'abc'"),
+        ('["a", "b", "c"]', '"abc"', "class names 'abc'"),
         ('["a", "b", "c"]', '["a"]', "thresholds"),
         ('"views": "center"', '"views": "up"', "unknown views 'up'"),
         ('"input_size": [20, 24]', '"input_size": 3.5', "cannot be rebuilt"),
@@ -129,7 +129,7 @@ def test_not_a_number_is_not_saved(tmp_path):
     ("change", "message"),
     [
         ({"classes": ["a", "a", "b"]}, "Allowed: distinct names"),
-        ({"classes": "abc"}, "classes 'abc'"),
+        ({"classes": "abc"}, "class names 'abc'"),
         ({"thresholds": [1.0, 2.0]}, "for 3 classes. Allowed: one number a class"),
         ({"views": "all"}, "unknown views 'all'. Allowed: center, sliding"),
     ],

@@ -9,7 +9,7 @@ be NaN, which is null on disk.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,11 +17,13 @@ from typing import Any, Literal
 from pfungst.contract.plain import from_plain, to_plain
 from pfungst.errors import DataError
 from pfungst.evaluation.statistics import Estimate
+from pfungst.files import parse_json, read_bounded, shown
 
 AUDIT_FILE = "audit.json"
 FORMAT = "pfungst-audit"
 FORMAT_VERSION = 1
 PICTURES_FOLDER = "pictures"
+_MAX_BYTES = 512 * 2**20
 
 
 def picture_file(folder: str | Path, name: str) -> Path:
@@ -46,6 +48,24 @@ def safe_name(text: str) -> str:
     return (
         "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text).strip(".") or "_"
     )
+
+
+def survey_folder(folder: str | Path, name: str) -> Path:
+    """Where the survey that a model of an audit names lies.
+
+    Raises
+    ------
+    DataError
+        If the name leads out of the audit's folder.
+    """
+    root = Path(folder).resolve()
+    try:
+        place = (root / name).resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(folder, f"names the survey {shown(name)}, which cannot be a folder") from error
+    if not place.is_relative_to(root) or ".." in Path(name).parts or Path(name).is_absolute():
+        raise DataError(folder, f"names the survey {shown(name)}, which leads out of the audit")
+    return place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -411,18 +431,36 @@ class Audit:
         """
         file = Path(folder) / AUDIT_FILE
         try:
-            content = json.loads(file.read_bytes())
-        except FileNotFoundError as error:
-            raise DataError(
-                folder, "is no audit: it has no audit.json", hint="a folder that `pfungst audit` wrote"
-            ) from error
-        except (OSError, ValueError, RecursionError) as error:
+            if not file.exists():
+                raise DataError(
+                    folder, "is no audit: it has no audit.json", hint="a folder that `pfungst audit` wrote"
+                )
+            content = parse_json(read_bounded(file, _MAX_BYTES, error=DataError, what="an audit"))
+        except ValueError as error:
             raise DataError(file, f"cannot be read ({error})", hint="run the audit again") from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise DataError(file, "is not an audit of this library", hint="a folder of `pfungst audit`")
         if content.get("version") != FORMAT_VERSION:
-            raise DataError(file, f"has format version {content.get('version')}", allowed=str(FORMAT_VERSION))
+            found = shown(content.get("version"))
+            raise DataError(file, f"has format version {found}", allowed=str(FORMAT_VERSION))
         try:
-            return from_plain(cls, content.get("audit"), "audit")
+            audit = from_plain(cls, content.get("audit"), "audit")
         except ValueError as error:
             raise DataError(file, str(error), hint="run the audit again") from error
+        for name in audit.pictures():
+            picture_file(folder, name)
+        for model in audit.models:
+            survey_folder(folder, model.survey)
+        return audit
+
+    def pictures(self) -> Iterator[str]:
+        """Every picture file that the audit names."""
+        named = [problem.picture for problem in self.problems]
+        for row in (row for model in self.models for row in model.classes):
+            named += [cluster.mean_map for cluster in row.strategies.clusters] if row.strategies else []
+            for artefact in row.artefacts:
+                named.append(artefact.crop)
+                named += [
+                    name for pair in artefact.pairs for name in (pair.before_picture, pair.after_picture)
+                ]
+        yield from filter(None, dict.fromkeys(named))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
+from pfungst.files import shown
+
 Content = TypeVar("Content")
+_LARGEST = sys.float_info.max
 
 
 def to_plain(content: Any) -> Any:
@@ -111,7 +115,7 @@ def _scalar(kind: Any, content: Any, where: str) -> Any:
     if kind is float:
         if content is None:
             return math.nan
-        if isinstance(content, (int, float)) and not isinstance(content, bool):
+        if isinstance(content, (int, float)) and not isinstance(content, bool) and abs(content) <= _LARGEST:
             return float(content)
     elif isinstance(content, kind) and (kind is bool or not isinstance(content, bool)):
         return content
@@ -119,5 +123,5 @@ def _scalar(kind: Any, content: Any, where: str) -> Any:
 
 
 def _named(content: Any) -> str:
-    text = repr(content)
+    text = shown(content)
     return text if len(text) <= 40 else text[:37] + "..."

@@ -21,12 +21,16 @@ from numpy.typing import NDArray
 
 from pfungst import __version__
 from pfungst.errors import ModelError
+from pfungst.files import parse_json, read_bounded, shown, usable_name
 
 FORMAT = "pfungst-model"
 FORMAT_VERSION = 1
 DESCRIPTION_FILE = "model.json"
 ARRAYS_FILE = "arrays.safetensors"
 _MAX_DESCRIPTION_BYTES = 64 * 2**20
+_MAX_ARRAYS_BYTES = 16 * 2**30
+_NUMBERS = "biuf"
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,17 +134,16 @@ def read_description(path: str | Path) -> dict[str, Any]:
         raise ModelError(source, "no such model folder", hint="a folder that `pfungst train` wrote")
     if not file.is_file():
         raise ModelError(source, f"has no {DESCRIPTION_FILE}", hint="a folder that `pfungst train` wrote")
-    if file.stat().st_size > _MAX_DESCRIPTION_BYTES:
-        raise ModelError(file, "is too large to be a model description", allowed="at most 64 MiB")
+    content = read_bounded(file, _MAX_DESCRIPTION_BYTES, error=ModelError, what="a model description")
     try:
-        description = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except (OSError, ValueError, RecursionError) as error:
+        description = parse_json(content)
+    except ValueError as error:
         raise ModelError(file, f"is not readable JSON ({error})", hint="the model's original copy") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ModelError(file, "is not the description of a Pfungst model", allowed=f'"format": "{FORMAT}"')
     version = description.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ModelError(file, f"has format version {version!r}", allowed=f"1 to {FORMAT_VERSION}")
+        raise ModelError(file, f"has format version {shown(version)}", allowed=f"1 to {FORMAT_VERSION}")
     if version > FORMAT_VERSION:
         raise ModelError(
             file,
@@ -151,10 +154,6 @@ def read_description(path: str | Path) -> dict[str, Any]:
     if not isinstance(description.get("kind"), str) or not isinstance(description.get("config"), dict):
         raise ModelError(file, "lacks its kind or its config", hint="the model's original copy")
     return description
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"it holds {name}")
 
 
 def read_model_folder(path: str | Path, *, kind: str | None = None) -> ModelFolder:
@@ -177,10 +176,12 @@ def read_model_folder(path: str | Path, *, kind: str | None = None) -> ModelFold
 
     description = read_description(path)
     if kind is not None and description["kind"] != kind:
-        raise ModelError(path, f"is a model of kind {description['kind']!r}", allowed=kind)
+        raise ModelError(path, f"is a model of kind {shown(description['kind'])}", allowed=kind)
     file = Path(path) / ARRAYS_FILE
     if not file.is_file():
         raise ModelError(path, f"has no {ARRAYS_FILE}", hint="the model's original copy")
+    if file.stat().st_size > _MAX_ARRAYS_BYTES:
+        raise ModelError(file, "is too large for a model", allowed=f"at most {_MAX_ARRAYS_BYTES >> 30} GiB")
     if _digest(file) != description.get("arrays_sha256"):
         raise ModelError(
             file,
@@ -189,10 +190,38 @@ def read_model_folder(path: str | Path, *, kind: str | None = None) -> ModelFold
         )
     try:
         arrays = load_file(file)
-    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ModelError(file, f"is not a readable safetensors file ({error})") from error
     check_finite(file, arrays)
+    _check_numbers(file, arrays)
     return ModelFolder(kind=description["kind"], config=description["config"], arrays=arrays)
+
+
+def _check_numbers(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Real numbers that stay finite in float32, in which models compute."""
+    for name, array in arrays.items():
+        if array.dtype.kind not in _NUMBERS:
+            raise ModelError(file, f"array {shown(name)} holds {array.dtype}", allowed="real numbers")
+        if array.dtype == np.float64 and array.size and np.abs(array).max() > _LARGEST:
+            raise ModelError(
+                file, f"array {shown(name)} holds numbers beyond float32", allowed=f"at most {_LARGEST:.3g}"
+            )
+
+
+def checked_classes(classes: object) -> tuple[str, ...]:
+    """Class names of a model: distinct and printable.
+
+    Raises
+    ------
+    ValueError
+        With the reason.
+    """
+    names = tuple(classes) if isinstance(classes, (list, tuple)) else ()
+    wrong = [name for name in names if not usable_name(name)]
+    if wrong or not names or len(set(names)) != len(names):
+        found = shown(wrong[0]) if wrong else shown(classes)
+        raise ValueError(f"class names {found} are not distinct, printable and of at most 200 characters")
+    return names
 
 
 def _digest(file: Path) -> str:

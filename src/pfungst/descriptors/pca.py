@@ -28,6 +28,18 @@ class PCA:
     components: NDArray[np.float64]
     explained_variance: NDArray[np.float64]
 
+    def __post_init__(self) -> None:
+        shapes = self.mean.shape, self.components.shape, self.explained_variance.shape
+        if self.components.ndim != 2 or shapes != (shapes[1][1:], shapes[1], shapes[1][:1]):
+            raise ConfigError(
+                f"PCA arrays of shapes {', '.join(map(str, shapes))}", allowed="(d,), (D, d) and (D,)"
+            )
+
+    @property
+    def n_inputs(self) -> int:
+        """Dimension d before projection."""
+        return int(self.components.shape[1])
+
     @property
     def n_components(self) -> int:
         """Dimension D after projection."""

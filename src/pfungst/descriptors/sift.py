@@ -23,11 +23,25 @@ from pfungst.errors import ConfigError, PfungstError
 N_BINS, N_ORIENTATIONS = 4, 8
 DESCRIPTOR_SIZE = N_BINS * N_BINS * N_ORIENTATIONS
 _CLIP = 0.2
+_MAX_PIXELS, _MAX_SCALES, _MAX_REAL = 100_000, 64, 1000.0
 _TILE = 48  # descriptors along a side of a tile; its maps stay in the second-level cache
 _TINY = 1e-12  # a patch of one colour has no direction to normalise, whatever the threshold
 _LUMA = np.array([0.2989, 0.5870, 0.1140], dtype=np.float32)
 
 FloatArray = NDArray[np.float32]
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_PIXELS
+
+
+def _check_real(magnification: object, window: object, threshold: object) -> None:
+    """Numbers between limits beyond which smoothing takes in more than any photo."""
+    for name, value in (("magnification", magnification), ("window", window), ("threshold", threshold)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _MAX_REAL:
+            raise ConfigError(f"{name} = {value!r:.40}", allowed=f"a number of at most {_MAX_REAL:g}")
+        if name != "threshold" and 0 < value < 1 / _MAX_REAL:
+            raise ConfigError(f"{name} = {value}", allowed=f"at least {1 / _MAX_REAL:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +72,16 @@ class SiftConfig:
     max_height: int | None = None
 
     def __post_init__(self) -> None:
-        if self.step < 1:
+        if not _is_count(self.step):
             raise ConfigError(f"step = {self.step}", allowed="1 or more pixels")
-        if not self.bin_sizes or min(self.bin_sizes) < 1:
+        if not 1 <= len(self.bin_sizes) <= _MAX_SCALES or not all(map(_is_count, self.bin_sizes)):
             raise ConfigError(
-                f"bin_sizes = {self.bin_sizes}", allowed="one or more sizes of at least 1 pixel"
+                f"bin_sizes = {self.bin_sizes}",
+                allowed=f"one to {_MAX_SCALES} sizes of at least 1 pixel",
             )
-        if self.max_height is not None and self.max_height < 1:
+        if self.max_height is not None and not _is_count(self.max_height):
             raise ConfigError(f"max_height = {self.max_height}", allowed="None or 1 or more pixels")
+        _check_real(self.magnification, self.window, self.contrast_threshold)
         if min(self.magnification, self.window) <= 0 or self.contrast_threshold < 0:
             raise ConfigError(
                 f"magnification = {self.magnification}, window = {self.window}, "

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from pfungst.contract.classifier import Classifier, ImageArray, explain_classes
 from pfungst.contract.perturbation import ViewClassifier, view_relevance
 from pfungst.errors import ConfigError, DataError, FileError
+from pfungst.files import is_file, shown
 
+_MAX_AXES = 8
 DEFAULT_RULE = "default"
 """Asks a classifier to explain without naming a rule."""
 
@@ -66,9 +72,9 @@ class AttributionFolder:
         """
         del image
         single, joint = self._files(class_name, image_id)
-        if single.is_file():
+        if is_file(single):
             return _read_npy(single)
-        if joint.is_file():
+        if is_file(joint):
             return _read_safetensors(joint, class_name)
         raise DataError(
             self.path,
@@ -86,10 +92,29 @@ class AttributionFolder:
 
 def _read_npy(path: Path) -> NDArray[np.floating]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        with path.open("rb") as stream:
+            shape, order, kind = _npy_header(path, stream)
+            values = np.frombuffer(stream.read(), dtype=kind)
+    except OSError as error:
+        raise DataError(path, f"cannot be read ({error.strerror})") from error
+    return _numbers(path, values.reshape(shape, order=order))
+
+
+def _npy_header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]:
+    """Shape, order and type, which must account for every byte that follows."""
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that Python 2 wrote
+            shape, fortran, kind = readers[npy.read_magic(stream)](stream)
+    except Exception as error:  # the header is parsed as Python source, which fails in many ways
         raise DataError(path, f"is not a readable .npy array ({error})") from error
-    return _numbers(path, loaded)
+    if kind.kind not in "fiu":
+        raise DataError(path, f"holds {kind}", allowed="an array of real numbers")
+    left = path.stat().st_size - stream.tell()
+    if min(shape, default=1) < 0 or len(shape) > _MAX_AXES or math.prod(shape) * kind.itemsize != left:
+        raise DataError(path, f"states the shape {shown(shape)} of {kind}, but {left} bytes follow")
+    return shape, "F" if fortran else "C", kind
 
 
 def _read_safetensors(path: Path, class_name: str) -> NDArray[np.floating]:
@@ -102,7 +127,7 @@ def _read_safetensors(path: Path, class_name: str) -> NDArray[np.floating]:
                     path, f"has no array {class_name!r}", allowed=", ".join(sorted(arrays.keys()))
                 )
             return _numbers(path, arrays.get_tensor(class_name))
-    except (SafetensorError, OSError, TypeError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise DataError(path, f"is not a readable safetensors file ({error})") from error
 
 
@@ -110,7 +135,8 @@ def _numbers(path: Path, array: object) -> NDArray[np.floating]:
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         kind = getattr(array, "dtype", type(array).__name__)
         raise DataError(path, f"holds {kind}", allowed="an array of real numbers")
-    return array.astype(np.float64)
+    with np.errstate(all="ignore"):  # beyond float64 becomes infinity, which is refused later
+        return array.astype(np.float64)
 
 
 def rule_options(rule: str) -> dict[str, str]:

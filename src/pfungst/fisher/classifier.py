@@ -13,8 +13,15 @@ from numpy.typing import NDArray
 from pfungst.contract.classifier import ImageArray
 from pfungst.contract.explanation import Explanation, Ledger
 from pfungst.contract.perturbation import Edit, edited_photos
-from pfungst.contract.storage import ModelFolder, read_model_folder, require_arrays, write_model_folder
+from pfungst.contract.storage import (
+    ModelFolder,
+    checked_classes,
+    read_model_folder,
+    require_arrays,
+    write_model_folder,
+)
 from pfungst.descriptors import PCA, Descriptors, SiftConfig, dense_sift
+from pfungst.descriptors.sift import DESCRIPTOR_SIZE
 from pfungst.errors import ConfigError, ModelError, unknown_name
 from pfungst.fisher.edits import sums_along_edits
 from pfungst.fisher.encoding import Encoding, encode, improved
@@ -49,6 +56,14 @@ class FisherPipeline:
     sift: SiftConfig
     pca: PCA
     mixture: GaussianMixture
+
+    def __post_init__(self) -> None:
+        if self.pca.n_inputs != DESCRIPTOR_SIZE or self.pca.n_components != self.mixture.dimension:
+            raise ConfigError(
+                f"a PCA from {self.pca.n_inputs} to {self.pca.n_components} dimensions before a mixture of "
+                f"{self.mixture.dimension}",
+                allowed=f"from {DESCRIPTOR_SIZE} to the mixture's dimension",
+            )
 
     @property
     def n_dimensions(self) -> int:
@@ -120,6 +135,8 @@ class FisherClassifier:
                 f"classifier weights of shape {weights.shape}, bias of shape {bias.shape}",
                 allowed=f"{expected} and {expected[:1]} for these classes and this mixture",
             )
+        if thresholds is not None and np.shape(thresholds) != expected[:1]:
+            raise ConfigError(f"thresholds of shape {np.shape(thresholds)}", allowed=str(expected[:1]))
         self.pipeline = pipeline
         self.weights = np.asarray(weights, dtype=np.float32)
         self.bias = np.asarray(bias, dtype=np.float64)
@@ -293,16 +310,17 @@ class FisherClassifier:
         require_arrays(path, folder.arrays, _PIPELINE_ARRAYS + _CLASSIFIER_ARRAYS)
         try:
             return cls._from_folder(folder)
-        except (KeyError, TypeError, ValueError, IndexError, ConfigError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, ConfigError) as error:
             raise ModelError(
                 path, f"is not a consistent Fisher-vector model ({error})", hint="the model's original copy"
             ) from error
 
     @classmethod
     def _from_folder(cls, folder: ModelFolder) -> FisherClassifier:
-        arrays, config = folder.arrays, folder.config
+        config = folder.config
         sift = dict(config["sift"])
         sift["bin_sizes"] = tuple(sift["bin_sizes"])
+        arrays = {name: np.asarray(array, dtype=np.float64) for name, array in folder.arrays.items()}
         pipeline = FisherPipeline(
             sift=SiftConfig(**sift),
             pca=PCA(
@@ -319,7 +337,7 @@ class FisherClassifier:
         )
         return cls(
             pipeline,
-            tuple(str(name) for name in config["classes"]),
+            checked_classes(config["classes"]),
             arrays["weights"],
             arrays["bias"],
             thresholds=arrays["thresholds"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import re
@@ -9,13 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from pfungst.errors import DataError, PfungstError
+from pfungst.errors import DataError, PfungstError, printable
+from pfungst.files import usable_name
 from pfungst.images.boxes import Box, clip_box
 from pfungst.images.dataset import DataSet, Record
 from pfungst.images.decode import SUFFIXES, image_size
 
 _ROUNDING = 0.01  # COCO states two decimals, so that boxes overhang by this much without being wrong
 _SHOWN_PROBLEMS = 3
+_MAX_ID_BYTES = 150  # of 255 that a file name may have; the rest is for what is added to it
+_MAX_FOLDERS = 32
+_MAX_STATED_SIDE = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +41,7 @@ class Reading:
 
     def note(self, where: str, problem: str) -> None:
         """Remember a problem of one file."""
-        self.problems.append(f"{where}: {problem}")
+        self.problems.append(printable(f"{where}: {problem}"))
 
     def add(
         self,
@@ -133,8 +138,9 @@ def photos_below(folder: Path) -> list[PurePosixPath]:
     """Photos in a folder and its subfolders, relative to it, in sorted order; hidden ones are not seen."""
     found: list[PurePosixPath] = []
     for where, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
         relative = PurePosixPath(Path(where).relative_to(folder).as_posix())
+        deep = len(relative.parts) >= _MAX_FOLDERS
+        folders[:] = [] if deep else [name for name in folders if not name.startswith(".")]
         found.extend(relative / name for name in files if is_photo_name(name))
     return sorted(found)
 
@@ -144,17 +150,49 @@ def is_photo_name(name: str) -> bool:
     return not name.startswith(".") and PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
-def record_id(relative: PurePosixPath, taken: set[str]) -> str:
-    """An id that can be part of a file name, unique among ``taken`` (to which it is added)."""
-    stem = "__".join(relative.with_suffix("").parts)
+def record_id(relative: PurePosixPath, taken: dict[str, int]) -> str:
+    """An id that can be part of a file name, unique among ``taken``, which counts how often each came."""
+    stem = _short_id("__".join(relative.with_suffix("").parts))
     if stem in taken:
-        stem = "__".join(relative.parts).replace(".", "_")
-    candidate, count = stem, 1
+        stem = _short_id("__".join(relative.parts).replace(".", "_"))
+    candidate = stem
     while candidate in taken:
-        count += 1
-        candidate = f"{stem}-{count}"
-    taken.add(candidate)
+        taken[stem] = taken.get(stem, 0) + 1
+        candidate = f"{stem}-{taken[stem]}"
+    taken[candidate] = 1
     return candidate
+
+
+def _short_id(text: str) -> str:
+    """The text, or its beginning and a checksum where it is too long for a file name."""
+    content = text.encode()
+    if len(content) <= _MAX_ID_BYTES:
+        return text
+    kept = content[: _MAX_ID_BYTES - 20].decode(errors="ignore")
+    return f"{kept}-{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def usable_path(path: PurePosixPath) -> bool:
+    """Whether every part of a path is printable text, as it will stand in tables and on pages."""
+    return all(part.isprintable() for part in path.parts)
+
+
+def stated_size(height: object, width: object) -> tuple[int, int] | None:
+    """``(height, width)`` if both can be the sides of a photo, else None, so that the photo is asked."""
+    sides = [_side(height), _side(width)]
+    return (sides[0], sides[1]) if all(sides) else None
+
+
+def _side(value: object) -> int:
+    """A photo's side in pixels, or 0 if this is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if 1 <= value <= _MAX_STATED_SIDE else 0
+
+
+def class_problem(name: str) -> str | None:
+    """Why a name cannot be that of a class; None if it can."""
+    return None if usable_name(name) else f"class name {name[:40]!r} is too long or cannot be printed"
 
 
 def measured_size(path: Path, stated: tuple[int, int] | None, reading: Reading) -> tuple[int, int] | None:
@@ -164,5 +202,5 @@ def measured_size(path: Path, stated: tuple[int, int] | None, reading: Reading) 
     try:
         return image_size(path)
     except PfungstError as error:
-        reading.problems.append(f"{error} Left out")
+        reading.problems.append(printable(f"{error} Left out"))
         return None

@@ -10,11 +10,22 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pfungst.errors import DataError
-from pfungst.images._annotated import Labelled, Reading, found_classes, inside, measured_size, record_id
+from pfungst.files import is_file, read_bounded, shown
+from pfungst.images._annotated import (
+    Labelled,
+    Reading,
+    class_problem,
+    found_classes,
+    inside,
+    measured_size,
+    record_id,
+    stated_size,
+)
 from pfungst.images.boxes import Box
 from pfungst.images.dataset import DataSet
 
 _PATTERNS = ("instances*.json", "*coco*.json", "annotations.json")
+_MAX_BYTES = 2 * 2**30
 _LISTS = ("images", "annotations", "categories")
 
 
@@ -60,7 +71,7 @@ def read_coco(path: str | Path, *, images: str | Path | None = None) -> DataSet:
             path, "holds no COCO annotations", allowed=f"a JSON file, or a folder with {_PATTERNS[0]}"
         )
     reading = Reading()
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     splits: dict[str, tuple[str, ...]] = {}
     order: dict[str, float] = {}
     for file in files:
@@ -83,7 +94,7 @@ def _split_name(file: Path) -> str:
 
 
 def _read_file(
-    file: Path, images: str | Path | None, taken: set[str], reading: Reading
+    file: Path, images: str | Path | None, taken: dict[str, int], reading: Reading
 ) -> Mapping[str, float]:
     """Read one file into ``reading``; gives each category's place in the order of classes."""
     content = _load(file)
@@ -94,7 +105,7 @@ def _read_file(
     for entry in content["images"]:
         identity = entry.get("id")
         if not isinstance(identity, int | str) or identity in seen:
-            reading.note(file.name, f"photo with missing or repeated id {identity!r}; left out")
+            reading.note(file.name, f"photo with missing or repeated id {shown(identity)}; left out")
             continue
         seen.add(identity)
         _read_photo(entry, objects.pop(identity, []), folder, taken, reading)
@@ -106,9 +117,7 @@ def _read_file(
 
 def _load(file: Path) -> dict[str, list[dict[str, Any]]]:
     try:
-        content = json.loads(file.read_bytes())
-    except OSError as error:
-        raise DataError(file, f"cannot be read ({error.strerror})") from error
+        content = json.loads(read_bounded(file, _MAX_BYTES, error=DataError, what="COCO annotations"))
     except (ValueError, RecursionError) as error:
         raise DataError(file, f"is not readable JSON ({error})", hint="another copy of the file") from error
     if not isinstance(content, dict):
@@ -133,6 +142,9 @@ def _categories(
         if not isinstance(identity, int | str) or not isinstance(name, str) or not name.strip():
             reading.note(file.name, f"category {place + 1} has no id or no name; left out")
             continue
+        if problem := class_problem(name.strip()):
+            reading.note(file.name, f"category {place + 1}: {problem}; left out")
+            continue
         categories[identity] = (identity if isinstance(identity, int) else place, name.strip())
     return categories
 
@@ -149,7 +161,8 @@ def _objects(
         photo, category = entry.get("image_id"), entry.get("category_id")
         known = isinstance(category, int | str) and category in categories
         if not known or not isinstance(photo, int | str):
-            reading.note(file.name, f"object {entry.get('id')!r} has unknown category {category!r}; left out")
+            found = f"object {shown(entry.get('id'))} has unknown category {shown(category)}"
+            reading.note(file.name, f"{found}; left out")
             continue
         objects.setdefault(photo, []).append(_labelled(entry, categories[category][1]))
     return objects
@@ -183,27 +196,33 @@ def _numbers(values: Any) -> list[float]:
 
 
 def _read_photo(
-    entry: Mapping[str, Any], objects: list[Labelled], folder: Path, taken: set[str], reading: Reading
+    entry: Mapping[str, Any],
+    objects: list[Labelled],
+    folder: Path,
+    taken: dict[str, int],
+    reading: Reading,
 ) -> None:
     name = entry.get("file_name")
-    path = inside(folder, name) if isinstance(name, str) else None
-    where = str(name)
+    path = _photo_path(folder, name)
+    where = name if isinstance(name, str) else shown(name)
     if path is None:
-        reading.note(f"photo {entry.get('id')!r}", f"its file name {name!r} leads out of {folder}; left out")
-    elif not path.is_file():
+        found = f"leads out of {folder}" if _printable(name) else "is no text that can be printed"
+        reading.note(f"photo {shown(entry.get('id'))}", f"its file name {shown(name)} {found}; left out")
+    elif not is_file(path):
         reading.note(where, f"is not in {folder}; left out")
     else:
-        size = measured_size(path, _stated_size(entry), reading)
+        size = measured_size(path, stated_size(entry.get("height"), entry.get("width")), reading)
         if size is not None:
             identity = record_id(PurePosixPath(path.relative_to(folder).as_posix()), taken)
             reading.add(identity, path, objects, size, where)
 
 
-def _stated_size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
-    height, width = entry.get("height"), entry.get("width")
-    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
-        return height, width
-    return None
+def _photo_path(folder: Path, name: object) -> Path | None:
+    return inside(folder, name) if isinstance(name, str) and _printable(name) else None
+
+
+def _printable(name: object) -> bool:
+    return isinstance(name, str) and name.isprintable()
 
 
 def _photo_folder(file: Path, entries: list[dict[str, Any]], images: str | Path | None) -> Path:
@@ -212,12 +231,13 @@ def _photo_folder(file: Path, entries: list[dict[str, Any]], images: str | Path 
             raise DataError(images, "no such folder of photos")
         return Path(images)
     part = file.stem.removeprefix("instances_")
-    around = (file.parent.parent, file.parent)
+    apart = file.parent.name.lower() == "annotations"  # only then do photos lie beside the file's folder
+    around = (file.parent.parent, file.parent) if apart else (file.parent,)
     candidates = [base / name for base in around for name in (part, f"images/{part}", "images", ".")]
-    names = [str(entry.get("file_name")) for entry in entries[:20]]
+    names = [entry.get("file_name") for entry in entries[:20]]
     for folder in candidates:
-        paths = [inside(folder, name) for name in names]
-        if any(path is not None and path.is_file() for path in paths):
+        paths = [_photo_path(folder, name) for name in names]
+        if any(path is not None and is_file(path) for path in paths):
             return folder
     tried = ", ".join(str(folder) for folder in candidates)
     raise DataError(file, f"its photos are in none of {tried}", hint="images=FOLDER (--images FOLDER)")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from pfungst.errors import ImageError
+from pfungst.files import is_file
 
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
 """Formats that are read. Not on the list: those that run a program (EPS) or are no photos."""
@@ -28,15 +30,9 @@ MAX_PIXELS = 100_000_000
 """Photos with more pixels than this are refused before a pixel is decoded (300 MB of RGB)."""
 
 _ORIENTATION_TAG = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_STRIP_PIXELS = 2**20  # converted at a time, so that a large photo is not in memory in three forms
+_MAX_SCANS = 1000
+_MAX_SCANNED_PIXELS = 4_000_000_000
 _ANOTHER_COPY = "another copy of the photo"
 
 
@@ -95,14 +91,14 @@ def image_size(path: str | Path) -> tuple[int, int]:
         tags = getattr(image, "tag_v2", {})
         if tags:  # some releases of Pillow state a TIFF's size as stored, some as turned
             width, height = int(tags[256]), int(tags[257])
-        exif = tags or (image.getexif() if "exif" in image.info else {})
-        turned = exif.get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8)
+        stated = tags.get(_ORIENTATION_TAG, 1) if tags else _orientation(image)
+        turned = stated in (5, 6, 7, 8)
         return (width, height) if turned else (height, width)
 
 
 def _open_file(path: Path) -> io.BufferedReader:
-    if not path.is_file():
-        raise ImageError(path, "is not a file" if path.exists() else "no such file")
+    if not is_file(path):
+        raise ImageError(path, "is not a file" if os.path.exists(path) else "no such file")
     try:
         return path.open("rb")
     except OSError as error:
@@ -112,10 +108,11 @@ def _open_file(path: Path) -> io.BufferedReader:
 def _decode(stream: io.BufferedIOBase, name: str | Path, max_pixels: int) -> NDArray[np.uint8]:
     with stream, _opened(stream, name) as image:
         _check_size(image, name, max_pixels)
+        _check_scans(image, stream, name)
         image.load()
-        samples = _samples(image, name)
-        turn = _UPRIGHT.get(_orientation(image))
-        return _rgb(samples if turn is None else samples.transpose(turn))
+        pixels = _rgb(image, name)
+        orientation = _orientation(image)
+    return np.ascontiguousarray(_upright(pixels, orientation))
 
 
 @contextlib.contextmanager
@@ -175,10 +172,52 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _samples(image: Image.Image, name: str | Path) -> Image.Image:
-    """The image with 8-bit samples."""
+def _check_scans(image: Image.Image, stream: io.BufferedIOBase, name: str | Path) -> None:
+    """A progressive JPEG goes over all its pixels once a scan, and a few bytes make a scan."""
+    if image.format not in ("JPEG", "MPO") or not image.info.get("progressive"):
+        return
+    place = stream.tell()
+    stream.seek(0)
+    scans = sum(chunk.count(b"\xff\xda") for chunk in iter(lambda: stream.read(2**20), b""))
+    stream.seek(place)
+    if scans > _MAX_SCANS or scans * image.width * image.height > _MAX_SCANNED_PIXELS:
+        raise ImageError(
+            name,
+            f"goes over its {image.width} x {image.height} pixels {scans} times, too often to decode",
+            allowed=f"at most {_MAX_SCANS} scans and {_MAX_SCANNED_PIXELS:,} pixels in all of them",
+            hint="the photo saved anew, without progressive scans",
+        )
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turned as the EXIF orientation 1 … 8 says; others say nothing."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    rows, columns = _REVERSED.get(orientation, (1, 1))
+    return pixels[::rows, ::columns]
+
+
+_REVERSED = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
+"""Steps through rows and columns for each orientation, after the axes of 5 to 8 were exchanged."""
+
+
+def _rgb(image: Image.Image, name: str | Path) -> NDArray[np.uint8]:
+    """RGB on white, ``(height, width, 3)``, made strip by strip."""
+    convert = _converter(image, name)
+    width, height = image.size
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    rows = max(_STRIP_PIXELS // width, 1)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        pixels[top : top + rows] = np.asarray(convert(strip))
+    return pixels
+
+
+def _converter(image: Image.Image, name: str | Path) -> Callable[[Image.Image], Image.Image]:
+    """What turns a strip of this image into RGB."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        return _from_16_bit(image)
+        table = _table_of_16_bit(image)
+        return lambda strip: Image.fromarray(table[np.clip(np.asarray(strip), 0, 65535)]).convert("RGB")
     if image.mode in ("I", "F"):
         kind = "32-bit floating-point" if image.mode == "F" else "signed or 32-bit integer"
         raise ImageError(
@@ -187,26 +226,26 @@ def _samples(image: Image.Image, name: str | Path) -> Image.Image:
             allowed="8 or 16 bits a sample",
             hint="a conversion to 8 or 16 bits",
         )
-    return image
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        return _on_white
+    return lambda strip: strip.convert("RGB")
 
 
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    """Grey with samples 0 .. white as 8-bit grey; a transparent sample value becomes white."""
-    values = np.asarray(image).astype(np.int64)
+def _on_white(strip: Image.Image) -> Image.Image:
+    coloured = strip.convert("RGBA")
+    white = Image.new("RGBA", coloured.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, coloured).convert("RGB")
+
+
+def _table_of_16_bit(image: Image.Image) -> NDArray[np.uint8]:
+    """8-bit grey of each sample 0 .. 65535, ``white`` being 255; a transparent sample value becomes white."""
     tags = getattr(image, "tag_v2", {})
     white = 2 ** int(tags.get(258, (16,))[0]) - 1
-    grey = (values * 255 + white // 2) // white
+    grey = (np.arange(65536, dtype=np.int64) * 255 + white // 2) // white
     if tags.get(262) == 0:  # zero is white; Pillow turns 8-bit TIFF of this kind round, but not 16-bit
         grey = 255 - grey
     transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        grey[values == transparent] = 255
-    return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
-
-
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """8-bit samples of any mode as RGB on white."""
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        coloured = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", coloured.size, (255, 255, 255, 255)), coloured)
-    return np.array(image.convert("RGB"), dtype=np.uint8)
+    if isinstance(transparent, int) and 0 <= transparent <= 65535:
+        grey[transparent] = 255
+    table: NDArray[np.uint8] = np.clip(grey, 0, 255).astype(np.uint8)
+    return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from pfungst.errors import DataError
-from pfungst.images._annotated import Labelled, Reading, photos_below, record_id
+from pfungst.images._annotated import Labelled, Reading, class_problem, photos_below, record_id, usable_path
 from pfungst.images.dataset import DataSet
 
 _SPLITS = {
@@ -32,13 +32,17 @@ def read_folders(path: str | Path) -> DataSet:
     reading = Reading()
     photos = photos_below(root)
     with_splits = _has_splits(photos)
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     members: dict[str, list[str]] = {}
     outside = 0
     for photo in photos:
-        class_folder = photo.parts[1 if with_splits else 0]
         if len(photo.parts) < (3 if with_splits else 2):
             outside += 1
+            continue
+        class_folder = photo.parts[1 if with_splits else 0]
+        problem = class_problem(class_folder)
+        if problem or not usable_path(photo):
+            reading.note(str(photo), f"{problem or 'its path cannot be printed'}; left out")
             continue
         identity = record_id(photo, taken)
         reading.add(identity, root / photo, [Labelled(class_name=class_folder)], None, str(photo))

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pfungst.errors import DataError
+from pfungst.files import is_file, read_bounded
 from pfungst.images._annotated import (
     Labelled,
     Reading,
+    class_problem,
     found_classes,
     inside,
     is_photo_name,
     measured_size,
+    stated_size,
+    usable_path,
 )
 from pfungst.images.boxes import Box
 from pfungst.images.dataset import DataSet
@@ -30,7 +35,8 @@ VOC_CLASSES = (
 """The classes of PASCAL VOC 2007 to 2012, in their usual order."""
 
 _PHOTOS, _ANNOTATIONS, _LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
-_MAX_XML_BYTES = 16 * 2**20
+_MAX_XML_BYTES = 4 * 2**20
+_MAX_LIST_BYTES = 64 * 2**20
 
 
 class _Broken(Exception):  # noqa: N818 - never leaves this module
@@ -41,6 +47,8 @@ def find_voc(path: Path) -> list[Path]:
     """The VOC folders at or below ``path``: itself, ``VOCdevkit/*`` or ``*``; empty if there are none."""
     if _is_voc(path):
         return [path]
+    if not path.is_dir():
+        return []
     devkit = path / "VOCdevkit"
     parent = devkit if devkit.is_dir() else path
     return sorted(child for child in parent.iterdir() if child.is_dir() and _is_voc(child))
@@ -101,6 +109,8 @@ def _note_unlabelled(photos: Iterable[str], annotated: set[str], reading: Readin
 
 def _read_annotation(file: Path, folder: Path, photos: set[str], reading: Reading) -> None:
     try:
+        if not usable_path(PurePosixPath(file.name)):
+            raise _Broken("has a name that cannot be printed")
         root = _parse(file)
         photo = _photo(root, file.stem, folder, photos)
         objects = [_labelled(item, reading, file.name) for item in root.iter_named("object")]
@@ -140,30 +150,30 @@ def _parse(file: Path) -> _Node:
     from defusedxml.ElementTree import ParseError, fromstring
 
     try:
-        content = file.read_bytes()
-        if len(content) > _MAX_XML_BYTES:
-            raise _Broken("is larger than 16 MiB, too large for an annotation")
-        root = fromstring(content, forbid_dtd=True)
-    except OSError as error:
-        raise _Broken(f"cannot be read ({error.strerror})") from error
+        content = read_bounded(file, _MAX_XML_BYTES, error=DataError, what="an annotation")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of decoders that a declared encoding may name
+            root = fromstring(content, forbid_dtd=True)
+    except DataError as error:
+        raise _Broken(error.problem.removeprefix(f"{file}: ")) from error
     except DefusedXmlException as error:
         raise _Broken("declares a DTD or an entity, which is refused") from error
     except (ParseError, ValueError, LookupError, RecursionError) as error:
         raise _Broken(f"is not well-formed XML ({error})") from error
     if root.tag.lower() != "annotation":
-        raise _Broken(f"has the root tag <{root.tag}> instead of <annotation>")
+        raise _Broken(f"has the root tag <{root.tag[:40]}> instead of <annotation>")
     return _Node(root)
 
 
 def _photo(root: _Node, stem: str, folder: Path, photos: set[str]) -> Path:
     """The photo that the annotation names, else the one named like the annotation."""
     named = root.text("filename")
-    if named in photos:
+    if named in photos and is_file(folder / named):
         return folder / named
     path = inside(folder, named) if named else None
     if named and path is None:
         raise _Broken(f"names the photo {named!r}, which leads out of {_PHOTOS}")
-    if path is not None and path.is_file():
+    if path is not None and is_file(path):
         return path
     for suffix in (".jpg", ".JPG", ".jpeg", ".JPEG", ".png"):
         if stem + suffix in photos:
@@ -175,14 +185,16 @@ def _stated_size(root: _Node) -> tuple[int, int] | None:
     size = root.child("size")
     if size is None:
         return None
-    height, width = _number(size.text("height")), _number(size.text("width"))
-    return (int(height), int(width)) if height >= 1 and width >= 1 else None
+    return stated_size(_number(size.text("height")), _number(size.text("width")))
 
 
 def _labelled(item: _Node, reading: Reading, where: str) -> Labelled | None:
     name = item.text("name")
     if not name:
         reading.note(where, "an object has no name; object left out")
+        return None
+    if problem := class_problem(name):
+        reading.note(where, f"{problem}; object left out")
         return None
     difficult = item.text("difficult").lower() in ("1", "true")
     corners = item.child("bndbox")
@@ -227,8 +239,9 @@ def _split_order(file: Path) -> tuple[int, str]:
 
 def _first_words(file: Path, reading: Reading) -> list[str]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_bounded(file, _MAX_LIST_BYTES, error=DataError, what="a list of photos")
+        lines = content.decode("utf-8").splitlines()
+    except (DataError, UnicodeDecodeError) as error:
         reading.note(f"{_LISTS}/{file.name}", f"cannot be read ({error})")
         return []
     return [line.split()[0] for line in lines if line.strip()]

@@ -33,8 +33,8 @@ class GaussianMixture:
     history: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        n_components = len(self.weights)
-        if self.means.shape != self.variances.shape or self.means.shape[:1] != (n_components,):
+        shape = self.means.shape
+        if len(shape) != 2 or self.variances.shape != shape or self.weights.shape != shape[:1]:
             raise ConfigError(
                 f"mixture arrays of shapes {self.weights.shape}, {self.means.shape}, {self.variances.shape}",
                 allowed="(K,), (K, D) and (K, D)",

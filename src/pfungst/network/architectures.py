@@ -12,6 +12,7 @@ An architecture is a plain mapping with a ``type`` and the type's own settings:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -67,8 +68,16 @@ def _unit(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential
     return nn.Sequential(convolution, nn.BatchNorm2d(channels_out), nn.ReLU())
 
 
-def build(architecture: Mapping[str, Any]) -> nn.Module:
+def build(architecture: Mapping[str, Any], *, empty: bool = False) -> nn.Module:
     """The module of an architecture, its weights not yet set.
+
+    Parameters
+    ----------
+    architecture : mapping
+        See above.
+    empty : bool
+        Without storage (on the meta device), to be filled by ``load_state_dict(..., assign=True)``: what a
+        description states costs no memory before weights of that size are there.
 
     Raises
     ------
@@ -76,9 +85,12 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
         If the type is unknown, a setting is missing or out of range, or a package is not installed.
     """
     kind = architecture.get("type")
-    if kind not in _BUILDERS:
-        raise unknown_name("network architecture", str(kind), tuple(_BUILDERS))
-    return _BUILDERS[kind](architecture)
+    if not isinstance(kind, str) or kind not in _BUILDERS:
+        raise unknown_name("network architecture", str(kind)[:80], tuple(_BUILDERS))
+    if empty and kind == "caffe":
+        return _caffe(architecture, empty=True)
+    with torch.device("meta") if empty else contextlib.nullcontext():
+        return _BUILDERS[kind](architecture)
 
 
 def with_outputs(architecture: Mapping[str, Any], outputs: int, head: str) -> dict[str, Any]:
@@ -143,13 +155,13 @@ def _efficientnet_lite0(architecture: Mapping[str, Any]) -> nn.Module:
     return module
 
 
-def _caffe(architecture: Mapping[str, Any]) -> CaffeNet:
+def _caffe(architecture: Mapping[str, Any], *, empty: bool = False) -> CaffeNet:
     from pfungst.network.caffe import CaffeNet
 
     description = architecture.get("description")
     if not isinstance(description, list):
         raise ConfigError("architecture 'caffe' has no description", allowed="a list of layers")
-    return CaffeNet.from_description(description)
+    return CaffeNet(description).eval() if empty else CaffeNet.from_description(description)
 
 
 _BUILDERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {

@@ -16,6 +16,7 @@ from pfungst.contract.classifier import ImageArray
 from pfungst.contract.explanation import Explanation
 from pfungst.contract.storage import (
     ModelFolder,
+    checked_classes,
     read_model_folder,
     require_arrays,
     write_model_folder,
@@ -327,7 +328,8 @@ class NetworkClassifier:
                 hint="NetworkClassifier.load(path, module=your_module) from Python",
             )
         try:
-            target = module if module is not None else architectures.build(architecture or {})
+            checked_classes(content.config["classes"])
+            target = module if module is not None else architectures.build(architecture or {}, empty=True)
             _fill(target, content.arrays)
             preprocess = Preprocess.from_dict(
                 content.config["preprocess"], mean_image=content.arrays.get("mean_image")
@@ -343,7 +345,7 @@ class NetworkClassifier:
                 device=device,
                 dtype=dtype,
             )
-        except (PfungstError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (PfungstError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelError(
                 path, f"cannot be rebuilt ({error})", hint="the model's original copy"
             ) from error
@@ -356,8 +358,13 @@ def _fill(module: nn.Module, arrays: Mapping[str, NDArray[Any]]) -> None:
         for name, value in arrays.items()
         if name.startswith(_MODULE_PREFIX)
     }
+    expected = module.state_dict()
+    state = {
+        name: value.to(expected[name].dtype) if name in expected else value for name, value in state.items()
+    }
+    empty = any(value.is_meta for value in expected.values())
     try:
-        module.load_state_dict(state)
+        module.load_state_dict(state, assign=empty)
     except RuntimeError as error:
         reason = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
         raise ValueError(f"its weights do not fit the network: {reason}") from error

@@ -16,6 +16,7 @@ ResizeRule = Literal["longest+pad", "shortest", "warp"]
 CHANNEL_ORDERS: tuple[str, ...] = get_args(ChannelOrder)
 RESIZE_RULES: tuple[str, ...] = get_args(ResizeRule)
 _MAX_SIDE = 8192
+_LARGEST, _SMALLEST = 1e12, 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +76,17 @@ class Preprocess:
         object.__setattr__(self, "input_size", _checked_size(self.input_size))
         for name in ("mean", "std"):
             object.__setattr__(self, name, _checked_triple(name, getattr(self, name)))
-        if not (np.isfinite(self.scale) and self.scale != 0) or min(self.std) <= 0:
+        if not _SMALLEST <= abs(self.scale) <= _LARGEST or not min(self.std) >= _SMALLEST:
             raise ConfigError(
-                f"scale {self.scale} and std {self.std}", allowed="a finite scale other than 0, std above 0"
+                f"scale {self.scale} and std {self.std}",
+                allowed=f"a finite scale other than 0, std above 0, both from {_SMALLEST:g} to {_LARGEST:g}",
             )
         self._check_canvas()
         self._check_mean_image()
 
     def _check_canvas(self) -> None:
-        if not max(self.input_size) <= self.resize_length <= _MAX_SIDE:
+        length = self.resize_length
+        if not isinstance(length, int) or not max(self.input_size) <= length <= _MAX_SIDE:
             raise ConfigError(
                 f"an input of {self.input_size[0]} x {self.input_size[1]} pixels cannot be cropped from "
                 f"a photo resized to {self.resize_length}",
@@ -190,6 +193,8 @@ def _checked_size(size: Any) -> tuple[int, int]:
 
 def _checked_triple(name: str, values: Any) -> tuple[float, float, float]:
     triple = tuple(float(value) for value in values)
-    if len(triple) != 3 or not np.isfinite(triple).all():
-        raise ConfigError(f"{name} {values!r}", allowed="three finite numbers, one a channel")
+    if len(triple) != 3 or not np.abs(triple).max() <= _LARGEST:
+        raise ConfigError(
+            f"{name} {values!r}", allowed=f"three finite numbers, one a channel, at most {_LARGEST:g}"
+        )
     return triple[0], triple[1], triple[2]

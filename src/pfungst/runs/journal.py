@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from pfungst.errors import ConfigError, DataError
+from pfungst.files import parse_json
 from pfungst.runs.files import make_folder, write_all, writing
 
 FORMAT = "pfungst-journal"
@@ -134,24 +135,13 @@ class Journal:
             for number, line in enumerate(stream, start=1):
                 if not line.endswith(b"\n"):
                     break  # torn by an interruption: that record is made again
-                content = self._parsed(line, number)
+                content = _parsed(self.path, line, number)
                 if number == 1:
                     self._check(content, wanted)
                 else:
                     self._note(content)
                 end += len(line)
         return end
-
-    def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
-        try:
-            content = json.loads(line)
-        except ValueError as error:
-            raise DataError(
-                self.path, f"line {number} is damaged ({error})", hint="another --out folder"
-            ) from error
-        if not isinstance(content, dict):
-            raise DataError(self.path, f"line {number} is not a record", hint="another --out folder")
-        return content
 
     def _check(self, header: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         if header.get("format") != FORMAT or not isinstance(header.get("configuration"), dict):
@@ -169,6 +159,16 @@ class Journal:
             )
 
 
+def _parsed(path: Path, line: bytes, number: int) -> dict[str, Any]:
+    try:
+        content = parse_json(line)
+    except ValueError as error:
+        raise DataError(path, f"line {number} is damaged ({error})", hint="another --out folder") from error
+    if not isinstance(content, dict):
+        raise DataError(path, f"line {number} is not a record", hint="another --out folder")
+    return content
+
+
 def read_records(path: str | Path) -> Iterator[dict[str, Any]]:
     """The whole records of a journal in the order of writing; a torn last line is left out.
 
@@ -176,9 +176,9 @@ def read_records(path: str | Path) -> Iterator[dict[str, Any]]:
     """
     with Path(path).open("rb") as stream:
         next(stream, None)
-        for line in stream:
+        for number, line in enumerate(stream, start=2):
             if line.endswith(b"\n"):
-                record = json.loads(line)
+                record = _parsed(Path(path), line, number)
                 record.pop(FILE_IDENTITY, None)
                 yield record
 
@@ -193,7 +193,7 @@ def read_configuration(path: str | Path) -> dict[str, Any]:
     """
     try:
         with Path(path).open("rb") as stream:
-            header = json.loads(stream.readline())
+            header = parse_json(stream.readline())
     except (OSError, ValueError) as error:
         raise DataError(path, f"is no readable journal ({error})", hint="the folder of a run") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:

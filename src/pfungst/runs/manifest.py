@@ -11,11 +11,13 @@ from typing import Any
 
 from pfungst import __version__
 from pfungst.errors import DataError, PfungstError
+from pfungst.files import parse_json, read_bounded
 from pfungst.runs.files import write_whole
 
 MANIFEST_FILE = "manifest.json"
 FORMAT = "pfungst-run"
 FORMAT_VERSION = 1
+_MAX_BYTES = 64 * 2**20
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "pillow", "torch", "safetensors", "distributed")
 
 
@@ -91,10 +93,10 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     """
     file = Path(folder) / MANIFEST_FILE
     try:
-        content = json.loads(file.read_bytes())
-    except FileNotFoundError as error:
-        raise DataError(folder, f"is no run: it has no {MANIFEST_FILE}", hint="the --out of a run") from error
-    except (OSError, ValueError, RecursionError) as error:
+        if not file.exists():
+            raise DataError(folder, f"is no run: it has no {MANIFEST_FILE}", hint="the --out of a run")
+        content = parse_json(read_bounded(file, _MAX_BYTES, error=DataError, what="the manifest of a run"))
+    except ValueError as error:
         raise DataError(file, f"cannot be read ({error})", hint="running the same command again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(file, "is not the manifest of a run", allowed=f'"format": "{FORMAT}"')

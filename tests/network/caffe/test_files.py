@@ -212,7 +212,7 @@ def test_wrong_files_are_refused(tiny, tmp_path, write_caffemodel):
     refused(lambda: read_caffemodel(tmp_path / "none"), "cannot be read (No such file")
     refused(lambda: read_caffemodel(prototxt), "caffemodel")
     (tmp_path / "large.prototxt").write_bytes(b" " * (5 * 2**20))
-    refused(lambda: read_prototxt(tmp_path / "large.prototxt"), "at most 4 MiB")
+    refused(lambda: read_prototxt(tmp_path / "large.prototxt"), "at most 1 MiB")
     (tmp_path / "hdf5").write_bytes(b"\x89HDF\r\n\x1a\n")
     refused(lambda: read_caffemodel(tmp_path / "hdf5"), "is an HDF5 file", "BINARYPROTO")
     (tmp_path / "empty").write_bytes(b"")

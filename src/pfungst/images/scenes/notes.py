@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pfungst.errors import DataError
+from pfungst.files import parse_json, read_bounded, shown
 
 NOTES_FILE = "scenes.json"
 NOTES_FORMAT = "pfungst-scenes"
 NOTES_FORMAT_VERSION = 1
+_MAX_BYTES = 64 * 2**20
 
 TagBox = tuple[int, int, int, int]
 
@@ -69,8 +71,8 @@ class SceneNotes:
 def is_scenes_folder(root: Path) -> bool:
     """Whether a folder carries the notes of a set of scenes."""
     try:
-        content = json.loads((root / NOTES_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = _content(root / NOTES_FILE)
+    except (DataError, ValueError):
         return False
     return isinstance(content, dict) and content.get("format") == NOTES_FORMAT
 
@@ -128,13 +130,17 @@ def read_scene_notes(root: str | Path) -> SceneNotes:
             hint="pfungst data scenes --out DIR",
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = _content(path)
         _check_format(path, content)
         return _parsed(content)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(
             path, f"damaged notes ({type(error).__name__}: {error})", hint="write the scenes anew"
         ) from error
+
+
+def _content(path: Path) -> Any:
+    return parse_json(read_bounded(path, _MAX_BYTES, error=DataError, what="notes of scenes"))
 
 
 def _check_format(path: Path, content: Any) -> None:
@@ -152,8 +158,8 @@ def _check_format(path: Path, content: Any) -> None:
 def _parsed(content: dict[str, Any]) -> SceneNotes:
     tag, background = content["flaws"]["tag"], content["flaws"]["background"]
     return SceneNotes(
-        seed=int(content["seed"]),
-        version=int(content["version"]),
+        seed=_integer(content["seed"]),
+        version=_integer(content["version"]),
         clean=bool(content["clean"]),
         tag=TagFlaw(
             class_name=str(tag["class"]),
@@ -171,5 +177,11 @@ def _parsed(content: dict[str, Any]) -> SceneNotes:
 
 
 def _box(values: Any) -> TagBox:
-    left, top, right, bottom = (int(value) for value in values)
+    left, top, right, bottom = (_integer(value) for value in values)
     return left, top, right, bottom
+
+
+def _integer(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{shown(value)} is not an integer")
+    return value

@@ -16,11 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from pfungst.errors import ModelError
+from pfungst.files import shown
 from pfungst.network.caffe.layers import FACTORIES
 
 Entry = Mapping[str, Any]
+MAX_LAYERS = 20_000
 MAX_BLOB_ELEMENTS = 2**27
 MAX_PARAMETERS = 2**29
+MAX_ACTIVATIONS = 2**30
+MAX_WINDOW = 16_384
+_MAX_NAMES_ALIKE = 100
 
 
 class CaffeNet(nn.Module):
@@ -48,12 +53,16 @@ class CaffeNet(nn.Module):
         self.layers = nn.ModuleDict()
         self._keys: dict[str, str] = {}
         tracer = Tracer(self._start, self.input_shape, path=path)
+        if not 1 < len(self.description) <= MAX_LAYERS + 1:
+            raise ModelError(
+                path, f"describes {len(self.description) - 1} layers", allowed=f"1 to {MAX_LAYERS}"
+            )
         for entry in self.description[1:]:
             module = tracer.add(entry)
-            name = str(entry["name"])
+            name = entry["name"]
             if name in self._keys:
                 raise ModelError(path, f"has two layers of the name {name!r}")
-            self._keys[name] = self._free_key(name)
+            self._keys[name] = self._free_key(name, path)
             self.layers[self._keys[name]] = module
         self.output_shape = tuple(tracer.last.shape[1:])
         self._last_uses = _last_uses(self.description)
@@ -78,12 +87,14 @@ class CaffeNet(nn.Module):
                 tensor.zero_()
         return net.eval()
 
-    def _free_key(self, name: str) -> str:
+    def _free_key(self, name: str, path: str) -> str:
         """A name that ``ModuleDict`` takes: no dot, not one of its own members, not yet used."""
         key = name.replace(".", "_") or "_"
-        while hasattr(self.layers, key) or key in self.layers:
+        for _ in range(_MAX_NAMES_ALIKE):
+            if not hasattr(self.layers, key) and key not in self.layers:
+                return key
             key += "_"
-        return key
+        raise ModelError(path, f"has more than {_MAX_NAMES_ALIKE} layers with names like {shown(name)}")
 
     def module_name(self, layer: str) -> str:
         """Where the module of a Caffe layer stands, as ``get_submodule`` and state dicts name it."""
@@ -117,7 +128,7 @@ class Tracer:
             raise ModelError(path, f"has the input shape {tuple(shape)}", allowed="positive sizes of a photo")
         self.last = torch.empty((1, *shape), device="meta")
         self.blobs: dict[str, Tensor] = {start: self.last}
-        self._parameters = 0
+        self._parameters = self._activations = 0
 
     def shapes(self, names: Sequence[str], label: str) -> list[tuple[int, ...]]:
         """Shapes of the named blobs, with a batch of 1."""
@@ -134,38 +145,76 @@ class Tracer:
         ModelError
             Naming layer and type.
         """
-        try:
-            label = f"layer {entry['name']!r} ({entry['type']})"
-            kind, inputs, names = str(entry["type"]), list(entry["inputs"]), list(entry["outputs"])
-        except (TypeError, KeyError, ValueError) as error:
-            raise ModelError(self.path, f"has an incomplete layer {entry!r:.80}") from error
+        kind, inputs, names = self._parts(entry)
+        label = f"layer {entry['name']!r} ({kind})"
         if kind not in FACTORIES:
             raise ModelError(self.path, f"{label} is of unknown type", allowed=", ".join(FACTORIES))
         self.shapes(inputs, label)
         try:
             with torch.device("meta"), torch.no_grad():
-                module = FACTORIES[kind](**entry.get("settings", {})).eval()
+                settings = entry.get("settings", {})
+                check_extent(kind, settings, self.blobs[inputs[0]].shape if inputs else ())
+                module = FACTORIES[kind](**settings).eval()
                 result = module(*(self.blobs[name] for name in inputs))
             outputs = result if isinstance(result, tuple) else (result,)
             self.blobs.update(zip(names, outputs, strict=True))
-        except (RuntimeError, TypeError, ValueError, IndexError, OverflowError, AssertionError) as error:
+        except Exception as error:  # settings of the wrong type make modules raise almost anything
             reason = str(error).strip().split("\n", 1)[0][:200]
             raise ModelError(self.path, f"{label} does not fit its inputs or settings ({reason})") from error
         self._check_size(label, module, outputs)
         self.last = outputs[0]
         return module
 
+    def _parts(self, entry: Entry) -> tuple[str, list[str], list[str]]:
+        """Type, inputs and outputs of an entry, which has a name as well."""
+        try:
+            lists = list(entry["inputs"]), list(entry["outputs"])
+            texts = [entry["name"], entry["type"], *lists[0], *lists[1]]
+        except (TypeError, KeyError, ValueError) as error:
+            raise ModelError(self.path, f"has an incomplete layer {shown(entry)}") from error
+        if not lists[1] or not all(isinstance(text, str) for text in texts):
+            raise ModelError(self.path, f"has an incomplete layer {shown(entry)}")
+        return entry["type"], *lists
+
     def _check_size(self, label: str, module: nn.Module, outputs: Sequence[Tensor]) -> None:
         self._parameters += sum(parameter.numel() for parameter in module.state_dict().values())
         largest = max(output.numel() for output in outputs)
-        if self._parameters > MAX_PARAMETERS or not 0 < largest <= MAX_BLOB_ELEMENTS:
+        self._activations += sum(output.numel() for output in outputs)
+        sizes = self._parameters <= MAX_PARAMETERS and self._activations <= MAX_ACTIVATIONS
+        if not sizes or not 0 < largest <= MAX_BLOB_ELEMENTS:
             raise ModelError(
                 self.path,
                 f"{label} makes the network absurdly large: a blob of {largest} numbers, "
-                f"{self._parameters} parameters so far",
+                f"{self._activations} in all blobs and {self._parameters} parameters so far",
                 allowed=f"blobs of at most {MAX_BLOB_ELEMENTS} numbers for one photo, "
-                f"{MAX_PARAMETERS} parameters",
+                f"{MAX_ACTIVATIONS} in all, {MAX_PARAMETERS} parameters",
             )
+
+
+def check_extent(kind: str, settings: Mapping[str, Any], shape: Sequence[int]) -> None:
+    """Refuse settings whose cost does not show in the size of a layer's output: padding that strides skip.
+
+    Raises
+    ------
+    ValueError
+        With the setting.
+    """
+    single = [settings.get("size", 1)], [settings.get("copies", 1)]
+    pairs = [settings.get(name, (1, 1)) for name in ("kernel", "stride", "pad", "dilation")]
+    for values, count in (*((item, 1) for item in single), *((item, 2) for item in pairs)):
+        if not isinstance(values, (list, tuple)) or len(values) != count or not all(map(_is_extent, values)):
+            raise ValueError(f"{shown(values)}, allowed are {count} integers up to {MAX_WINDOW}")
+    if kind in ("lrn", "lrn_within_channel") and len(shape) == 4:
+        padded = math.prod(shape) // shape[1] * (shape[1] + settings.get("size", 1))
+    else:
+        sides = zip(shape[2:4], settings.get("pad", (0, 0)), strict=False)
+        padded = math.prod(shape[:2]) * math.prod(size + 2 * pad for size, pad in sides)
+    if padded > MAX_BLOB_ELEMENTS:
+        raise ValueError(f"padding to {padded} numbers, allowed are {MAX_BLOB_ELEMENTS}")
+
+
+def _is_extent(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_WINDOW
 
 
 def _last_uses(description: Sequence[Entry]) -> list[list[str]]:
@@ -174,7 +223,10 @@ def _last_uses(description: Sequence[Entry]) -> list[list[str]]:
     for index, entry in enumerate(description[1:]):
         for name in (*entry["inputs"], *entry["outputs"]):
             last[name] = index
-    return [[name for name, at in last.items() if at == index] for index in range(len(description) - 1)]
+    ending: list[list[str]] = [[] for _ in description[1:]]
+    for name, at in last.items():
+        ending[at].append(name)
+    return ending
 
 
 def blobs(net: CaffeNet, x: Tensor) -> dict[str, Tensor]:

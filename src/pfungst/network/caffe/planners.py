@@ -44,6 +44,11 @@ def _axis(value: int, rank: int, what: str) -> int:
     return axis
 
 
+def _channels(shapes: Sequence[Shape]) -> int:
+    _check(len(shapes[0]) > 1, f"needs a blob with channels, not {shapes[0]}")
+    return shapes[0][1]
+
+
 def _images(shapes: Sequence[Shape]) -> Shape:
     _check(len(shapes) == 1 and len(shapes[0]) == 4, f"needs one (n, c, h, w) blob, not {list(shapes)}")
     return shapes[0]
@@ -88,7 +93,7 @@ def _relu(layer: LayerSpec, _shapes: Sequence[Shape]) -> Plan:
 
 def _prelu(layer: LayerSpec, shapes: Sequence[Shape]) -> Plan:
     shared = layer.settings.get("prelu_param", {}).get("channel_shared", False)
-    return "prelu", {"channels": 1 if shared else shapes[0][1]}
+    return "prelu", {"channels": 1 if shared else _channels(shapes)}
 
 
 def _elu(layer: LayerSpec, _shapes: Sequence[Shape]) -> Plan:
@@ -178,7 +183,7 @@ def _softmax(layer: LayerSpec, shapes: Sequence[Shape]) -> Plan:
 def _batch_norm(layer: LayerSpec, shapes: Sequence[Shape]) -> Plan:
     fields = layer.settings.get("batch_norm_param", {})
     _check(fields.get("use_global_stats", True), "normalises by the batch (use_global_stats: false)")
-    return "batch_norm", {"channels": shapes[0][1], "eps": fields.get("eps", 1e-5)}
+    return "batch_norm", {"channels": _channels(shapes), "eps": fields.get("eps", 1e-5)}
 
 
 def _scale(layer: LayerSpec, shapes: Sequence[Shape]) -> Plan:

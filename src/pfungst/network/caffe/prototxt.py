@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 from google.protobuf import text_format
 
 from pfungst.errors import ModelError
+from pfungst.files import read_bounded, shown
 from pfungst.network.caffe.schema import LEGACY_TYPES, message_class
 
-MAX_BYTES = 4 * 2**20
+MAX_BYTES = 2**20
 MAX_NESTING = 32
 MAX_LAYERS = 20_000
 _OPEN, _CLOSE = ("{", "<"), ("}", ">")
@@ -85,7 +87,7 @@ def read_prototxt(path: str | Path) -> NetSpec:
     Raises
     ------
     ModelError
-        If the file is missing, larger than 4 MiB, not prototxt (with line and column), nested too deeply,
+        If the file is missing, larger than 1 MiB, not prototxt (with line and column), nested too deeply,
         in the oldest (V0) form, or without layers.
     """
     source = Path(path)
@@ -110,13 +112,9 @@ def read_prototxt(path: str | Path) -> NetSpec:
 
 
 def _read_text(path: Path) -> str:
+    content = read_bounded(path, MAX_BYTES, error=ModelError, what="a prototxt")
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ModelError(path, f"has {size} bytes, too many for a prototxt", allowed="at most 4 MiB")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ModelError(path, f"cannot be read ({error.strerror})", hint="the deploy.prototxt") from error
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ModelError(
             path, "is not a text file", hint="the deploy.prototxt (is it the caffemodel?)"
@@ -137,11 +135,16 @@ def _plain_value(descriptor: Any, value: Any) -> Any:
         return plain(value)
     if descriptor.enum_type is not None:
         return descriptor.enum_type.values_by_number[value].name
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{descriptor.name} is {value}, not a finite number")
     return value
 
 
 def _layer(path: Path, message: Any, unknown: tuple[str, ...]) -> LayerSpec:
-    settings = plain(message)
+    try:
+        settings = plain(message)
+    except ValueError as error:
+        raise ModelError(path, f"layer {shown(message.name)}: {error}") from error
     name, kind = settings.get("name", ""), settings.get("type", "")
     if "layer" in settings:
         raise ModelError(

@@ -6,6 +6,7 @@ no more than one layer is held twice.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +17,15 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from pfungst.errors import ModelError
+from pfungst.files import read_bounded, shown
 from pfungst.network.caffe.schema import message_class
 
 Blob = NDArray[np.float32]
 _MAX_BINARYPROTO_BYTES = 2**28
 _MAX_MESSAGE_BYTES = 2**31 - 1
 _MAX_AXES = 32
+_MAX_FIELDS = 100_000
+_MAX_LAYER_FIELDS = 10_000
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _HINT = "the original .caffemodel, downloaded again"
 
@@ -48,14 +52,16 @@ def read_caffemodel(path: str | Path) -> dict[str, list[Blob]]:
     """
     source = Path(path)
     blobs: dict[str, list[Blob]] = {}
+    if source.exists() and not source.is_file():
+        raise ModelError(source, "is not a file", allowed="a .caffemodel")
     try:
         with source.open("rb") as stream:
             _refuse_hdf5(source, stream)
-            for number, content in _fields(stream, source):
+            for number, content in _fields(stream, source, source.stat().st_size):
                 if number in _LAYER_MESSAGES:
                     name, arrays = _layer_blobs(source, _LAYER_MESSAGES[number], content)
                     if arrays and name in blobs:
-                        raise ModelError(source, f"holds weights of layer {name!r} twice", hint=_HINT)
+                        raise ModelError(source, f"holds weights of layer {shown(name)} twice", hint=_HINT)
                     if arrays:
                         blobs[name] = arrays
     except OSError as error:
@@ -79,13 +85,8 @@ def read_binaryproto(path: str | Path) -> Blob:
         If the file is missing, damaged, larger than 256 MiB or not one image.
     """
     source = Path(path)
-    try:
-        size = source.stat().st_size
-        if size > _MAX_BINARYPROTO_BYTES:
-            raise ModelError(source, f"has {size} bytes, too many for a mean image", allowed="256 MiB")
-        blob = _array(source, "mean image", _parsed(source, "BlobProto", source.read_bytes()))
-    except OSError as error:
-        raise ModelError(source, f"cannot be read ({error.strerror})", hint="a .binaryproto file") from error
+    content = read_bounded(source, _MAX_BINARYPROTO_BYTES, error=ModelError, what="a mean image")
+    blob = _array(source, "mean image", _parsed(source, "BlobProto", content))
     image = blob.reshape(blob.shape[1:]) if blob.ndim == 4 and blob.shape[0] == 1 else blob
     if image.ndim != 3:
         raise ModelError(
@@ -105,10 +106,13 @@ def _refuse_hdf5(path: Path, stream: IO[bytes]) -> None:
     stream.seek(0)
 
 
-def _fields(stream: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
-    """The length-delimited fields of the outermost message; other fields are stepped over."""
-    left = path.stat().st_size
+def _fields(stream: IO[bytes], path: Path, left: int, most: int = _MAX_FIELDS) -> Iterator[tuple[int, bytes]]:
+    """The length-delimited fields of a message of ``left`` bytes; other fields are stepped over."""
+    count = 0
     while left > 0:
+        count += 1
+        if count > most:
+            raise ModelError(path, f"has a message with more than {most} fields", hint=_HINT)
         key, used = _varint(stream, path)
         number, wire = key >> 3, key & 7
         left -= used
@@ -154,6 +158,9 @@ def _parsed(path: Path, kind: str, content: bytes) -> Any:
 
 
 def _layer_blobs(path: Path, kind: str, content: bytes) -> tuple[str, list[Blob]]:
+    """Name and blobs of a layer; its fields are counted first, since each takes far more memory than file."""
+    for _ in _fields(io.BytesIO(content), path, len(content), _MAX_LAYER_FIELDS):
+        pass
     message = _parsed(path, kind, content)
     if kind == "V1LayerParameter" and message.HasField("layer"):
         raise ModelError(
@@ -173,9 +180,10 @@ def _array(path: Path, label: str, blob: Any) -> Blob:
     shape = _shape(blob)
     values = _values(path, label, blob)
     if len(shape) > _MAX_AXES or any(size < 0 for size in shape) or math.prod(shape) != values.size:
+        stated = "x".join(map(str, shape[:_MAX_AXES]))
         raise ModelError(
             path,
-            f"{label} states the shape {'x'.join(map(str, shape))} but holds {values.size} numbers",
+            f"{label} states the shape {stated} but holds {values.size} numbers",
             hint=_HINT,
         )
     if not np.isfinite(values).all():

@@ -1,0 +1,142 @@
+"""Files from outside: regular ones of bounded size, printable names, JSON of which nothing is believed."""
+
+from __future__ import annotations
+
+import json
+import math
+import reprlib
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pfungst.errors import FileError
+
+MAX_DEPTH = 64
+"""Deepest nesting of JSON that is read into records or configurations."""
+
+MAX_NAME = 200
+"""Most characters of a class name."""
+
+_MAX_INTEGER = 2**64
+_MIB = 2**20
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
+
+
+def read_bounded(path: str | Path, limit: int, *, error: type[FileError], what: str) -> bytes:
+    """The bytes of a regular file of at most ``limit`` bytes; a pipe or device is not waited for.
+
+    Raises
+    ------
+    FileError
+        Of the class ``error``, if the file is missing, unreadable, not regular or too large for ``what``.
+    """
+    file = Path(path)
+    try:
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise error(file, f"is not a file, so it cannot be {what}")
+        if found.st_size > limit:
+            raise _too_large(file, found.st_size, limit, error, what)
+        with file.open("rb") as stream:
+            content = stream.read(limit + 1)
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise error(file, f"cannot be read ({reason})", allowed=what) from problem
+    if len(content) > limit:  # it grew meanwhile, or lies where sizes are not told
+        raise _too_large(file, len(content), limit, error, what)
+    return content
+
+
+def _too_large(file: Path, size: int, limit: int, error: type[FileError], what: str) -> FileError:
+    allowed = f"at most {limit // _MIB} MiB" if limit >= _MIB else f"at most {limit} bytes"
+    return error(file, f"has {size} bytes, too large for {what}", allowed=allowed)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file; False, not an error, for names that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def parse_json(content: bytes | str) -> Any:
+    """Plain values of JSON from outside, small and tame enough for everything that is done with them.
+
+    Refused beside what is no JSON: nesting beyond ``MAX_DEPTH``, NaN and infinity (written ``1e999`` too),
+    integers beyond 64 bits, and text that is not Unicode (half a surrogate pair).
+
+    Raises
+    ------
+    ValueError
+        With the reason.
+    """
+    try:
+        tree = json.loads(
+            content, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_bounded_integer
+        )
+    except RecursionError:
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels") from None
+    _check_tree(tree)
+    return tree
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"it holds {name}")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"it holds {text[:20]}, which is too large for a number")
+    return number
+
+
+def _bounded_integer(text: str) -> int:
+    number = int(text) if len(text) <= 21 else _MAX_INTEGER + 1
+    if abs(number) > _MAX_INTEGER:
+        raise ValueError(f"it holds an integer of {len(text)} digits")
+    return number
+
+
+def _check_tree(tree: Any) -> None:
+    """Level by level, so that nesting costs no stack."""
+    level = [tree]
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return
+        level = [child for node in level for child in _checked_children(node)]
+    raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+
+
+def _checked_children(node: Any) -> Iterable[Any]:
+    if isinstance(node, str):
+        if not is_text(node):
+            raise ValueError(f"it holds text that is not Unicode ({shown(node)})")
+        return ()
+    if isinstance(node, dict):
+        return (*node, *node.values())
+    return node if isinstance(node, list) else ()
+
+
+def is_text(text: str) -> bool:
+    """Whether a string can be written to a file: half a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def usable_name(name: object) -> bool:
+    """Whether this can be a class name: 1 to ``MAX_NAME`` printable characters, not all spaces."""
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable() and not name.isspace()
+
+
+def shown(value: object) -> str:
+    """A short form of any value for a message, however large or deep the value is."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**60:
+        return "a huge integer"
+    return _SHORT.repr(value)
