@@ -129,7 +129,7 @@ def test_not_a_number_is_not_saved(tmp_path):
     ("change", "message"),
     [
         ({"classes": ["a", "a", "b"]}, "Allowed: distinct names"),
-        ({"classes": "abc"}, "class names 'abc'"),
+        ({"classes": "abc"}, "classes 'abc'"),
         ({"thresholds": [1.0, 2.0]}, "for 3 classes. Allowed: one number a class"),
         ({"views": "all"}, "unknown views 'all'. Allowed: center, sliding"),
     ],
