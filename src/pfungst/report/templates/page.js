@@ -251,6 +251,7 @@
       for (const other of marks) other.setAttribute("tabindex", other === mark ? "0" : "-1");
       mark.focus();
     }
+    if (marks.length) show(marks[0]);
     marks.forEach((mark, index) => {
       mark.addEventListener("pointerenter", () => show(mark));
       mark.addEventListener("focus", () => show(mark));
