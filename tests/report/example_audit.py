@@ -231,12 +231,14 @@ def context(found: Sequence[Scene], name: str, ratio: float, *, dependent: bool)
     return ContextRow(
         n_images=len(photos),
         ratio=estimate(ratio, 0.12),
+        median_ratio=0.9 * ratio,
         signed_ratio=None if dependent else estimate(ratio * 0.8, 0.2),
         share_outside=estimate(share),
         area_outside=estimate(0.72, 0.03),
         control_ratio=estimate(ratio * 1.05, 0.15),
         kept_without_object=estimate(0.75 if dependent else 0.1, 0.12),
         kept_without_control=estimate(0.5 if dependent else 0.95, 0.05),
+        kept_beyond_chance=estimate(0.7 if dependent else 0.05, 0.1),
         drop_object=estimate(0.2 if dependent else 1.1, 0.1),
         drop_control=estimate(0.6 if dependent else 0.05, 0.08),
         most=tuple(ranked[:4]),
@@ -266,6 +268,7 @@ def strategies(found: Sequence[Scene], name: str, writer: Writer, key: str) -> S
                 mean_map=writer.map(f"{key}-mean{index}.png", cells),
                 exemplars=tuple(scene.photo.id for scene in members[:4]),
                 share_outside=0.71 - 0.4 * index,
+                blend=0.004,
             )
         )
         for scene in members:
@@ -319,7 +322,9 @@ def artefact(found: Sequence[Scene], name: str, writer: Writer, key: str) -> Art
         removal=test(0.93, -0.31, 0.88),
         control=test(0.93, 0.9, 0.0),
         insertion=test(-0.78, 0.41, 0.79),
+        insertion_control=test(-0.78, -0.75, 0.0),
         effect=estimate(1.21, 0.13),
+        insertion_effect=estimate(1.16, 0.14),
         verdict="artefact",
         sentence="Filling it in lowers the score by 1.21 more than filling an equal area elsewhere "
         "(95 % interval 1.08 to 1.34, 8 photos); pasted into photos without the class it turns 79 % of them.",

@@ -160,9 +160,11 @@ def test_a_heatmap_keeps_white_for_zero_and_the_colours_of_the_legend():
         (lambda a: without(a, strategies=None), "Heatmaps were not grouped into strategies"),
         (lambda a: without(a, artefacts=(), artefact_note=""), "Artefacts were not searched."),
         (lambda a: without(a, artefacts=()), "No artefact was found."),
+        (lambda a: without(a, artefacts=(replace(a.models[0].classes[0].artefacts[0], verdict="unclear"),)),
+         "No artefact was proved."),
         (lambda a: replace(a, models=a.models[:1]), "One model was audited, so there is nothing to compare"),
         (lambda a: a, "The quality of this model's heatmaps was not measured"),
-        (lambda a: replace(a, models=tuple(replace(m, survey="../elsewhere") for m in a.models)),
+        (lambda a: replace(a, models=tuple(replace(m, survey="elsewhere") for m in a.models)),
          "No photos with heatmaps belong to this audit: the surveys of its models are missing."),
         (lambda a: replace(a, skipped=(), not_run=(), settings={}, versions={}), "Every photo could be"),
         (lambda a: without(a, ap=None, localisation={}, quality_a=None, quality_v=None), "not measured"),
@@ -174,16 +176,18 @@ def test_a_missing_part_becomes_a_sentence(copied, change, sentence):
     assert [item["id"] for item in page.all("section")] == [name for name, _ in SECTIONS]
 
 
-def test_a_missing_picture_is_said_and_one_outside_is_not_read(example, copied, tmp_path):
-    Image.new("RGB", (9, 9)).save(tmp_path / "secret.png")
+def test_a_missing_picture_is_said_and_one_outside_is_not_read(example, copied):
+    Image.new("RGB", (9, 9)).save(example / "secret.png")
+    (example / "pictures" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
 
     def change(audit):
         first = replace(audit.problems[0], picture="pictures/gone.png")
-        second = replace(audit.problems[1], picture="../secret.png")
+        second = replace(audit.problems[1], picture="pictures/broken.png")
         return replace(audit, problems=(first, second))
 
     text = words(reported(copied(change)))
     assert text.count("the picture is missing") == 2
+    assert picture_uri(example, "secret.png") is None
     assert picture_uri(example, "pictures/fisher-0-crop.png").startswith("data:image/png;base64,")
 
 

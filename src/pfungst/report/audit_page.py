@@ -128,7 +128,7 @@ def _lookups(audit: Audit) -> dict[str, Any]:
         "evidence": [_evidence(audit, problem, anchors) for problem in audit.problems],
         "has_context": any(row.context is not None for row in rows),
         "has_strategies": any(row.strategies is not None for row in rows),
-        "any_artefact": any(row.artefacts for row in rows),
+        "suspects": [(m, row, item) for m in audit.models for row in m.classes for item in row.artefacts],
         "artefacts_searched": any(row.artefacts or row.artefact_note for row in rows),
     }
 

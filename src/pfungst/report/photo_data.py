@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from pfungst.audit.schema import Audit, ModelAudit, Photo
+from pfungst.audit.schema import Audit, ModelAudit, Photo, survey_folder
 from pfungst.audit.survey import Seen, StoredSurvey, open_survey
 from pfungst.errors import DataError
 from pfungst.report.pictures import FULL, Detail, heatmap_base64, photo_base64
@@ -70,11 +70,8 @@ def shown(seen: Sequence[Seen | None]) -> bool:
 
 
 def _survey(folder: Path, model: ModelAudit) -> StoredSurvey | None:
-    place = (folder / model.survey).resolve()
-    if not model.survey or not place.is_relative_to(folder.resolve()):
-        return None
     try:
-        return open_survey(place)
+        return open_survey(survey_folder(folder, model.survey)) if model.survey else None
     except DataError:
         return None
 
