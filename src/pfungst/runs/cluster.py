@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +11,15 @@ from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from pfungst.errors import ConfigError, FileError, PfungstError
-from pfungst.runs.crew import Answer, Crew, attempt
+from pfungst.runs.crew import Answer, Crew, attempt, cannot_travel
 from pfungst.runs.manifest import library_versions
 
 _one_at_a_time = threading.Lock()
+_tasks: dict[str, Callable[[Any], Any]] = {}
 _RECOUNT_SECONDS = 30.0
 
 
@@ -136,15 +140,16 @@ class DaskWorkers(Crew):
 
     def __init__(self, task: Callable[[Any], Any], name: Callable[[Any], str], *, cluster: Cluster) -> None:
         super().__init__(name)
-        self._cluster, self._task = cluster, task
+        self._cluster, self._task = cluster, (uuid4().hex, _pickled(task))
         self._client = cluster.connect()
         self._executor = self._client.get_executor(pure=False)
-        self._sent = self._send()
         self._counted, self._size = 0.0, 1
+        self._sent: Any = None
+        self._needs: WeakKeyDictionary[Future[Answer], Any] = WeakKeyDictionary()
 
-    def _send(self) -> Any:
-        with self._reachable():
-            return self._client.scatter([self._task], broadcast=True, hash=False)[0]
+    def _send(self) -> None:
+        """To all workers that there are; later ones get it from them with their first item."""
+        self._sent = self._client.scatter([self._task], broadcast=True, hash=False)[0]
 
     @property
     def in_flight(self) -> int:
@@ -158,25 +163,28 @@ class DaskWorkers(Crew):
     def submit(self, item: Any) -> Future[Answer]:
         """Hand out an item."""
         with self._reachable():
+            if self._sent is None:
+                self._send()
             future: Future[Answer] = self._executor.submit(_run, self._sent, item)
+        self._needs[future] = self._sent
         return future
 
     def is_lost(self, future: Future[Answer]) -> bool:
-        """Wait for the future; whether the workers that had it, or the task itself, died."""
+        """Wait for the future; whether the workers that had it, or all that had the task, died."""
         from distributed import KilledWorker
 
-        try:
-            self._wait(future)
-            error = future.exception()
-        except CancelledError as cancelled:
-            error = cancelled
+        if not self._answered(future):
+            return True
+        error = CancelledError() if future.cancelled() else future.exception()
         return isinstance(error, (KilledWorker, CancelledError))
 
-    def _wait(self, future: Future[Answer]) -> None:
-        """Wait, but not for a cluster that has lost all its workers or its scheduler."""
+    def _answered(self, future: Future[Answer]) -> bool:
+        """Wait, but not for a task that is lost, nor for a cluster without scheduler or workers."""
         alive = time.monotonic()
         while not wait([future], timeout=1.0).done:
             with self._reachable():
+                if self._needs[future].status in ("lost", "cancelled"):
+                    return False
                 if self._client.nthreads():
                     alive = time.monotonic()
             if time.monotonic() - alive > self._cluster.patience:
@@ -185,10 +193,12 @@ class DaskWorkers(Crew):
                     f"{self._cluster.patience:g} s",
                     hint="new workers, then the same command again: what is finished is kept",
                 )
+        return True
 
     def again(self, item: Any) -> Answer | None:
-        """Send the task anew, in case it died with its workers, and try the item once more."""
-        self._sent = self._send()
+        """Try the item once more, with the task sent anew if it was lost with its workers."""
+        if self._sent is not None and self._sent.status != "finished":
+            self._sent = None
         future = self.submit(item)
         return None if self.is_lost(future) else future.result()
 
@@ -211,7 +221,28 @@ class DaskWorkers(Crew):
         )
 
 
-def _run(task: Callable[[Any], Any], item: Any) -> Answer:
+def _pickled(task: Callable[[Any], Any]) -> bytes:
+    import cloudpickle  # a part of distributed: it also packs what is defined in a script or notebook
+
+    try:
+        packed: bytes = cloudpickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise cannot_travel(error) from error
+    return packed
+
+
+def _run(sent: tuple[str, bytes], item: Any) -> Answer:
     """On a worker: one photo at a time, since threads of linear algebra are counted by the process."""
     with _one_at_a_time:
-        return attempt(task, item)
+        return attempt(_unpacked(*sent), item)
+
+
+def _unpacked(token: str, packed: bytes) -> Callable[[Any], Any]:
+    """The task, unpacked when this process sees it first; it keeps the latest one."""
+    if token not in _tasks:
+        _tasks.clear()
+        try:
+            _tasks[token] = pickle.loads(packed)
+        except Exception as error:  # whatever it is, it must reach the user
+            raise cannot_travel(repr(error)) from error
+    return _tasks[token]

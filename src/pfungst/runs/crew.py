@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeAlias
 
-from pfungst.errors import PfungstError
+from pfungst.errors import ConfigError, PfungstError
 from pfungst.runs.single import single_thread
 
 Answer: TypeAlias = tuple[Any, PfungstError | None]
@@ -28,6 +28,15 @@ def attempt(task: Callable[[Any], Any], item: Any) -> Answer:
 
 class WorkerLostError(PfungstError):
     """An item ended every worker process that tried it."""
+
+
+def cannot_travel(error: object) -> ConfigError:
+    """The error for a task that cannot be packed, or not be unpacked elsewhere."""
+    return ConfigError(
+        f"the work cannot be sent to other processes ({error})",
+        allowed="a classifier or function that pickle can copy, defined at the top of a module",
+        hint="workers = 1",
+    )
 
 
 class Crew(ABC):

@@ -14,8 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import Any
 
-from pfungst.errors import ConfigError
-from pfungst.runs.crew import Answer, Crew, attempt
+from pfungst.runs.crew import Answer, Crew, attempt, cannot_travel
 from pfungst.runs.single import single_thread_environment
 
 _task: Callable[[Any], Any] | None = None
@@ -105,15 +104,7 @@ def _pickled(task: Callable[[Any], Any]) -> bytes:
     try:
         return pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise _cannot_travel(error) from error
-
-
-def _cannot_travel(error: object) -> ConfigError:
-    return ConfigError(
-        f"the work cannot be sent to other processes ({error})",
-        allowed="a classifier or function that pickle can copy, defined at the top of a module",
-        hint="workers = 1",
-    )
+        raise cannot_travel(error) from error
 
 
 @contextlib.contextmanager
@@ -148,5 +139,5 @@ def _watch(line: Connection) -> None:
 
 def _run(item: Any) -> Answer:
     if _task is None:
-        raise _cannot_travel(_problem)
+        raise cannot_travel(_problem)
     return attempt(_task, item)
