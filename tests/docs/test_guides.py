@@ -1,0 +1,130 @@
+"""Every block of the guides runs as written, in order, in an empty folder with a few generated photos."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pfungst
+from pfungst.audit.schema import Audit
+
+GUIDES = Path(__file__).parents[2] / "docs" / "guides"
+BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+PROTOTXT = """
+name: "tiny"
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 96 dim: 96 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 6 kernel_size: 5 stride: 3 } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool"
+  pooling_param { pool: AVE global_pooling: true } }
+layer { name: "fc" type: "InnerProduct" bottom: "pool" top: "fc" inner_product_param { num_output: 2 } }
+layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
+"""
+
+MY_NET = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 6, 5, stride=2), nn.Conv2d(6, 6, 3, padding=1)
+        self.last = nn.Linear(6, 2)
+
+    def forward(self, x):
+        x = self.first(x).relu()
+        x = x + self.second(x).relu()
+        return self.last(x.mean((2, 3)))
+"""
+
+
+def write_photos(folder):
+    """Warm stripes are cats, cold spots are dogs; 20 photos of each."""
+    rng = np.random.default_rng(0)
+    for name, warm in (("cat", 1), ("dog", 0)):
+        (folder / name).mkdir(parents=True)
+        for index in range(20):
+            height, width = 72, int(rng.integers(90, 110))
+            rows, columns = np.mgrid[:height, :width] / rng.uniform(4, 7)
+            pattern = np.sin(rows + columns) if warm else np.sin(rows) * np.sin(columns)
+            photo = 110 + 50 * pattern[..., None] * ([1, 0.6, 0.2] if warm else [0.2, 0.6, 1])
+            photo = np.clip(photo + rng.normal(0, 12, (height, width, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(photo).save(folder / name / f"photo{index:02d}.jpg", quality=90)
+
+
+def write_caffe(folder):
+    from pfungst.network.caffe.schema import message_class
+
+    rng = np.random.default_rng(1)
+    (folder / "deploy.prototxt").write_text(PROTOTXT)
+    (folder / "classes.txt").write_text("cat\ndog\n")
+    net = message_class("NetParameter")()
+    for name, kind, shapes in (
+        ("conv", "Convolution", [(6, 3, 5, 5), (6,)]),
+        ("fc", "InnerProduct", [(2, 6), (2,)]),
+    ):
+        layer = net.layer.add(name=name, type=kind)
+        for shape in shapes:
+            blob = layer.blobs.add()
+            blob.shape.dim.extend(shape)
+            blob.data.extend(rng.normal(0, 0.1, int(np.prod(shape))).astype(np.float32).tolist())
+    (folder / "weights.caffemodel").write_bytes(net.SerializeToString())
+
+
+def write_torch(folder):
+    import torch
+
+    (folder / "my_net.py").write_text(MY_NET)
+    names = {}
+    exec(MY_NET, names)
+    torch.manual_seed(0)
+    torch.save(names["Net"]().state_dict(), folder / "weights.pt")
+
+
+PREPARATIONS = {"caffe.md": write_caffe, "pytorch.md": write_torch}
+
+
+def environment():
+    """This Python and this Pfungst first, one thread of linear algebra."""
+    source = str(Path(pfungst.__file__).parents[1])
+    return os.environ | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")])),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def test_there_are_guides():
+    assert {page.name for page in GUIDES.glob("*.md")} == {"folder.md", "caffe.md", "pytorch.md", "own.md"}
+
+
+@pytest.mark.parametrize("page", ["folder.md", "caffe.md", "pytorch.md", "own.md"])
+def test_the_guide_runs_as_written(page, tmp_path):
+    write_photos(tmp_path / "photos")
+    PREPARATIONS.get(page, lambda folder: None)(tmp_path)
+    blocks = BLOCK.findall((GUIDES / page).read_text(encoding="utf-8"))
+    assert blocks
+    for language, name, code in blocks:
+        if language == "python":
+            assert re.fullmatch(r"\w+\.py", name), "a Python block says which file it is"
+            (tmp_path / name).write_text(code, encoding="utf-8")
+            continue
+        assert language == "sh"
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", code],
+            cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+    assert (tmp_path / "audit" / "report.html").is_file()
+    audit = Audit.load(tmp_path / "audit")
+    assert audit.classes == ("cat", "dog")
+    assert audit.n_photos == 10
