@@ -334,8 +334,12 @@ def _verdict(grouping: Grouping, apart: Sequence[int]) -> str:
         return f"{count} groups, and they stand apart (each from its nearest neighbour, {p} or less)"
     if apart:
         names = ", ".join(map(str, apart))
-        return f"{count} groups; {names} stand{'s' if len(apart) == 1 else ''} apart, the others blend"
-    return f"{count} groups that blend into each other ({p}): no proof of different strategies"
+        verb = "stands" if len(apart) == 1 else "stand"
+        return f"{count} groups; {names} {verb} apart from the nearest neighbour, the others may be one"
+    return (
+        f"{count} groups without a clear valley between them ({p}): different strategies or one that varies, "
+        f"look at the photos"
+    )
 
 
 def _zero_maps(left_out: int) -> str:
