@@ -100,3 +100,51 @@ def test_pictures_cannot_leave_their_folder(tmp_path):
             picture_file(tmp_path, name)
     with pytest.raises(DataError, match="cannot be a file"):
         picture_file(tmp_path, "pictures/\0.png")
+
+
+class TestHostile:
+    def changed(self, folder, change):
+        file = small_audit().save(folder)
+        content = json.loads(file.read_text())
+        change(content["audit"])
+        file.write_text(json.dumps(content))
+
+    @pytest.mark.parametrize(
+        "name", ["../x.png", "/etc/passwd", "pictures/../../x.png", "audit.json", "pictures/\0"]
+    )
+    def test_pictures_that_lead_out_are_refused_when_an_audit_is_loaded(self, tmp_path, name):
+        def crop(audit):
+            audit["models"][0]["classes"][0]["artefacts"][0]["crop"] = name
+
+        def problem(audit):
+            audit["problems"][0]["picture"] = name
+
+        for change in (crop, problem):
+            self.changed(tmp_path, change)
+            with pytest.raises(DataError, match="names the picture"):
+                Audit.load(tmp_path)
+
+    def test_a_link_that_leads_out_is_refused(self, tmp_path):
+        (tmp_path / "secret.png").write_bytes(b"")
+        folder = tmp_path / "audit"
+        (folder / "pictures").mkdir(parents=True)
+        (folder / "pictures" / "a.png").symlink_to(tmp_path / "secret.png")
+        small_audit().save(folder)
+        with pytest.raises(DataError, match=r"'pictures/a\.png', which is not in pictures/"):
+            Audit.load(folder)
+
+    @pytest.mark.parametrize("name", ["..", "../other", "/tmp", "a/../../b", "\0"])
+    def test_surveys_that_lead_out_are_refused(self, tmp_path, name):
+        self.changed(tmp_path, lambda audit: audit["models"][0].update(survey=name))
+        with pytest.raises(DataError, match="names the survey"):
+            Audit.load(tmp_path)
+
+    @pytest.mark.parametrize("value", [10**19, "deep", True])
+    def test_numbers(self, tmp_path, value):
+        nested: list[object] = []
+        for _ in range(200):
+            nested = [nested]
+        found = nested if value == "deep" else value
+        self.changed(tmp_path, lambda audit: audit["models"][0].update(identity=found, mean_ap=found))
+        with pytest.raises(DataError):
+            Audit.load(tmp_path)

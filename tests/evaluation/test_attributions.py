@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -112,3 +114,36 @@ def test_names_of_attributions(tmp_path):
         folder_attributions(["mine=/nowhere"])
     with pytest.raises(ConfigError, match="attribution name 'naive'"):
         checked_attributions({"naive": lambda *_: HEAT}, ["naive"])
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (9007199254740992,), }", "but 8 bytes follow"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (2, -1), }", "but 8 bytes follow"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (10**30,), }", "is not a readable"),
+        ("{'descr': '|V2000000000', 'fortran_order': False, 'shape': (), }", "holds |V"),
+        ("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "holds object"),
+        ("(" * 5000, "is not a readable"),
+        ("{'descr': (", "is not a readable"),
+    ],
+)
+def test_hostile_npy_headers(tmp_path, header, message):
+    raw = (header + "\n").encode()
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "im.npy").write_bytes(
+        b"\x93NUMPY\x01\0" + len(raw).to_bytes(2, "little") + raw + bytes(8)
+    )
+    with pytest.raises(DataError, match=re.escape(message)):
+        AttributionFolder(tmp_path)(np.zeros((2, 2, 3), np.uint8), "cat", "im")
+
+
+def test_both_orders_of_npy_arrays(tmp_path):
+    (tmp_path / "cat").mkdir()
+    array = np.arange(6.0).reshape(2, 3)
+    for number, version in enumerate(
+        (array, np.asfortranarray(array), array.astype(np.int16), array.astype(">f4"))
+    ):
+        np.save(tmp_path / "cat" / f"{number}.npy", version)
+        found = AttributionFolder(tmp_path)(np.zeros((2, 3, 3), np.uint8), "cat", str(number))
+        np.testing.assert_array_equal(found, array)

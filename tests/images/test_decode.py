@@ -1,8 +1,10 @@
 import contextlib
 import io
+import os
 import struct
 import warnings
 import zlib
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -289,3 +291,52 @@ def test_no_warning_leaks():
         warnings.simplefilter("error")
         decode_bytes(content[:2] + exif + content[2:])
         decode_bytes(encoded(palette, "PNG", transparency=bytes([0, 100, 200, 255])))
+
+
+class TestHostile:
+    def progressive(self, scans, side=64):
+        buffer = io.BytesIO()
+        Image.new("RGB", (side, side), (200, 30, 30)).save(buffer, "JPEG", progressive=True)
+        content = buffer.getvalue()
+        last = content.rindex(b"\xff\xda")
+        return content[:-2] + content[last:-2] * scans + content[-2:]
+
+    def test_progressive_scans_are_counted(self, monkeypatch):
+        assert decode_bytes(self.progressive(3)).shape == (64, 64, 3)
+        with pytest.raises(ImageError, match=r"goes over its 64 x 64 pixels 1011 times, too often to decode"):
+            decode_bytes(self.progressive(1001))
+        monkeypatch.setattr(import_module("pfungst.images.decode"), "_MAX_SCANNED_PIXELS", 64 * 64 * 20)
+        decode_bytes(self.progressive(9))
+        with pytest.raises(ImageError, match="21 times, too often"):
+            decode_bytes(self.progressive(11))
+
+    def test_strips_make_the_same_pixels(self, monkeypatch):
+        rng = np.random.default_rng(5)
+        deep = Image.fromarray(rng.integers(0, 65536, (23, 17), dtype=np.uint16))
+        colour = Image.fromarray(rng.integers(0, 256, (23, 17, 4), dtype=np.uint8))
+        images = [deep, colour, colour.convert("RGB").quantize(9), colour.convert("1"), colour.convert("LA")]
+        contents = [encoded(image, "PNG") for image in images]
+        whole = [decode_bytes(content) for content in contents]
+        monkeypatch.setattr(import_module("pfungst.images.decode"), "_STRIP_PIXELS", 17 * 4)
+        for content, expected in zip(contents, whole, strict=True):
+            np.testing.assert_array_equal(decode_bytes(content), expected)
+
+    def test_unreadable_exif_does_not_hide_the_size(self, tmp_path):
+        content = encoded(Image.fromarray(picture()), "PNG")
+        broken = png_chunk(b"eXIf", bytes(14))
+        (tmp_path / "a.png").write_bytes(content[:33] + broken + content[33:])
+        assert image_size(tmp_path / "a.png") == (24, 40) == decode(tmp_path / "a.png").shape[:2]
+
+    @pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+    def test_names_that_no_file_can_have(self, tmp_path, name):
+        with pytest.raises(ImageError, match="no such file"):
+            decode(tmp_path / name)
+
+    def test_pipes_are_not_waited_for(self, tmp_path):
+        os.mkfifo(tmp_path / "a.jpg")
+        with pytest.raises(ImageError, match="is not a file"):
+            image_size(tmp_path / "a.jpg")
+
+
+def png_chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ _PIPELINE_ARRAYS = (
     "mixture_means",
     "mixture_variances",
 )
+_LARGEST, _SMALLEST_VARIANCE = 1e9, 1e-12
 _CLASSIFIER_ARRAYS = ("weights", "bias", "thresholds")
 
 
@@ -321,6 +322,7 @@ class FisherClassifier:
         sift = dict(config["sift"])
         sift["bin_sizes"] = tuple(sift["bin_sizes"])
         arrays = {name: np.asarray(array, dtype=np.float64) for name, array in folder.arrays.items()}
+        _check_range(arrays)
         pipeline = FisherPipeline(
             sift=SiftConfig(**sift),
             pca=PCA(
@@ -343,3 +345,12 @@ class FisherClassifier:
             thresholds=arrays["thresholds"],
             training=config.get("training"),
         )
+
+
+def _check_range(arrays: Mapping[str, NDArray[np.float64]]) -> None:
+    """Numbers whose squares and quotients stay finite in float32; fitted ones are nowhere near the limits."""
+    for name in _PIPELINE_ARRAYS:
+        if np.abs(arrays[name]).max(initial=0.0) > _LARGEST:
+            raise ValueError(f"{name} holds numbers beyond {_LARGEST:g}")
+    if arrays["mixture_variances"].min(initial=1.0) < _SMALLEST_VARIANCE:
+        raise ValueError(f"mixture_variances holds numbers below {_SMALLEST_VARIANCE:g}")

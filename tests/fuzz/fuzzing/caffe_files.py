@@ -161,6 +161,7 @@ class Caffemodel(Target):
         prototxt = self.folder / "deploy.prototxt"
         prototxt.write_bytes(_GOOD)
         self.spec = read_prototxt(prototxt)
+        self.description = describe(self.spec)
 
     def make(self, rng: Random) -> Case:
         """Wire-level trees with odd values; half of them with damaged bytes as well."""
@@ -181,7 +182,7 @@ class Caffemodel(Target):
             return True
         blobs = read_caffemodel(file)
         assert all(np.isfinite(blob).all() for layer in blobs.values() for blob in layer)
-        build(self.spec, blobs)
+        build(self.spec, blobs, description=self.description)
         return True
 
 

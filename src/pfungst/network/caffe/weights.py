@@ -24,6 +24,7 @@ Blob = NDArray[np.float32]
 _MAX_BINARYPROTO_BYTES = 2**28
 _MAX_MESSAGE_BYTES = 2**31 - 1
 _MAX_AXES = 32
+_MAX_EXTENT = 2**40  # of a shape whose zeros are taken for ones; beyond it NumPy has no array, even if empty
 _MAX_FIELDS = 100_000
 _MAX_LAYER_FIELDS = 10_000
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -179,7 +180,7 @@ def _array(path: Path, label: str, blob: Any) -> Blob:
     """A blob's data in its shape, as float32; nothing is allocated before the two were compared."""
     shape = _shape(blob)
     values = _values(path, label, blob)
-    if len(shape) > _MAX_AXES or any(size < 0 for size in shape) or math.prod(shape) != values.size:
+    if not _is_shape(shape) or math.prod(shape) != values.size:
         stated = "x".join(map(str, shape[:_MAX_AXES]))
         raise ModelError(
             path,
@@ -189,6 +190,11 @@ def _array(path: Path, label: str, blob: Any) -> Blob:
     if not np.isfinite(values).all():
         raise ModelError(path, f"{label} holds NaN or infinity", hint=_HINT)
     return values.reshape(shape)
+
+
+def _is_shape(shape: tuple[int, ...]) -> bool:
+    few = len(shape) <= _MAX_AXES and all(size >= 0 for size in shape)
+    return few and math.prod(max(size, 1) for size in shape) <= _MAX_EXTENT
 
 
 def _shape(blob: Any) -> tuple[int, ...]:
