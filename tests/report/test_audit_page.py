@@ -191,6 +191,18 @@ def test_a_missing_picture_is_said_and_one_outside_is_not_read(example, copied):
     assert picture_uri(example, "pictures/fisher-0-crop.png").startswith("data:image/png;base64,")
 
 
+def test_damaged_surveys_cost_pictures_but_not_the_page(copied):
+    folder = copied()
+    for file in (folder / "survey-fisher" / "arrays").iterdir():
+        file.write_bytes(b"no arrays")
+    (folder / "survey-network" / "records.jsonl").write_bytes(b"no journal\n")
+    data = json.loads(reported(folder).raw["page-data"])
+    assert data["photos"][0]["picture"] == ""
+    fisher, network = data["entries"][0]["models"]
+    assert fisher["map"] == ""
+    assert network is None
+
+
 def test_many_photos_go_into_linked_files(example, copied):
     folder = copied()
     write_report(folder, max_bytes=350_000)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from PIL.Image import DecompressionBombError
+
 from pfungst.audit.schema import Audit, ModelAudit, Photo, survey_folder
 from pfungst.audit.survey import Seen, StoredSurvey, open_survey
-from pfungst.errors import DataError
+from pfungst.errors import DataError, PfungstError
 from pfungst.report.pictures import FULL, Detail, heatmap_base64, photo_base64
 
 Key = tuple[str, str]
@@ -46,11 +48,8 @@ class Sources:
 
 def open_sources(folder: Path, audit: Audit) -> Sources:
     """Open the surveys that an audit names; one that is missing leaves its model without pictures."""
-    surveys = tuple(_survey(folder, model) for model in audit.models)
-    explained = [
-        {(item.image, item.class_name): item for item in (stored.seen() if stored else ())}
-        for stored in surveys
-    ]
+    opened = [_survey(folder, model) for model in audit.models]
+    explained = [rows for _, rows in opened]
     order = {photo.id: position for position, photo in enumerate(audit.photos)}
     keys = {key for rows in explained for key in rows if key[0] in order and key[1] in audit.classes}
     found = {key: tuple(rows.get(key) for rows in explained) for key in keys}
@@ -58,7 +57,7 @@ def open_sources(folder: Path, audit: Audit) -> Sources:
     return Sources(
         audit=audit,
         photos={photo.id: photo for photo in audit.photos},
-        surveys=surveys,
+        surveys=tuple(stored for stored, _ in opened),
         seen={key: found[key] for key in ranked},
         clusters=tuple(_clusters(model) for model in audit.models),
     )
@@ -69,11 +68,15 @@ def shown(seen: Sequence[Seen | None]) -> bool:
     return any(item is not None and item.label > 0 for item in seen)
 
 
-def _survey(folder: Path, model: ModelAudit) -> StoredSurvey | None:
+def _survey(folder: Path, model: ModelAudit) -> tuple[StoredSurvey | None, dict[Key, Seen]]:
+    """A model's survey and what it explained; nothing if it is missing or damaged."""
+    if not model.survey:
+        return None, {}
     try:
-        return open_survey(survey_folder(folder, model.survey)) if model.survey else None
-    except DataError:
-        return None
+        stored = open_survey(survey_folder(folder, model.survey))
+        return stored, {(item.image, item.class_name): item for item in stored.seen()}
+    except (DataError, KeyError, TypeError, ValueError):
+        return None, {}
 
 
 def important(audit: Audit) -> list[Key]:
@@ -136,7 +139,7 @@ class Builder:
                 for box in photo.boxes
                 if box.class_name in classes
             ],
-            "picture": self._counted(photo_base64(survey.thumbnail(photo.id), self.detail)),
+            "picture": self._counted(lambda: photo_base64(survey.thumbnail(photo.id), self.detail)),
         }
 
     def _explained(self, position: int, seen: Seen | None) -> dict[str, Any] | None:
@@ -145,16 +148,22 @@ class Builder:
             return None
         row = self.sources.audit.models[position].by_name(seen.class_name)
         ratios = row.context.ratios if row is not None and row.context is not None else {}
-        relevance = survey.heatmap(seen.image, seen.class_name)
         return {
             "score": _plain(seen.score),
             "predicted": seen.predicted,
             "ratio": _plain(ratios.get(seen.image)),
             "cluster": self.sources.clusters[position].get((seen.image, seen.class_name)),
-            "map": self._counted(heatmap_base64(relevance, self.detail)),
+            "map": self._counted(
+                lambda: heatmap_base64(survey.heatmap(seen.image, seen.class_name), self.detail)
+            ),
         }
 
-    def _counted(self, text: str) -> str:
+    def _counted(self, draw: Callable[[], str]) -> str:
+        """A picture as text; empty, which the page says in words, where its array is missing or damaged."""
+        try:
+            text = draw()
+        except (PfungstError, KeyError, OSError, ValueError, DecompressionBombError):
+            return ""
         self.bytes += len(text)
         return text
 

@@ -67,8 +67,8 @@
 
   function mapFrame(photo, entry, model) {
     const seen = entry && entry.models[model];
-    if (!seen) {
-      const words = data.models[model] + " was not asked about this photo";
+    if (!seen || !seen.map) {
+      const words = data.models[model] + (seen ? ": the heatmap is missing" : " was not asked about this photo");
       return frame(photo, [element("p", { className: "none", textContent: words })]);
     }
     const under = photo.picture ? [picture("", "under", () => jpeg(photo))] : [];
