@@ -40,7 +40,7 @@ def write_page(path: Path, template: str, data: Mapping[str, Any] | None = None,
 @cache
 def _environment() -> Any:
     templates = environment().overlay()
-    filters = ("number", "signed", "percent", "interval", "percent_interval", "counted", "joined")
+    filters = ("number", "signed", "percent", "interval", "percent_interval", "counted")
     templates.filters = {**templates.filters, **{name: getattr(wording, name) for name in filters}}
     templates.globals = {**templates.globals, "flattened": wording.flattened}
     return templates

@@ -10,6 +10,7 @@ from typing import Any
 from pfungst.evaluation.statistics import Estimate
 
 MISSING = "–"
+_THIN = "\N{NARROW NO-BREAK SPACE}"
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -30,7 +31,7 @@ def percent(value: float | None) -> str:
     """A share in per cent: whole, with one decimal below ten."""
     if value is None or not isfinite(value):
         return MISSING
-    return f"{number(100 * value, 0 if abs(value) >= 0.0995 or value == 0 else 1)} %"
+    return f"{number(100 * value, 0 if abs(value) >= 0.0995 or value == 0 else 1)}{_THIN}%"
 
 
 def interval(estimate: Estimate | None, digits: int = 2) -> str:
@@ -49,13 +50,7 @@ def percent_interval(estimate: Estimate | None) -> str:
 
 def counted(count: int, one: str, many: str | None = None) -> str:
     """``1 photo``, ``2 photos``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def joined(names: tuple[str, ...] | list[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    parts = list(names)
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+    return f"{count:,} {one if count == 1 else many or one + 's'}".replace(",", _THIN)
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
