@@ -1,7 +1,7 @@
 import pytest
 
-from pfungst.audit.auditing import AuditConfig, Subject, audit_models, safe_name
-from pfungst.audit.schema import Audit, picture_file
+from pfungst.audit import AuditConfig, Subject, audit_models
+from pfungst.audit.schema import Audit, picture_file, safe_name
 from pfungst.errors import ConfigError
 from pfungst.evaluation.config import RegionConfig
 

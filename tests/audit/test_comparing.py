@@ -5,7 +5,7 @@ from math import hypot
 import numpy as np
 import pytest
 
-from pfungst.audit.auditing import AuditConfig, Subject, audit_models
+from pfungst.audit import AuditConfig, Subject, audit_models
 from pfungst.audit.comparing import compare_audits, difference, match_models
 from pfungst.audit.schema import Artefact, Audit
 from pfungst.contract.ranking import average_precision

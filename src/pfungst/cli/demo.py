@@ -18,14 +18,14 @@ def demo(
     workers: _options.Workers = 0,
     json: _options.JsonTarget = None,
 ) -> None:
-    """Train on generated photos with two known flaws, and see whether the heatmaps give them away.
+    """Train on generated photos with two known flaws, and see whether an audit names them.
 
-    Makes two sets of photos (flawed, and a clean twin), trains classifiers on both, measures them, and
-    writes heatmaps and a page to open in a browser. Takes a few minutes.
+    Makes two sets of photos (one with a text tag on coins and rockets on a meadow, and a clean twin), trains
+    classifiers on both, audits them, and writes a report of each and a comparison. Takes a few minutes.
     """
+    from pfungst.cli.audit import print_audit
+    from pfungst.contract.plain import to_plain
     from pfungst.demo import DemoConfig, run_demo
-    from pfungst.demo.showing import result_tables
-    from pfungst.images.scenes import read_scene_notes
 
     config = DemoConfig(
         n_images=images,
@@ -36,11 +36,13 @@ def demo(
     with _run.progress_bar() as progress:
         result = run_demo(out, config, progress=progress)
     if json is not None:
-        _run.write_json(json, result.as_dict())
+        _run.write_json(json, {"page": str(result.page)} | to_plain(result))
     if json != "-":
-        notes = read_scene_notes(out / "scenes" / "flawed")
-        for table in result_tables(result.trials, notes):
-            _run.print_table(table.title, table.header, table.rows)
-            typer.echo(f"{table.note}\n")
-        typer.echo(f"Open {result.page.resolve()} in a browser.")
+        for variant, audit in result.audits.items():
+            typer.secho(f"\nModels that learned from the {variant} photos", bold=True)
+            print_audit(audit)
+        typer.echo(f"\nThe report of the flawed photos: {result.pages['flawed'].resolve()}")
+        typer.echo(f"The report of their clean twin:  {result.pages['clean'].resolve()}")
+        typer.echo(f"What changed between them:       {result.comparison_page.resolve()}")
+        typer.echo("Open the first one in a browser.")
     _run.finish(result.failures)

@@ -1,36 +1,36 @@
-"""Train on scenes with two planted flaws and on their clean twin; compare what the classifiers rely on."""
+"""Train on scenes with two planted flaws and on their clean twin; audit both, and compare the audits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pfungst.contract.classifier import Classifier
-from pfungst.demo.flaws import FlawShares, measure_shares
-from pfungst.demo.showing import gallery_photos, result_tables
+from pfungst.audit import AuditConfig, Subject, audit_models
+from pfungst.audit.comparing import Comparison, compare_audits
+from pfungst.audit.schema import Audit
+from pfungst.contract.storage import model_identity
 from pfungst.descriptors import SiftConfig
-from pfungst.errors import PfungstError, unknown_name
-from pfungst.evaluation.scoring import ScoredSet, evaluation_table, score_dataset
+from pfungst.errors import unknown_name
+from pfungst.evaluation.config import RegionConfig
+from pfungst.evaluation.replacement import ReplacementConfig
 from pfungst.fisher import FisherClassifier, FisherTraining, train_fisher
 from pfungst.images import DataSet, open_dataset
-from pfungst.images.scenes import SceneNotes, ScenesConfig, read_scene_notes, write_scenes
+from pfungst.images.scenes import ScenesConfig, write_scenes
 from pfungst.progress import Progress, silent
-from pfungst.report.gallery import write_gallery
+from pfungst.report.audit_page import write_report
+from pfungst.report.comparison_page import write_comparison
 
 if TYPE_CHECKING:
     from pfungst.network import NetworkClassifier
 
 VARIANTS = ("flawed", "clean")
 MODELS = ("fisher", "network")
-EXPLAIN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "fisher": {
-        "rule": "epsilon",
-        "epsilon": 0.38,
-        "relative": True,
-    },  # the paper's 100, for photos of any size
-    "network": {"rule": "epsilon-plus-flat"},
+TITLES: Mapping[str, str] = {"fisher": "Fisher vectors", "network": "EfficientNet-Lite0"}
+RULES: Mapping[str, str] = {
+    "fisher": "epsilon=0.38*sqrt(L)",  # the paper's 100, for photos of any size
+    "network": "epsilon-plus-flat",
 }
 
 
@@ -48,6 +48,8 @@ class DemoConfig:
         A small mixture, so that the demo takes minutes.
     network_epochs : int
         Passes over the stored features.
+    audit : AuditConfig
+        Heatmap quality on fewer photos than by default.
     workers : int
         Processes.
     random_state : int
@@ -62,6 +64,13 @@ class DemoConfig:
         )
     )
     network_epochs: int = 10
+    audit: AuditConfig = field(
+        default_factory=lambda: AuditConfig(
+            quality_images=16,
+            replacement=ReplacementConfig(n_replaced=4_000, repetitions=2),
+            regions=RegionConfig(size=16, steps=15, per_step=4, operators=("mean",), repetitions=1),
+        )
+    )
     workers: int = 1
     random_state: int = 0
 
@@ -72,133 +81,91 @@ class DemoConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One classifier on one set of scenes, and what was measured on its test photos.
-
-    Attributes
-    ----------
-    model : str
-        ``fisher`` or ``network``.
-    variant : str
-        ``flawed`` or ``clean``.
-    classifier : Classifier
-    folder : Path
-        Where it was saved.
-    scored : ScoredSet
-        Scores of the test photos.
-    table : dict
-        Average precision, as :func:`pfungst.evaluation.scoring.evaluation_table` gives it.
-    shares : FlawShares
-        Positive relevance on the planted tag and outside the boxes.
-    """
-
-    model: str
-    variant: str
-    classifier: Classifier
-    folder: Path
-    scored: ScoredSet
-    table: dict[str, Any]
-    shares: FlawShares
-
-
-@dataclass(frozen=True, kw_only=True)
 class DemoResult:
-    """What the demo measured.
+    """What the demo found.
 
     Attributes
     ----------
-    trials : tuple of Trial
-        Every model on every variant.
-    page : Path
-        The page to open.
-    failures : tuple of PfungstError
-        Photos that could not be used.
+    audits : dict of str to Audit
+        ``flawed`` and ``clean``: the models that learned from each set, on its test photos.
+    pages : dict of str to Path
+        Their reports.
+    comparison : Comparison
+        From the flawed to the clean set.
+    comparison_page : Path
     """
 
-    trials: tuple[Trial, ...]
-    page: Path
-    failures: tuple[PfungstError, ...]
+    audits: dict[str, Audit]
+    pages: dict[str, Path]
+    comparison: Comparison
+    comparison_page: Path
 
-    def as_dict(self) -> dict[str, Any]:
-        """The numbers, for JSON."""
-        return {
-            "page": str(self.page),
-            "trials": [
-                {
-                    "model": trial.model,
-                    "variant": trial.variant,
-                    "folder": str(trial.folder),
-                    "evaluation": trial.table,
-                    "shares": trial.shares.as_dict(),
-                }
-                for trial in self.trials
-            ],
-            "failed": [str(error) for error in self.failures],
-        }
+    @property
+    def page(self) -> Path:
+        """The report to open: that of the flawed photos."""
+        return self.pages["flawed"]
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Photos that could not be used."""
+        return tuple(text for audit in self.audits.values() for text in audit.skipped)
 
 
 def run_demo(out: str | Path, config: DemoConfig | None = None, *, progress: Progress = silent) -> DemoResult:
-    """Make scenes, train, evaluate, explain, and write pictures and a page.
+    """Make scenes, train on them, audit the models, and write reports.
 
     Parameters
     ----------
     out : path
-        Folder for scenes, models, heatmaps and the page ``index.html``.
+        Folder for scenes, models and audits.
     config : DemoConfig, optional
     progress : Progress
     """
     config = config or DemoConfig()
     target = Path(out)
-    datasets = {
-        variant: _scenes(target / "scenes" / variant, variant, config, progress) for variant in VARIANTS
-    }
-    trials = tuple(
-        _trial(model, variant, dataset, target, config, progress=progress)
-        for variant, dataset in datasets.items()
-        for model in config.models
+    audits = {variant: _audited(variant, target, config, progress) for variant in VARIANTS}
+    folders = {variant: target / f"audit-{variant}" for variant in VARIANTS}
+    comparison = compare_audits(folders["flawed"], folders["clean"])
+    return DemoResult(
+        audits=audits,
+        pages={variant: write_report(folder) for variant, folder in folders.items()},
+        comparison=comparison,
+        comparison_page=write_comparison(comparison, target),
     )
-    flawed = [trial for trial in trials if trial.variant == "flawed"]
-    notes = read_scene_notes(datasets["flawed"].root)
-    photos = gallery_photos(
-        datasets["flawed"].split("test"), notes, flawed, EXPLAIN_OPTIONS, target / "heatmaps",
-        workers=config.workers, progress=progress,
-    )  # fmt: skip
-    page = write_gallery(
-        target / "index.html",
-        title="What do these classifiers look at?",
-        introduction=_introduction(notes),
-        tables=result_tables(trials, notes),
-        photos=photos,
-    )
-    failures = tuple(error for trial in trials for error in trial.scored.failures)
-    return DemoResult(trials=trials, page=page, failures=failures)
 
 
-def _scenes(root: Path, variant: str, config: DemoConfig, progress: Progress) -> DataSet:
+def _audited(variant: str, target: Path, config: DemoConfig, progress: Progress) -> Audit:
+    """Scenes of one kind, models that learn from them, and the audit of these on the test photos."""
+    root = target / "scenes" / variant
     scenes = ScenesConfig(n_images=config.n_images, seed=config.random_state, clean=variant == "clean")
-    write_scenes(root, scenes, progress=_named(progress, f"{variant} scenes"))
-    return open_dataset(root)
+    write_scenes(root, scenes, progress=lambda _, done, total: progress(f"{variant} scenes", done, total))
+    dataset = open_dataset(root)
+    told = _named(progress, variant)
+    subjects = [_subject(model, variant, dataset, target, config, told) for model in config.models]
+    return audit_models(
+        subjects,
+        dataset.split("test"),
+        target / f"audit-{variant}",
+        replace(config.audit, random_state=config.random_state),
+        split="test",
+        title=f"What do these classifiers look at? ({variant} scenes)",
+        workers=config.workers,
+        progress=told,
+    )
 
 
-def _trial(
-    model: str, variant: str, dataset: DataSet, target: Path, config: DemoConfig, *, progress: Progress
-) -> Trial:
-    told = _named(progress, f"{variant}: {model}")
+def _subject(  # noqa: PLR0917 - private, one caller
+    model: str, variant: str, dataset: DataSet, target: Path, config: DemoConfig, progress: Progress
+) -> Subject:
     train = _train_fisher if model == "fisher" else _train_network
-    classifier = train(dataset, config, told)
-    test = dataset.split("test")
-    scored = score_dataset(classifier, test, workers=config.workers, progress=told)
-    notes = read_scene_notes(dataset.root)
-    return Trial(
-        model=model,
-        variant=variant,
+    classifier = train(dataset, config, _named(progress, TITLES[model]))
+    folder = classifier.save(target / "models" / f"{model}-{variant}")
+    return Subject(
+        name=TITLES[model],
         classifier=classifier,
-        folder=classifier.save(target / "models" / f"{model}-{variant}"),
-        scored=scored,
-        table=evaluation_table(scored, classifier.thresholds),
-        shares=measure_shares(
-            classifier, test, notes, EXPLAIN_OPTIONS[model], workers=config.workers, progress=told
-        ),
+        kind=model,
+        rule=RULES[model],
+        identity=model_identity(folder, classifier),
     )
 
 
@@ -225,17 +192,6 @@ def _train_network(dataset: DataSet, config: DemoConfig, progress: Progress) -> 
 
 def _named(progress: Progress, name: str) -> Progress:
     def told(stage: str, done: int, total: int, /) -> None:
-        progress(name if name.endswith("scenes") else f"{name}, {stage}", done, total)
+        progress(f"{name}, {stage}", done, total)
 
     return told
-
-
-def _introduction(notes: SceneNotes) -> str:
-    tag, background = notes.tag, notes.background
-    return (
-        "Every photo here was put together by this program, so what is wrong with the data is known: "
-        f"{tag.share:.0%} of the {tag.class_name} photos carry the line “{tag.text}” in a corner, and "
-        f"{background.share:.0%} of the {background.class_name} photos show the {background.background}. "
-        "The clean twin has the same scenes without either. Classifiers learned from both; the heatmaps show "
-        "what those that learned from the flawed photos rely on."
-    )

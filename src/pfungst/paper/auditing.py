@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pfungst.audit.auditing import AuditConfig, Subject, audit_models
+from pfungst.audit import AuditConfig, Subject, audit_models
 from pfungst.audit.schema import Audit, ModelAudit
 from pfungst.contract.storage import model_identity
 from pfungst.evaluation.attributions import DEFAULT_RULE

@@ -33,6 +33,7 @@ from pfungst.evaluation.orders import generator_for
 from pfungst.images.dataset import NEGATIVE, POSITIVE, Record
 from pfungst.images.decode import decode
 from pfungst.progress import Progress, silent
+from pfungst.runs.executor import Workers
 from pfungst.runs.recorded import Run, run_items
 
 _BLOB = 4 / 3
@@ -77,7 +78,7 @@ def find_artefacts(
     out: str | Path | None = None,
     pictures: str | Path | None = None,
     prefix: str = "artefact",
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress = silent,
 ) -> Artefacts:
     """Search the photos of each class for marks that recur, and test what they do to the score.
@@ -166,7 +167,7 @@ class _Search:
         config: ArtefactConfig,
         identity: Mapping[str, Any] | None,
         out: str | Path | None,
-        workers: int,
+        workers: Workers,
         progress: Progress,
     ) -> None:
         self.classifier, self.survey, self.config = classifier, survey, config

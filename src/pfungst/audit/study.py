@@ -1,0 +1,203 @@
+"""One model under audit: its survey, and each part that is measured from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pfungst.audit.artefacts.config import ArtefactConfig
+from pfungst.audit.artefacts.finding import Artefacts, find_artefacts
+from pfungst.audit.config import AuditConfig, Subject
+from pfungst.audit.context import context_row, localisation_row
+from pfungst.audit.schema import ClassAudit, ModelAudit, safe_name
+from pfungst.audit.strategies import StrategiesConfig, find_strategies
+from pfungst.audit.surroundings import ContextConfig
+from pfungst.audit.survey import Survey, SurveyConfig, survey
+from pfungst.contract.plain import to_plain
+from pfungst.evaluation.attributions import DEFAULT_RULE
+from pfungst.evaluation.config import QualityConfig, default_methods, default_rules
+from pfungst.evaluation.precision import precision_over_images
+from pfungst.evaluation.quality import has_boxes, measure_quality
+from pfungst.evaluation.scoring import ScoredSet, class_results
+from pfungst.evaluation.statistics import BootstrapConfig, Estimate
+from pfungst.evaluation.summary import Quality
+from pfungst.images.dataset import DataSet
+from pfungst.progress import Progress
+from pfungst.runs.executor import Workers
+
+
+class Study:
+    """The stages of one subject; each keeps its records in a folder of the audit."""
+
+    def __init__(  # noqa: PLR0917 - private, one caller
+        self,
+        subject: Subject,
+        data: DataSet,
+        folder: Path,
+        config: AuditConfig,
+        classes: Sequence[str] | None,
+        workers: Workers,
+        progress: Progress,
+    ) -> None:
+        self.subject, self.data, self.folder, self.config = subject, data, folder, config
+        self.classes, self.workers, self.progress = classes, workers, progress
+        self.bootstrap = BootstrapConfig(random_state=config.random_state)
+
+    @property
+    def _survey_folder(self) -> str:
+        return f"survey-{safe_name(self.subject.name)}"
+
+    def survey(self) -> Survey:
+        """Score and explain every photo."""
+        return survey(
+            self.subject.classifier,
+            self.data,
+            SurveyConfig(
+                options=self.subject.options,
+                context=ContextConfig(
+                    edits="context" in self.config.parts, random_state=self.config.random_state
+                ),
+            ),
+            classes=self.classes,
+            identity=self.subject.identity,
+            out=self.folder / self._survey_folder,
+            workers=self.workers,
+            progress=self.progress,
+        )
+
+    def audited(self, found: Survey) -> ModelAudit:
+        """Everything that is measured from the survey."""
+        rule = self._quality_rule(found)
+        quality = self._quality(found, rule) if "quality" in self.config.parts else None
+        rows = self._precision_rows(found)
+        known = [row.ap.mean for row in rows.values() if row.ap is not None]
+        artefacts = self._artefacts(found) if "artefacts" in self.config.parts else None
+        parts = [
+            self._quality_fields(quality, rule, name)
+            | self._context_fields(found, name)
+            | self._strategies_fields(found, name)
+            | _artefact_fields(artefacts, name)
+            for name in rows
+        ]
+        failed = (*(f"{image}: {error}" for image, error in found.failures), *_failed(artefacts))
+        return ModelAudit(
+            name=self.subject.name,
+            kind=self.subject.kind,
+            rule=_rule_of(found, self.subject),
+            identity=dict(self.subject.identity),
+            survey=self._survey_folder,
+            mean_ap=float(np.mean(known)) if known else float("nan"),
+            classes=tuple(replace(row, **more) for row, more in zip(rows.values(), parts, strict=True)),
+            quality=to_plain(quality.as_dict()) if quality is not None else None,
+            quality_rule=rule,
+            failed=tuple(dict.fromkeys(failed)),
+        )
+
+    def _artefacts(self, found: Survey) -> Artefacts:
+        name = safe_name(self.subject.name)
+        return find_artefacts(
+            self.subject.classifier,
+            found,
+            ArtefactConfig(random_state=self.config.random_state),
+            identity=self.subject.identity,
+            out=self.folder / f"artefacts-{name}",
+            pictures=self.folder,
+            prefix=name,
+            workers=self.workers,
+            progress=self.progress,
+        )
+
+    def _precision_rows(self, found: Survey) -> dict[str, ClassAudit]:
+        """Counts and average precision of each class, from the survey's scores."""
+        labels, scores = found.labels(), found.scores()
+        results = class_results(
+            ScoredSet(classes=found.classes, ids=found.ids, labels=labels, scores=scores),
+            [found.thresholds[name] for name in found.classes],
+        )
+        return {
+            name: ClassAudit(
+                name=name,
+                positives=result.positives,
+                true_positives=result.true_positives,
+                false_positives=result.false_positives,
+                threshold=result.eer_threshold,
+                ap=precision_over_images(labels[:, column], scores[:, column], self.bootstrap),
+                ap_11pt=result.ap_11pt,
+            )
+            for column, (name, result) in enumerate(results.items())
+        }
+
+    def _quality_fields(self, quality: Quality | None, rule: str, name: str) -> dict[str, Any]:
+        a, v = (_of_class(quality, name, rule, measure) for measure in ("A", "V"))
+        return {"quality_a": a, "quality_v": v}
+
+    def _context_fields(self, found: Survey, name: str) -> dict[str, Any]:
+        if not has_boxes(self.data):
+            return {}
+        fields: dict[str, Any] = {"localisation": localisation_row(found, name, self.bootstrap)}
+        if "context" in self.config.parts:
+            fields["context"] = context_row(found, name, self.bootstrap)
+        return fields
+
+    def _strategies_fields(self, found: Survey, name: str) -> dict[str, Any]:
+        if "strategies" not in self.config.parts:
+            return {}
+        config = StrategiesConfig(random_state=self.config.random_state)
+        prefix = f"{safe_name(self.subject.name)}-"
+        return {"strategies": find_strategies(found, name, config, out=self.folder, prefix=prefix)}
+
+    def _quality_rule(self, found: Survey) -> str:
+        """The name under which the model's own rule stands in the tables of heatmap quality."""
+        stated = _rule_of(found, self.subject)
+        return stated if stated in default_rules(self.subject.classifier) else self.subject.rule
+
+    def _quality(self, found: Survey, rule: str) -> Quality:
+        classifier = self.subject.classifier
+        rules = default_rules(classifier)
+        config = QualityConfig(
+            methods=default_methods(classifier, with_boxes=False),
+            rules=rules if rule in rules else (rule, *(name for name in rules if name != DEFAULT_RULE)),
+            replacement=self.config.replacement,
+            regions=self.config.regions,
+            random_state=self.config.random_state,
+        )
+        return measure_quality(
+            classifier,
+            self.data,
+            config,
+            classes=found.classes,
+            max_images=self.config.quality_images,
+            workers=self.workers,
+            out=self.folder / f"quality-{safe_name(self.subject.name)}",
+            identity=self.subject.identity,
+            bootstrap=self.bootstrap,
+            progress=self.progress,
+        )
+
+
+def _artefact_fields(found: Artefacts | None, name: str) -> dict[str, Any]:
+    if found is None:
+        return {}
+    return {"artefacts": found.by_class.get(name, ()), "artefact_note": found.notes.get(name, "")}
+
+
+def _failed(found: Artefacts | None) -> tuple[str, ...]:
+    return () if found is None else found.failed
+
+
+def _rule_of(found: Survey, subject: Subject) -> str:
+    """The rule as the explanations state it; as the subject names it where there is none."""
+    first = next(found.seen(), None)
+    return first.rule if first is not None else subject.rule
+
+
+def _of_class(quality: Quality | None, name: str, rule: str, measure: str) -> Estimate | None:
+    """A or V of the class for the model's own rule, most relevant first, over the longest traces."""
+    rows = quality.find(**{"class": name, "rule": rule, "order": "morf"}) if quality is not None else []
+    if not rows:
+        return None
+    return Estimate(**max(rows, key=lambda row: row["steps"])[measure])

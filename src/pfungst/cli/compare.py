@@ -1,0 +1,75 @@
+"""``pfungst compare``: what changed between two audits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pfungst.cli import _options, _run
+
+if TYPE_CHECKING:
+    from pfungst.audit.comparing import Change, Comparison
+
+
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="AUDIT_A", help="Folder that `pfungst audit` wrote.")],
+    after: Annotated[Path, typer.Argument(metavar="AUDIT_B", help="Another one, to be held against it.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for comparison.html and comparison.json.")] = None,
+    seed: _options.Seed = 0,
+    json: _options.JsonTarget = None,
+) -> None:
+    """Hold two audits against each other: precision, context and artefacts, each change with its interval.
+
+    Such as before and after a data set was cleaned, or two models on the same photos. A change counts where
+    its interval leaves out zero.
+    """
+    from pfungst.audit.comparing import compare_audits
+    from pfungst.contract.plain import to_plain
+    from pfungst.evaluation.statistics import BootstrapConfig
+
+    result = compare_audits(before, after, bootstrap=BootstrapConfig(random_state=seed))
+    if out is not None:
+        from pfungst.report.comparison_page import write_comparison
+
+        result.save(out)
+        page = write_comparison(result, out)
+    if json is not None:
+        _run.write_json(json, to_plain(result))
+    if json != "-":
+        _print(result)
+        if out is not None:
+            typer.echo(f"Open {page.resolve()} in a browser.")
+
+
+def _print(result: Comparison) -> None:
+    header = ("class", "model", "measure", "before", "after", "difference", "changed")
+    _run.print_table(f"{result.before} | {result.after}", header, [_row(change) for change in result.changes])
+    for item in result.artefacts:
+        typer.echo(f"{item.status}: {item.class_name}, {item.model}, {item.where}")
+        for sentence in (item.before, item.after):
+            if sentence:
+                typer.echo(f"   {sentence}")
+    if not result.artefacts:
+        typer.echo("No proved artefact in either audit.")
+    if not result.same_photos:
+        typer.echo("The audits looked at different photos; no interval is paired.")
+    for title, names in (
+        ("Only in the first", result.only_before),
+        ("Only in the second", result.only_after),
+    ):
+        if names:
+            typer.echo(f"{title}: {', '.join(names)}")
+
+
+def _row(change: Change) -> tuple[str, ...]:
+    return (
+        change.class_name,
+        change.model,
+        change.measure,
+        _run.estimate(change.before),
+        _run.estimate(change.after),
+        _run.estimate(change.difference),
+        "yes" if change.changed else "no",
+    )
