@@ -9,6 +9,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 from pfungst.files import shown
@@ -18,15 +19,17 @@ _LARGEST = sys.float_info.max
 
 
 def to_plain(content: Any) -> Any:
-    """Plain JSON of dataclasses, mappings, sequences and numbers; NaN and infinity become None."""
+    """Plain JSON of dataclasses, mappings, sequences, paths and numbers; NaN and infinity become None."""
+    if hasattr(content, "tolist"):
+        content = content.tolist()
     if dataclasses.is_dataclass(content) and not isinstance(content, type):
         return {part.name: to_plain(getattr(content, part.name)) for part in dataclasses.fields(content)}
     if isinstance(content, Mapping):
         return {str(key): to_plain(value) for key, value in content.items()}
     if isinstance(content, (list, tuple, set, frozenset)):
         return [to_plain(value) for value in content]
-    if hasattr(content, "tolist"):
-        return to_plain(content.tolist())
+    if isinstance(content, PurePath):
+        return str(content)
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content
