@@ -15,10 +15,11 @@ from pfungst.audit.artefacts.judging import Findings, judged
 from pfungst.audit.artefacts.mining_task import ClassPhotos, MineClass
 from pfungst.audit.artefacts.pictures import Album, save_crop
 from pfungst.audit.artefacts.proposals import Blob, find_blobs
-from pfungst.audit.artefacts.proving import Trial, TryEdits, control_place, edit_rows
+from pfungst.audit.artefacts.proving import Trial, TryEdits, control_places, edit_rows
 from pfungst.audit.artefacts.reporting import artefact_of, note_of
-from pfungst.audit.artefacts.stamps import Stamp, lifted
+from pfungst.audit.artefacts.stamps import BorderStamp, Stamp, lifted
 from pfungst.audit.artefacts.suspects import (
+    BorderSuspect,
     FindSuspects,
     Lookup,
     Occurrence,
@@ -285,7 +286,7 @@ class _Search:
     def tried(
         self, suspects: Sequence[Suspect], carriers: Sequence[_Carriers]
     ) -> tuple[TryEdits, dict[str, Trial], Run]:
-        stamps: dict[int, Stamp] = {}
+        stamps: dict[int, Stamp | BorderStamp] = {}
         removals: dict[str, list[tuple[int, Any]]] = {}
         insertions: dict[str, list[int]] = {}
         for position, (suspect, found) in enumerate(zip(suspects, carriers, strict=True)):
@@ -293,7 +294,7 @@ class _Search:
                 continue
             stamps[position] = self._stamp(suspect, found.shown)
             for item in self._sample(found.shown, self.config.max_photos, suspect.id, "removal"):
-                removals.setdefault(item.image, []).append((position, item.region))
+                removals.setdefault(item.image, []).append((position, item.regions))
             for image in self._sample(found.free, self.config.insertions, suspect.id, "insertion"):
                 insertions.setdefault(image, []).append(position)
         task = TryEdits(
@@ -313,15 +314,18 @@ class _Search:
         }
         return task, trials, self._run("edits", task, list(trials.values()), list(trials))
 
-    def _stamp(self, suspect: Suspect, found: Sequence[Occurrence]) -> Stamp:
-        best = max(found, key=lambda item: item.similarity)
-        image = decode(self.records[best.image].path)
-        control = control_place(
-            self.records[best.image], image.shape[:2], suspect, best.region, self.config.random_state
-        )
-        like = sorted(found, key=lambda item: -item.similarity)[:_CARRIERS_FOR_OPACITY]
-        carriers = [(decode(self.records[item.image].path), item) for item in like]
-        return lifted(suspect, image, best, control, carriers)
+    def _stamp(self, suspect: Suspect, found: Sequence[Occurrence]) -> Stamp | BorderStamp:
+        """What is pasted elsewhere, from the photo that shows it best and has room for a control."""
+        like = sorted(found, key=lambda item: (-item.similarity, item.image))[:_CARRIERS_FOR_OPACITY]
+        if isinstance(suspect, BorderSuspect):
+            return BorderStamp(frame=suspect.frame, image=like[0].image, regions=like[0].regions)
+        photos = [(decode(self.records[item.image].path), item) for item in like]
+        for image, item in photos:
+            record = self.records[item.image]
+            control = control_places(record, image.shape[:2], suspect, item.regions, self.config.random_state)
+            if control:
+                return lifted(suspect, image, item, control[0], photos)
+        return lifted(suspect, photos[0][0], photos[0][1], None, photos)
 
     def judged(self, suspect: Suspect, records: Sequence[Mapping[str, Any]], position: int) -> Findings:
         column = self.survey.classes.index(suspect.class_name)
@@ -335,8 +339,8 @@ class _Search:
 
     def pictured(self, artefact: Artefact, album: Album) -> Artefact:
         stamp = album.task.stamps[album.position]
-        best = Occurrence(image=stamp.image, similarity=1.0, region=stamp.region)
-        crop = save_crop(album.folder, album.name, decode(self.records[stamp.image].path), best)
+        image = decode(self.records[stamp.image].path)
+        crop = save_crop(album.folder, album.name, image, stamp.regions)
         return replace(artefact, crop=crop, pairs=album.pairs(self.config.pairs))
 
     def _run(

@@ -11,20 +11,23 @@ import numpy as np
 from PIL import Image
 
 from pfungst.audit.artefacts.proving import Trial, TryEdits, edit_rows
-from pfungst.audit.artefacts.suspects import Occurrence
 from pfungst.audit.editing import edited
 from pfungst.audit.schema import PICTURES_FOLDER, EditPair, safe_name
 from pfungst.contract.classifier import ImageArray
+from pfungst.evaluation.operators import Region
 from pfungst.images.decode import decode
 
 _SIDE, _AROUND, _LEAST = 480, 8, 160
 
 
-def save_crop(folder: Path, name: str, image: ImageArray, found: Occurrence) -> str:
+def save_crop(folder: Path, name: str, image: ImageArray, regions: Sequence[Region]) -> str:
     """The suspect with a little of its surroundings, enlarged if it is small; the picture's name."""
-    region = found.region
-    rows = slice(max(region.top - _AROUND, 0), region.bottom + _AROUND)
-    columns = slice(max(region.left - _AROUND, 0), region.right + _AROUND)
+    top, left, bottom, right = (
+        limit(getattr(region, edge) for region in regions)
+        for limit, edge in ((min, "top"), (min, "left"), (max, "bottom"), (max, "right"))
+    )
+    rows = slice(max(top - _AROUND, 0), bottom + _AROUND)
+    columns = slice(max(left - _AROUND, 0), right + _AROUND)
     picture = Image.fromarray(np.ascontiguousarray(image[rows, columns]))
     factor = max(1, round(_LEAST / max(picture.size)))
     enlarged = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC)
@@ -76,10 +79,10 @@ class Album:
         )
         before = self._saved(trial, "before", image)
         pairs = [
-            self._pair(row, kind, before, row["after"], self._saved(trial, kind, edited(image, [item.edit])))
+            self._pair(row, kind, before, row["after"], self._saved(trial, kind, edited(image, item.edits)))
         ]
-        if kind == "removal" and item.control is not None:
-            control = self._saved(trial, "control", edited(image, [item.control]))
+        if kind == "removal" and item.control:
+            control = self._saved(trial, "control", edited(image, item.control))
             pairs.append(self._pair(row, "control", before, row["control"], control))
         return pairs
 

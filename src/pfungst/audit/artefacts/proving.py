@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.audit.artefacts.stamps import Stamp
+from pfungst.audit.artefacts.borders import pieces
+from pfungst.audit.artefacts.stamps import BorderStamp, Stamp
 from pfungst.audit.artefacts.suspects import Suspect
 from pfungst.audit.editing import removal_edits, scores_after
 from pfungst.audit.surroundings import control_regions
@@ -31,18 +32,18 @@ class Trial:
     """A photo with the suspects to take out, each where it lies, and those to put in; by position."""
 
     record: Record
-    removals: tuple[tuple[int, Region], ...] = ()
+    removals: tuple[tuple[int, tuple[Region, ...]], ...] = ()
     insertions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Edits:
-    """One suspect's edit of one photo and its control (None where there is no room for one)."""
+    """One suspect's edits of one photo and their control (empty where there is no room for one)."""
 
     position: int
     kind: str
-    edit: Edit
-    control: Edit | None
+    edits: tuple[Edit, ...]
+    control: tuple[Edit, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,7 +54,7 @@ class TryEdits:
     ----------
     classifier : Classifier
     suspects : sequence of Suspect
-    stamps : mapping of int to Stamp
+    stamps : mapping of int to Stamp or BorderStamp
         By position of the suspect.
     random_state : int
         Seed of control places and of places of insertion.
@@ -61,7 +62,7 @@ class TryEdits:
 
     classifier: Classifier
     suspects: Sequence[Suspect]
-    stamps: Mapping[int, Stamp]
+    stamps: Mapping[int, Stamp | BorderStamp]
     random_state: int
 
     def __call__(self, trial: Trial) -> Finished:
@@ -89,46 +90,52 @@ class TryEdits:
         for position in trial.insertions:
             suspect = self.suspects[position]
             generator = generator_for(self.random_state, trial.record.id, suspect.id, "insertion")
-            pasted = self.stamps[position].pasted(suspect, image, generator)
+            pasted = self.stamps[position].pasted(image, generator)
             if pasted is not None:
-                found.append(Edits(position=position, kind="insertion", edit=pasted[0], control=pasted[1]))
+                found.append(Edits(position=position, kind="insertion", edits=pasted[0], control=pasted[1]))
         return found
 
-    def _removal(self, record: Record, image: ImageArray, position: int, region: Region) -> Edits:
-        suspect = self.suspects[position]
-        control = control_place(record, image.shape[:2], suspect, region, self.random_state)
+    def _removal(
+        self, record: Record, image: ImageArray, position: int, regions: tuple[Region, ...]
+    ) -> Edits:
+        places = control_places(record, image.shape[:2], self.suspects[position], regions, self.random_state)
         return Edits(
             position=position,
             kind="removal",
-            edit=removal_edits(image, [region])[0],
-            control=removal_edits(image, [control])[0] if control is not None else None,
+            edits=removal_edits(image, regions),
+            control=removal_edits(image, places),
         )
 
     def _scores(self, image: ImageArray, edits: Sequence[Edits]) -> list[NDArray[np.float64]]:
         """Before, after and control of each edit, for the suspect's class."""
-        variants = [[item.edit] for item in edits]
-        controls = [[item.control] for item in edits if item.control is not None]
+        variants = [item.edits for item in edits]
+        controls = [item.control for item in edits if item.control]
         scores = scores_after(self.classifier, image, [*variants, *controls])
         left = iter(scores[1 + len(variants) :])
         rows = []
         for item, after in zip(edits, scores[1:], strict=False):
             column = self.classifier.classes.index(self.suspects[item.position].class_name)
-            control = next(left)[column] if item.control is not None else float("nan")
+            control = next(left)[column] if item.control else float("nan")
             rows.append(np.array([scores[0, column], after[column], control]))
         return rows
 
 
-def control_place(
-    record: Record, size: Sequence[int], suspect: Suspect, region: Region, random_state: int
-) -> Region | None:
-    """A rectangle of the same shape off the object and off the suspect; None where there is no room."""
+def control_places(
+    record: Record,
+    size: Sequence[int],
+    suspect: Suspect,
+    regions: Sequence[Region],
+    random_state: int,
+) -> tuple[Region, ...]:
+    """An equal area off the object and off the suspect: the same shapes, strips of a frame in short pieces;
+    empty where there is no room.
+    """
     taken = box_mask(record.boxes_of(suspect.class_name), size[0], size[1])
-    taken[
-        max(region.top - _PAD, 0) : region.bottom + _PAD, max(region.left - _PAD, 0) : region.right + _PAD
-    ] = True
-    generator = generator_for(random_state, record.id, suspect.id, "control")
-    places = control_regions([region], taken, generator)
-    return places[0] if places else None
+    for region in regions:
+        rows = slice(max(region.top - _PAD, 0), region.bottom + _PAD)
+        taken[rows, max(region.left - _PAD, 0) : region.right + _PAD] = True
+    shapes = pieces(regions) if suspect.kind == "border" else regions
+    return control_regions(shapes, taken, generator_for(random_state, record.id, suspect.id, "control"))
 
 
 def edit_rows(records: Sequence[Mapping[str, Any]], position: int, kind: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pfungst.audit.artefacts.judging import Findings
 from pfungst.audit.artefacts.proposals import cells_of
-from pfungst.audit.artefacts.suspects import Occurrence, Suspect
+from pfungst.audit.artefacts.suspects import BorderSuspect, Occurrence, Suspect
 from pfungst.audit.schema import Artefact, EditTest
 from pfungst.audit.survey import Survey
 
@@ -32,10 +32,7 @@ def artefact_of(
         where=place_in_words(suspect),
         crop="",
         n_images=n_shown,
-        boxes={
-            item.image: (item.region.left, item.region.top, item.region.right, item.region.bottom)
-            for item in carriers
-        },
+        boxes={item.image: _box(suspect, item, survey) for item in carriers},
         share=len(carriers) / n_shown,
         share_elsewhere=share_elsewhere,
         relevance_share=relevance,
@@ -51,8 +48,26 @@ def artefact_of(
     )
 
 
+def _box(suspect: Suspect, found: Occurrence, survey: Survey) -> tuple[float, float, float, float]:
+    """``(left, top, right, bottom)``; of a frame, what lies within it."""
+    if isinstance(suspect, BorderSuspect):
+        height, width = survey.size(found.image)
+        strips = found.regions
+        above = max((s.bottom for s in strips if s.top == 0 and s.right - s.left == width), default=0)
+        below = min(
+            (s.top for s in strips if s.bottom == height and s.right - s.left == width), default=height
+        )
+        left = max((s.right for s in strips if s.left == 0 and s.right < width), default=0)
+        right = min((s.left for s in strips if s.right == width and s.left > 0), default=width)
+        return left, above, right, below
+    region = found.regions[0]
+    return region.left, region.top, region.right, region.bottom
+
+
 def place_in_words(suspect: Suspect) -> str:
     """Such as "lower left corner"."""
+    if isinstance(suspect, BorderSuspect):
+        return "along the sides"
     if suspect.kind == "look":
         return "anywhere in the photo"
     patch = suspect.patch
@@ -72,11 +87,11 @@ def _shares(suspect: Suspect, carriers: Sequence[Occurrence], survey: Survey) ->
     for item in carriers:
         positive = np.maximum(survey.heatmap(item.image, suspect.class_name), 0)
         height, width = survey.size(item.image)
-        inside = cells_of(item.region, positive.shape, (height, width))
+        inside = sum(cells_of(region, positive.shape, (height, width)) for region in item.regions)
         total = float(positive.sum())
         if total > 0:
             relevance.append(float((positive * inside).sum()) / total)
-        area.append(item.region.shape[0] * item.region.shape[1] / (height * width))
+        area.append(item.area / (height * width))
     return (float(np.mean(relevance)) if relevance else float("nan")), float(np.mean(area))
 
 
