@@ -191,7 +191,7 @@ KINDS: Mapping[str, Callable[[ImageArray, NDArray[np.bool_], np.random.Generator
 
 def _size(image: ImageArray, share: float) -> int:
     height, width = image.shape[:2]
-    return max(round(share * max(height, width)), 9)
+    return max(round(share * float(max(height, width))), 9)
 
 
 def _text(text: str, size: int) -> NDArray[np.float32]:
