@@ -12,14 +12,11 @@ from pfungst.audit.artefacts.config import ArtefactConfig
 from pfungst.audit.artefacts.features import Look
 from pfungst.audit.artefacts.matching import Match, Matcher, Patch, Place, Surroundings, best_near, cut
 from pfungst.audit.artefacts.proposals import Blob
-from pfungst.audit.artefacts.shaping import shaped
-
-REACH = 6
-"""Working pixels by which a thing may stray from its place."""
+from pfungst.audit.artefacts.shaping import Grain, shaped
 
 _MARGIN, _QUANTILE = 0.1, 0.95
 _TURNS, _TRIES = 2, 4
-_IN_PLACE = 0.8
+_IN_PLACE, _CLEARLY = 0.8, 1.25
 Kind = Literal["place", "look"]
 
 
@@ -51,6 +48,9 @@ class Candidate:
         The photos of the class that do.
     evidence : float
         Σ (s − level) over them.
+    grain : Grain
+    scale : float
+        Working pixels in one of the photos'.
     """
 
     patch: Patch
@@ -58,12 +58,34 @@ class Candidate:
     level: float
     matches: dict[str, Match]
     evidence: float
+    grain: Grain
+    scale: float
+
+    def box(self, image: str) -> tuple[float, float, float, float]:
+        """``(left, top, right, bottom)`` in a photo that carries it, in the photo's pixels."""
+        match, (height, width) = self.matches[image], self.patch.shape
+        edges = match.left, match.top, match.left + width, match.top + height
+        left, top, right, bottom = (edge / self.scale for edge in edges)
+        return left, top, right, bottom
 
 
-def mine(shown: Sequence[Seen], others: Sequence[Seen], config: ArtefactConfig) -> list[Candidate]:
-    """The patches that recur most, each brought to its shape, none of them twice; strongest first."""
-    field = _Field(shown, others, config)
-    seeds = _seeds(shown, config)
+def mine(
+    shown: Sequence[Seen], others: Sequence[Seen], config: ArtefactConfig, grain: Grain, scale: float
+) -> list[Candidate]:
+    """The patches that recur most, each brought to its shape, none of them twice; strongest first.
+
+    Parameters
+    ----------
+    shown, others : sequence of Seen
+        Photos of the class, and without it.
+    config : ArtefactConfig
+    grain : Grain
+        Size of the patches.
+    scale : float
+        Working pixels in one of the photos'.
+    """
+    field = _Field(shown, others, config, grain, scale)
+    seeds = _seeds(shown, config, grain.side)
     first = [*(field.at_its_place(patch) for patch in seeds), *(field.at_the_blobs(patch) for patch in seeds)]
     first = [found for found in first if len(found.matches) >= config.min_photos]
     kept: list[Candidate] = []
@@ -80,11 +102,27 @@ def mine(shown: Sequence[Seen], others: Sequence[Seen], config: ArtefactConfig) 
     return kept
 
 
-def _seeds(shown: Sequence[Seen], config: ArtefactConfig) -> list[Patch]:
+def merged(fine: Sequence[Candidate], coarse: Sequence[Candidate], limit: int) -> list[Candidate]:
+    """The strongest candidates of two scales.
+
+    What both have seen is taken from the fine one, unless the coarse one sees it in clearly more photos.
+    """
+    kept = [
+        item for item in fine if not any(_covered(item, other) and _in_more(other, item) for other in coarse)
+    ]
+    kept += [item for item in coarse if not any(_covered(item, other) for other in kept)]
+    return sorted(kept, key=lambda item: -item.evidence)[:limit]
+
+
+def _in_more(found: Candidate, other: Candidate) -> bool:
+    return len(found.matches) >= _CLEARLY * len(other.matches)
+
+
+def _seeds(shown: Sequence[Seen], config: ArtefactConfig, side: int) -> list[Patch]:
     """Patches at the densest blobs, dealt out photo by photo: every photo's first, then every second …"""
     ranked = [(rank, photo, blob) for photo in shown for rank, blob in enumerate(photo.blobs)]
     ranked.sort(key=lambda item: (item[0], -item[2].density))
-    patches = (_seed(photo, blob, config.window) for _, photo, blob in ranked[: config.max_patches])
+    patches = (_seed(photo, blob, side) for _, photo, blob in ranked[: config.max_patches])
     return [patch for patch in patches if patch.energy > 0]
 
 
@@ -103,13 +141,21 @@ def _seed(photo: Seen, blob: Blob, side: int) -> Patch:
 class _Field:
     """The photos of a search, and the ways to look for a patch in them."""
 
-    def __init__(self, shown: Sequence[Seen], others: Sequence[Seen], config: ArtefactConfig) -> None:
+    def __init__(
+        self,
+        shown: Sequence[Seen],
+        others: Sequence[Seen],
+        config: ArtefactConfig,
+        grain: Grain,
+        scale: float,
+    ) -> None:
         self.shown, self.others, self.config = shown, others, config
-        shape, reach = (config.window, config.window), config.window // 2
+        self.grain, self.scale = grain, scale
+        shape, reach = (grain.side, grain.side), grain.side // 2
         self._blobs = [
             Surroundings(
                 [photo.look for photo in photos],
-                [_corners(photo, config.window) for photo in photos],
+                [_corners(photo, grain.side) for photo in photos],
                 shape,
                 reach,
             )
@@ -118,13 +164,12 @@ class _Field:
 
     def at_its_place(self, patch: Patch) -> Candidate:
         """Where a patch recurs if it keeps its distance from a corner, a side or the middle."""
-        here, elsewhere = (
-            best_near(
-                patch, [photo.look for photo in photos], [patch.places(photo.size) for photo in photos], REACH
-            )
-            for photos in (self.shown, self.others)
-        )
+        here, elsewhere = (self._near_places(patch, photos) for photos in (self.shown, self.others))
         return self._candidate(patch, "place", here, elsewhere)
+
+    def _near_places(self, patch: Patch, photos: Sequence[Seen]) -> list[Match]:
+        places = [patch.places(photo.size) for photo in photos]
+        return best_near(patch, [photo.look for photo in photos], places, self.grain.stray)
 
     def at_the_blobs(self, patch: Patch) -> Candidate:
         """Where a square patch recurs among the blobs of relevance."""
@@ -148,7 +193,15 @@ class _Field:
         }
         # its own photo is no evidence
         evidence = sorted(match.similarity - level for match in matches.values())[:-1]
-        return Candidate(patch=patch, kind=kind, level=level, matches=matches, evidence=float(sum(evidence)))
+        return Candidate(
+            patch=patch,
+            kind=kind,
+            level=level,
+            matches=matches,
+            evidence=float(sum(evidence)),
+            grain=self.grain,
+            scale=self.scale,
+        )
 
 
 def _corners(photo: Seen, side: int) -> list[Place]:
@@ -167,12 +220,10 @@ def _grown(found: Candidate, field: _Field) -> Candidate | None:
     """Shape, mean look, and the photos that carry it, in turns; None where nothing is left of it."""
     for _ in range(_TURNS):
         carriers = [photo for photo in field.shown if photo.id in found.matches]
-        cut_out = shaped(
-            [photo.look for photo in carriers], [found.matches[photo.id] for photo in carriers], found.patch
-        )
-        if cut_out is None:
+        matches = [found.matches[photo.id] for photo in carriers]
+        patch = shaped([photo.look for photo in carriers], matches, found.patch, field.grain)
+        if patch is None:
             return None
-        patch = cut_out[0]
         found = field.at_its_place(patch) if found.kind == "place" else field.anywhere(patch)
         if len(found.matches) < field.config.min_photos:
             return None
@@ -185,7 +236,7 @@ def _in_place(found: Candidate, shown: Sequence[Seen]) -> bool:
     sizes = {photo.id: photo.size for photo in shown}
     near = sum(
         any(
-            max(abs(match.top - top), abs(match.left - left)) <= REACH
+            max(abs(match.top - top), abs(match.left - left)) <= found.grain.stray
             for top, left in found.patch.places(sizes[image])
         )
         for image, match in found.matches.items()
@@ -201,7 +252,6 @@ def _covered(found: Candidate, other: Candidate) -> bool:
 
 
 def _overlapping(found: Candidate, other: Candidate, image: str) -> bool:
-    one, two = found.matches[image], other.matches[image]
-    down = min(one.top + found.patch.shape[0], two.top + other.patch.shape[0]) - max(one.top, two.top)
-    across = min(one.left + found.patch.shape[1], two.left + other.patch.shape[1]) - max(one.left, two.left)
+    one, two = found.box(image), other.box(image)
+    across, down = min(one[2], two[2]) - max(one[0], two[0]), min(one[3], two[3]) - max(one[1], two[1])
     return down > 0 and across > 0

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pfungst.audit.artefacts.borders import Frame, common_frame, find_frame
 from pfungst.audit.artefacts.config import ArtefactConfig
 from pfungst.audit.artefacts.features import look, shrunk
-from pfungst.audit.artefacts.mining import Seen, mine
+from pfungst.audit.artefacts.mining import Candidate, Seen, merged, mine
 from pfungst.audit.artefacts.proposals import Blob
+from pfungst.audit.artefacts.shaping import Grain
 from pfungst.audit.artefacts.suspects import BorderSuspect, PatchSuspect, Suspect, plain
 from pfungst.errors import PfungstError
 from pfungst.images.dataset import Record
 from pfungst.images.decode import decode
 from pfungst.runs.recorded import Finished
+
+COARSER = 3.0
+"""How much coarser the second scale is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,15 @@ class ClassPhotos:
     others: tuple[tuple[Record, tuple[Blob, ...]], ...]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Photo:
+    """A photo at two scales, and its frame."""
+
+    fine: Seen
+    coarse: Seen
+    frame: Frame | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class MineClass:
     """A picklable task: the suspects of one class."""
@@ -35,9 +48,7 @@ class MineClass:
 
     def __call__(self, photos: ClassPhotos) -> Finished:
         """Search one class."""
-        (shown, frames), (others, other_frames) = (
-            self._seen(group) for group in (photos.shown, photos.others)
-        )
+        shown, others = (self._photos(group) for group in (photos.shown, photos.others))
         name = photos.class_name
         found: list[Suspect] = [
             PatchSuspect(
@@ -46,10 +57,12 @@ class MineClass:
                 kind=candidate.kind,
                 patch=candidate.patch,
                 level=candidate.level,
-                scale=self.scale,
+                scale=candidate.scale,
+                stray=candidate.grain.stray,
             )
-            for index, candidate in enumerate(mine(shown, others, self.config))
+            for index, candidate in enumerate(self._candidates(shown, others))
         ]
+        frames, other_frames = ([photo.frame for photo in group] for group in (shown, others))
         frame = common_frame(frames)
         if frame is not None and self._recurs(frame, frames, other_frames):
             found.append(BorderSuspect(class_name=name, index=len(found), frame=frame))
@@ -60,6 +73,21 @@ class MineClass:
             arrays.update(parts)
         return Finished(record={"image": name, "suspects": suspects}, arrays=arrays)
 
+    def _candidates(self, shown: Sequence[_Photo], others: Sequence[_Photo]) -> list[Candidate]:
+        """Of two scales: sharp marks on the fine one, lines of changing letters on the coarse one."""
+        fine, coarse = Grain(self.config.window), Grain(self.config.window // 2)
+        return merged(
+            mine([p.fine for p in shown], [p.fine for p in others], self.config, fine, self.scale),
+            mine(
+                [p.coarse for p in shown],
+                [p.coarse for p in others],
+                self.config,
+                coarse,
+                self.scale / COARSER,
+            ),
+            self.config.max_suspects,
+        )
+
     def _recurs(self, frame: Frame, here: Sequence[Frame | None], elsewhere: Sequence[Frame | None]) -> bool:
         """Whether enough photos of the class have such a frame, and a larger share than the others."""
         count, others = (
@@ -67,16 +95,21 @@ class MineClass:
         )
         return count >= self.config.min_photos and count * len(elsewhere) > others * len(here)
 
-    def _seen(
-        self, group: tuple[tuple[Record, tuple[Blob, ...]], ...]
-    ) -> tuple[list[Seen], list[Frame | None]]:
+    def _photos(self, group: Sequence[tuple[Record, tuple[Blob, ...]]]) -> list[_Photo]:
         """Photos that cannot be read are left out here; the survey has listed them."""
-        found, frames = [], []
+        found = []
         for record, blobs in group:
             try:
                 image = decode(record.path)
             except PfungstError:
                 continue
-            found.append(Seen(id=record.id, look=look(shrunk(image, self.scale)), blobs=blobs))
-            frames.append(find_frame(image))
-        return found, frames
+            fine, coarse = (look(shrunk(image, scale)) for scale in (self.scale, self.scale / COARSER))
+            fewer = [blob.scaled(1 / COARSER, *coarse.shape[1:]) for blob in blobs]
+            found.append(
+                _Photo(
+                    fine=Seen(id=record.id, look=fine, blobs=blobs),
+                    coarse=Seen(id=record.id, look=coarse, blobs=fewer),
+                    frame=find_frame(image),
+                )
+            )
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,12 @@ class Blob:
     left: int
     side: int
     density: float
+
+    def scaled(self, factor: float, height: int, width: int) -> Blob:
+        """The blob in a photo of another scale and of ``height`` × ``width`` pixels."""
+        side = min(round(self.side * factor), height, width)
+        top, left = round(self.top * factor), round(self.left * factor)
+        return replace(self, top=min(top, height - side), left=min(left, width - side), side=side)
 
 
 def find_blobs(

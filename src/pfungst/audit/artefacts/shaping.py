@@ -17,10 +17,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.audit.artefacts.features import CHANNELS, Look
-from pfungst.audit.artefacts.matching import Match, Patch, Place
+from pfungst.audit.artefacts.matching import Match, Patch
 
-_WINDOW, _JOIN, _REACH = 7, 9, 160
-_COMMON, _LEAST_PATTERN, _LEAST_AREA = 0.3, 0.1, 48
+_COMMON, _LEAST_PATTERN = 0.3, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Grain:
+    """Lengths that go with the side of the square patches that were sought, in working pixels.
+
+    Attributes
+    ----------
+    side : int
+        Of these patches.
+    """
+
+    side: int
+
+    @property
+    def stray(self) -> int:
+        """By which a thing may stray from its place."""
+        return self.side // 4
+
+    @property
+    def mean(self) -> int:
+        """Side of the window of ρ, odd."""
+        return 7 * self.side // 24 | 1
+
+    @property
+    def gap(self) -> int:
+        """Gaps in a shape up to so many pixels are closed; odd."""
+        return 3 * self.side // 8 | 1
+
+    @property
+    def margin(self) -> int:
+        """How far a shape is followed beyond its patch."""
+        return 20 * self.side // 3
+
+    @property
+    def least_area(self) -> int:
+        """Pixels that a shape must have within its patch."""
+        return self.side**2 // 12
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,30 +72,30 @@ class Overlay:
         Σ_i |F_i|².
     counts : (height, width)
         Photos that reach there.
-    margin : int
+    grain : Grain
     """
 
     total: NDArray[np.float32]
     energy: NDArray[np.float32]
     counts: NDArray[np.int32]
-    margin: int
+    grain: Grain
 
     def agreement(self) -> NDArray[np.float32]:
         """ρ, zero where fewer than half the photos reach or there is hardly any pattern."""
         from scipy.ndimage import uniform_filter
 
         most = int(self.counts.max(initial=0))
-        pairs = uniform_filter(np.square(self.total).sum(axis=0) - self.energy, _WINDOW)
-        energy = uniform_filter(self.energy, _WINDOW)
+        pairs = uniform_filter(np.square(self.total).sum(axis=0) - self.energy, self.grain.mean)
+        energy = uniform_filter(self.energy, self.grain.mean)
         usable = (self.counts >= max(2, (most + 1) // 2)) & (energy > _LEAST_PATTERN * self.counts)
         rho: NDArray[np.float32] = np.zeros_like(energy)
         np.divide(pairs, (self.counts - 1) * energy, out=rho, where=usable)
         return rho
 
 
-def overlay(looks: Sequence[Look], matches: Sequence[Match], shape: tuple[int, int]) -> Overlay:
+def overlay(looks: Sequence[Look], matches: Sequence[Match], shape: tuple[int, int], grain: Grain) -> Overlay:
     """Lay photos upon each other such that their matches coincide."""
-    margin = _REACH
+    margin = grain.margin
     height, width = shape[0] + 2 * margin, shape[1] + 2 * margin
     total = np.zeros((CHANNELS, height, width), dtype=np.float32)
     energy, counts = np.zeros((height, width), dtype=np.float32), np.zeros((height, width), dtype=np.int32)
@@ -68,7 +105,7 @@ def overlay(looks: Sequence[Look], matches: Sequence[Match], shape: tuple[int, i
         total[:, here[0], here[1]] += piece
         energy[here] += np.square(piece).sum(axis=0)
         counts[here] += 1
-    return Overlay(total=total, energy=energy, counts=counts, margin=margin)
+    return Overlay(total=total, energy=energy, counts=counts, grain=grain)
 
 
 def _overlap(
@@ -83,45 +120,39 @@ def _overlap(
     return (photo[0], photo[1]), (canvas[0], canvas[1])
 
 
-def shaped(looks: Sequence[Look], matches: Sequence[Match], patch: Patch) -> tuple[Patch, Place] | None:
+def shaped(looks: Sequence[Look], matches: Sequence[Match], patch: Patch, grain: Grain) -> Patch | None:
     """The patch cut to what the photos have in common around it, with its mean look.
 
-    Returns
-    -------
-    (Patch, (int, int)) or None
-        The new patch and how far its corner lies from that of the old one; None if nothing is in common.
+    None if they have nothing in common.
     """
-    laid = overlay(looks, matches, patch.shape)
-    margin = laid.margin
-    mask = _common(
-        laid.agreement(), (slice(margin, margin + patch.shape[0]), slice(margin, margin + patch.shape[1]))
-    )
+    laid = overlay(looks, matches, patch.shape, grain)
+    margin = grain.margin
+    seed = slice(margin, margin + patch.shape[0]), slice(margin, margin + patch.shape[1])
+    mask = _common(laid.agreement(), seed, grain)
     if mask is None:
         return None
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     kept = mask[box]
     mean: Look = (laid.total[:, box[0], box[1]] / np.maximum(laid.counts[box], 1)).astype(np.float32)
-    moved = int(rows[0]) - margin, int(columns[0]) - margin
-    shape = Patch(
+    return Patch(
         values=np.where(kept, mean, np.float32(0)),
         mask=kept,
-        top=patch.top + moved[0],
-        left=patch.left + moved[1],
+        top=patch.top + int(rows[0]) - margin,
+        left=patch.left + int(columns[0]) - margin,
         size=patch.size,
     )
-    return shape, moved
 
 
-def _common(rho: NDArray[np.float32], seed: tuple[slice, slice]) -> NDArray[np.bool_] | None:
+def _common(rho: NDArray[np.float32], seed: tuple[slice, slice], grain: Grain) -> NDArray[np.bool_] | None:
     """The connected area of agreement that covers most of the seed, small gaps closed."""
     from scipy.ndimage import binary_closing, label
 
-    closed = binary_closing(rho >= _COMMON, np.ones((_JOIN, _JOIN), dtype=bool))
+    closed = binary_closing(rho >= _COMMON, np.ones((grain.gap, grain.gap), dtype=bool))
     parts, count = label(closed)
     sizes = np.bincount(parts[seed].ravel(), minlength=count + 1)
     sizes[0] = 0
-    if sizes.max() < _LEAST_AREA:
+    if sizes.max() < grain.least_area:
         return None
     mask: NDArray[np.bool_] = parts == int(sizes.argmax())
     return mask

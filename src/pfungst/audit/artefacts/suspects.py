@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pfungst.audit.artefacts.borders import Frame, find_frame
 from pfungst.audit.artefacts.features import Look, look, shrunk
 from pfungst.audit.artefacts.matching import Match, Matcher, Patch, best_near
-from pfungst.audit.artefacts.mining import REACH
 from pfungst.contract.classifier import ImageArray
 from pfungst.evaluation.operators import Region
 from pfungst.images.dataset import Record
@@ -38,6 +37,8 @@ class PatchSuspect:
         Similarity above which a photo carries it.
     scale : float
         Working pixels in one of the photo's.
+    stray : int
+        Working pixels by which it may stray from its place.
     """
 
     class_name: str
@@ -46,6 +47,7 @@ class PatchSuspect:
     patch: Patch
     level: float
     scale: float
+    stray: int
 
     @property
     def id(self) -> str:
@@ -59,7 +61,7 @@ class PatchSuspect:
             match = Matcher([self.patch]).best(there)[0]
         else:
             places = self.patch.places((there.shape[1], there.shape[2]))
-            match = best_near(self.patch, [there], [places], REACH)[0]
+            match = best_near(self.patch, [there], [places], self.stray)[0]
         return match.similarity, (self._region(match, photo.image.shape),)
 
     def _region(self, match: Match, size: Sequence[int]) -> Region:
@@ -135,7 +137,7 @@ def plain(suspect: Suspect) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         frame = suspect.frame
         return {**numbers, "sides": list(frame.sides), "colour": list(frame.colour)}, {}
     patch = suspect.patch
-    numbers |= {"level": suspect.level, "scale": suspect.scale}
+    numbers |= {"level": suspect.level, "scale": suspect.scale, "stray": suspect.stray}
     numbers |= {"top": patch.top, "left": patch.left, "size": list(patch.size)}
     return numbers, {f"values{suspect.index}": patch.values, f"mask{suspect.index}": patch.mask}
 
@@ -160,6 +162,7 @@ def from_record(numbers: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) 
         patch=patch,
         level=numbers["level"],
         scale=numbers["scale"],
+        stray=numbers["stray"],
     )
 
 
