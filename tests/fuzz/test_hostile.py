@@ -47,8 +47,9 @@ class TestCampaign:
         ("action", "count"),
         [
             ("raise KeyError(3)", "exceptions"),
-            ("import os; os.abort()", "crashes"),
+            ("import os; os.kill(os.getpid(), 11)", "crashes"),
             ("import time; time.sleep(60)", "hangs"),
+            ("while True: pass", "hangs"),
             ("self.kept = bytearray(2**26)", "memory"),
         ],
     )
@@ -63,6 +64,7 @@ class TestCampaign:
 
         monkeypatch.setitem(TARGETS, "bad", Bad)
         monkeypatch.setattr(module, "SECONDS", 1.0)
+        monkeypatch.setattr(module, "PATIENCE", 20.0)
         monkeypatch.setattr(module, "MEMORY", 2**25)
         outcome = campaign("bad", cases=8)
         assert (outcome.cases, getattr(outcome, count)) == (8, 1)

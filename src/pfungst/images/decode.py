@@ -91,8 +91,9 @@ def image_size(path: str | Path) -> tuple[int, int]:
         tags = getattr(image, "tag_v2", {})
         if tags:  # some releases of Pillow state a TIFF's size as stored, some as turned
             width, height = int(tags[256]), int(tags[257])
-        stated = tags.get(_ORIENTATION_TAG, 1) if tags else _orientation(image)
-        turned = stated in (5, 6, 7, 8)
+        # Asked for EXIF data that its header lacks, a PNG file would be decoded.
+        in_header = _orientation(image) if "exif" in image.info else 1
+        turned = (tags.get(_ORIENTATION_TAG, 1) if tags else in_header) in (5, 6, 7, 8)
         return (width, height) if turned else (height, width)
 
 

@@ -22,8 +22,9 @@ from fuzzing import TARGETS
 from fuzzing.target import Target
 
 ADDRESS_SPACE = 4 * 2**30
-SECONDS = 10.0
-MEMORY = 512 * 2**20
+SECONDS = 10.0  # of processor time; asleep, a case may take as long as PATIENCE
+PATIENCE = 120.0
+MEMORY = 2**30  # a photo of the most pixels that are accepted takes 0.7 GB
 _MOST_FINDINGS, _WARM_UP = 200, 60
 _STATE = struct.Struct(
     "<qqqqqdq"
@@ -37,12 +38,12 @@ class Outcome:
     Attributes
     ----------
     crashes, hangs, exceptions, memory : int
-        Cases that killed the process, took longer than ``SECONDS``, raised something outside the family of
-        errors, or made the process grow by more than ``MEMORY``.
+        Cases that killed the process, took more than ``SECONDS`` of processor time, raised something
+        outside the family of errors, or made the process grow by more than ``MEMORY``.
     largest_growth : int
         Bytes by which one case raised the peak of resident memory.
     slowest : float
-        Seconds of the slowest case.
+        Processor seconds of the slowest case.
     """
 
     format: str
@@ -135,9 +136,9 @@ def _run_all(target: Target, state: mmap.mmap, seed: int, stop: int, findings: P
     index, accepted, refused, exceptions, growth, slowest, slowest_case = _STATE.unpack_from(state)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     while index < stop:
-        began = time.monotonic()
+        began = time.process_time()
         ended, problem = _run_one(target, seed, index)
-        taken = time.monotonic() - began
+        taken = time.process_time() - began
         accepted += ended is True
         refused += ended is False
         exceptions += problem is not None
@@ -164,9 +165,16 @@ def _run_one(target: Target, seed: int, index: int) -> tuple[bool | None, str | 
         return None, f"{type(error).__name__} at {where}: {str(error)[:200]!r}"
 
 
+def _processor_seconds(child: int) -> float:
+    with open(f"/proc/{child}/stat", encoding="ascii", errors="replace") as stream:
+        fields = stream.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _wait(child: int, state: mmap.mmap) -> str:
-    """Why the child ended before it was done; empty if it was."""
-    seen, since = -1, time.monotonic()
+    """Why the child ended before it was done; empty if it was. Libraries may load before its first case."""
+    first = _STATE.unpack_from(state)[0]
+    seen, since, used = -1, time.monotonic(), 0.0
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -174,9 +182,10 @@ def _wait(child: int, state: mmap.mmap) -> str:
                 return f"crash: signal {os.WTERMSIG(status)}"
             return "crash: the child gave up" if os.WEXITSTATUS(status) else ""
         index = _STATE.unpack_from(state)[0]
+        loading = index == first
         if index != seen:
-            seen, since = index, time.monotonic()
-        elif time.monotonic() - since > (SECONDS if seen >= 0 and index else 60):
+            seen, since, used = index, time.monotonic(), _processor_seconds(child)
+        elif _processor_seconds(child) - used > SECONDS + loading * 60 or time.monotonic() - since > PATIENCE:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return f"hang: more than {SECONDS:.0f} s"

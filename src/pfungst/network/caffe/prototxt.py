@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,8 +95,10 @@ def read_prototxt(path: str | Path) -> NetSpec:
     text = _read_text(source)
     net = message_class("NetParameter")()
     try:
-        unknown = _unknown_fields(text, net.DESCRIPTOR)
-        text_format.Parse(text, net, allow_unknown_field=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes in strings that Python does not know
+            unknown = _unknown_fields(text, net.DESCRIPTOR)
+            text_format.Parse(text, net, allow_unknown_field=True)
     except (text_format.ParseError, ValueError, RecursionError) as error:
         raise ModelError(source, f"is not a readable prototxt ({error})", hint="the original file") from error
     if net.layer and net.layers:

@@ -216,5 +216,5 @@ def _values(path: Path, label: str, blob: Any) -> Blob:
         double = np.array(loose.double_data, dtype="<f8").tobytes()
         if loose.data:
             return np.array(loose.data, dtype=np.float32)
-    with np.errstate(over="ignore"):  # beyond float32 becomes infinity, which is refused
+    with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinity or NaN is refused
         return np.frombuffer(double, dtype="<f8").astype(np.float32)
