@@ -155,6 +155,13 @@ def test_a_ratio_agrees_with_scipy_under_bca():
     assert [ours.low, ours.high] == pytest.approx([theirs.low, theirs.high], rel=0.03)
 
 
+def test_resamples_without_a_finite_estimate_are_left_out():
+    # one image has the numerator, another the denominator: half of the resamples have no ratio
+    estimate = ratio_over_images(["a", "b"], [3.0, 0.0], [0.0, 2.0], QUICK)
+    assert (estimate.mean, estimate.low) == (1.5, 0.0)
+    assert estimate.high == pytest.approx(1.5)
+
+
 def test_a_ratio_without_a_denominator_is_nan():
     estimate = ratio_over_images(["a", "b"], [1.0, 2.0], [0.0, 0.0])
     assert np.isnan(estimate.low)

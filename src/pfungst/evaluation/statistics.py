@@ -300,7 +300,7 @@ def _limits(
 ) -> tuple[float, float]:
     """Lower and upper limit of one estimate; BCa falls back to percentiles where nothing varies."""
     tails = np.array([tail, 1 - tail])
-    if method == "bca" and np.ptp(resampled) > 0:
+    if method == "bca" and left_out.size and np.ptp(resampled) > 0:
         tails = _bca_tails(resampled, estimate, left_out, tails)
     low, high = np.quantile(resampled, tails)
     return float(low), float(high)
