@@ -58,6 +58,7 @@ def test_two_models_in_one_table_file_and_figure(folder, tmp_path):
         "one on data",
         "two on data",
         "one on data: objects filled in",
+        "the part left without the object",
         "of 2 true positives are still predicted without their object: too few to judge",
     ):
         assert part in text

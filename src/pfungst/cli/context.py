@@ -129,13 +129,19 @@ def _print_edits(rows: dict[str, ContextRow], title: str) -> None:
             f"{name} *" if row.dependent else name,
             _percent(row.kept_without_object),
             _percent(row.kept_without_control),
+            _percent(row.kept_beyond_chance),
             _run.estimate(row.drop_object),
             _run.estimate(row.drop_control),
         )
         for name, row in rows.items()
     ]
-    _run.print_table(title, ("class", "kept %", "control %", "drop of f", "control"), cells)
-    typer.echo("kept: still predicted; control: an equal area off the object; *: lives off its context.")
+    _run.print_table(
+        title, ("class", "kept %", "control %", "beyond chance %", "drop of f", "control"), cells
+    )
+    typer.echo(
+        "kept: true positives still predicted; control: an equal area off the object; beyond chance: of\n"
+        "what the model can tell about the class, the part left without the object; *: lives off its context."
+    )
 
 
 def _percent(value: Estimate | None) -> str:
