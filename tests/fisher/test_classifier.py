@@ -15,8 +15,8 @@ from pfungst.contract.ranking import equal_error_threshold
 from pfungst.descriptors import SiftConfig
 from pfungst.errors import ConfigError, DataError, ModelError
 from pfungst.fisher import FisherClassifier, FisherTraining, hellinger_kernel, improved, train_fisher
+from pfungst.fisher.gathering import opened_gathering, sample_descriptors
 from pfungst.fisher.svm import gram_matrix, train_machines
-from pfungst.fisher.training import sample_descriptors
 from pfungst.images import DataSet, Record, decode
 from pfungst.models import load_model
 
@@ -175,12 +175,18 @@ def test_same_classifier_with_one_or_two_workers(trained, dataset):
     np.testing.assert_array_equal(again.classifier.thresholds, trained.classifier.thresholds)
 
 
-def test_the_sample_depends_on_the_seed_and_is_bounded(dataset):
-    sample, failures = sample_descriptors(dataset.records, replace(SMALL, n_sampled=500))
+def test_the_sample_depends_on_the_seed_and_is_bounded(dataset, tmp_path):
+    def drawn(**changes):
+        config = replace(SMALL, n_sampled=500, **changes)
+        with opened_gathering(None, 1) as gathering:
+            rows, failed = sample_descriptors(dataset, config, gathering=gathering)
+            return np.array(rows), failed
+
+    sample, failures = drawn()
     assert sample.shape == (500, 128)
     assert not failures
-    again, _ = sample_descriptors(dataset.records, replace(SMALL, n_sampled=500))
-    other, _ = sample_descriptors(dataset.records, replace(SMALL, n_sampled=500, random_state=1))
+    again, _ = drawn()
+    other, _ = drawn(random_state=1)
     np.testing.assert_array_equal(sample, again)
     assert not np.array_equal(sample, other)
 
@@ -233,3 +239,28 @@ def test_a_validation_split_without_positives_gives_no_ap_and_thresholds_of_zero
     np.testing.assert_array_equal(result.classifier.thresholds, [0.0, 0.0])
     loaded = load_model(result.classifier.save(tmp_path / "model"))
     assert loaded.training["validation_map"] == {"1": None, "10": None}
+
+
+def test_a_training_goes_on_where_it_was_interrupted(dataset, trained, tmp_path, monkeypatch):
+    train, val = dataset.split("train"), dataset.split("val")
+    stages = []
+
+    def interrupting(stage, done, total, /):
+        stages.append((stage, done))
+        if (stage, done) == ("Fisher vectors", 3):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_fisher(train, val, SMALL, work=tmp_path / "work", progress=interrupting)
+    stages.clear()
+    again = train_fisher(train, val, SMALL, work=tmp_path / "work", progress=lambda *s: stages.append(s[:2]))
+    assert [done for stage, done in stages if stage == "descriptor sample"] == [len(train)]
+    assert min(done for stage, done in stages if stage == "Fisher vectors") >= 2
+    np.testing.assert_array_equal(again.classifier.weights, trained.classifier.weights)
+    with pytest.raises(ConfigError, match="random_state was"):
+        train_fisher(train, val, replace(SMALL, random_state=9), work=tmp_path / "work")
+
+
+def test_a_photo_may_be_in_both_splits(dataset):
+    train = dataset.split("train")
+    assert train_fisher(train, train, SMALL).c in SMALL.c_values

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from pfungst.errors import ConfigError, FileError, PfungstError
+from pfungst.mixture import MixtureConfig, fit_mixture
 from pfungst.runs.executor import Cluster, map_items
 from pfungst.runs.recorded import Finished, run_items
 
@@ -113,6 +114,17 @@ def test_runs_are_the_same_on_a_cluster_and_here(cluster, tmp_path):
 
     assert content(tmp_path / "cluster", cluster) == content(tmp_path / "here", 1)
     assert content(None, cluster) == content(None, 1)
+
+
+def test_fits_are_the_same_on_a_cluster_and_here(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr("pfungst.runs.shards.SHARD_ROWS", 100)
+    values = np.random.default_rng(0).normal(size=(450, 5)).astype(np.float32)
+    np.save(tmp_path / "values.npy", values)
+    mapped = np.load(tmp_path / "values.npy", mmap_mode="r")
+    config = MixtureConfig(n_components=3, init="random", max_iter=3)
+    there = fit_mixture(mapped, config, workers=cluster)
+    np.testing.assert_array_equal(there.means, fit_mixture(values, config).means)
+    assert there.history == fit_mixture(values, config).history
 
 
 def test_an_item_that_kills_its_workers_is_named_and_the_run_goes_on(cluster):

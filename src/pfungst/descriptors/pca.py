@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.errors import ConfigError
-
-_CHUNK = 65_536
+from pfungst.runs.executor import Workers
+from pfungst.runs.shards import Shards
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +53,17 @@ class PCA:
         return projected
 
 
-def fit_pca(values: NDArray[np.float32], n_components: int) -> PCA:
+def fit_pca(values: NDArray[np.float32], n_components: int, *, workers: Workers = 1) -> PCA:
     """Fit PCA to a sample of descriptors by the eigenvectors of their covariance.
 
     Parameters
     ----------
     values : (N, d) float32
-        The sample; it is read in blocks and not copied.
+        The sample; it is read in shards and not copied, so it may be a memory-mapped file.
     n_components : int
         D; at most ``min(N, d)``.
+    workers : int or Cluster
+        Threads, or a cluster, that share the sums over shards; the result does not depend on it.
 
     Raises
     ------
@@ -75,16 +77,22 @@ def fit_pca(values: NDArray[np.float32], n_components: int) -> PCA:
             allowed=f"1 to {min(n_samples, dimension)}",
             hint="a smaller --dims, or more photos",
         )
-    blocks = [slice(start, start + _CHUNK) for start in range(0, n_samples, _CHUNK)]
-    mean = sum((values[block].sum(axis=0, dtype=np.float64) for block in blocks), np.zeros(dimension))
-    mean /= n_samples
-    scatter = np.zeros((dimension, dimension))
-    for block in blocks:
-        centred = values[block] - mean
-        scatter += centred.T @ centred
+    with Shards(values, workers) as shards:
+        mean = sum(shards.map(_sum, None), np.zeros(dimension)) / n_samples
+        scatter = sum(shards.map(_scatter, mean), np.zeros((dimension, dimension)))
     variance, vectors = np.linalg.eigh(scatter / max(n_samples - 1, 1))
     order = np.argsort(variance)[::-1][:n_components]
     components = vectors[:, order].T
     largest = np.argmax(np.abs(components), axis=1)
     components *= np.sign(components[np.arange(n_components), largest])[:, None]
     return PCA(mean=mean, components=components, explained_variance=np.maximum(variance[order], 0.0))
+
+
+def _sum(block: NDArray[np.float32], _: None) -> NDArray[np.float64]:
+    total: NDArray[np.float64] = block.sum(axis=0, dtype=np.float64)
+    return total
+
+
+def _scatter(block: NDArray[np.float32], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    centred = block - mean
+    return centred.T @ centred

@@ -1,6 +1,6 @@
 """From a labelled photo set to a Fisher-vector classifier.
 
-1. a seeded sample of descriptors from the training photos → PCA and mixture;
+1. a seeded sample of descriptors from the training photos (memory-mapped) → PCA and mixture;
 2. every training and validation photo → Fisher vector (memory-mapped, one row a photo);
 3. Gram matrix → C by mean AP on validation, thresholds at the equal error rate on validation;
 4. machines trained anew on training + validation photos with that C.
@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import tempfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.contract.ranking import equal_error_thresholds, mean_average_precision
-from pfungst.descriptors import SiftConfig, dense_sift, fit_pca
-from pfungst.errors import ConfigError, DataError, PfungstError, about_photo
+from pfungst.descriptors import SiftConfig, fit_pca
+from pfungst.errors import ConfigError, DataError, PfungstError
 from pfungst.fisher.classifier import FisherClassifier, FisherPipeline
+from pfungst.fisher.gathering import Gathering, encode_photos, opened_gathering, sample_descriptors
 from pfungst.fisher.svm import DualMachines, gram_matrix, require_both, train_machines
-from pfungst.images import DataSet, Record, decode
+from pfungst.images import DataSet
 from pfungst.mixture import MixtureConfig, fit_mixture
 from pfungst.progress import Progress, silent
-from pfungst.runs.executor import map_items, single_thread
+from pfungst.runs.executor import Workers, check_workers, single_thread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +50,8 @@ class FisherTraining:
         Iterations of expectation-maximisation at the most.
     c_values : tuple of float
         Values of the SVM's C to choose from.
-    workers : int
-        Processes.
+    workers : int or Cluster
+        Processes, or a Dask cluster.
     random_state : int
         Seed; the same seed gives the same classifier with any number of workers.
     """
@@ -65,7 +64,7 @@ class FisherTraining:
     mixture_init: Literal["k-means", "random"] = "k-means"
     mixture_iterations: int = 40
     c_values: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
-    workers: int = 1
+    workers: Workers = 1
     random_state: int = 0
 
     def __post_init__(self) -> None:
@@ -73,10 +72,10 @@ class FisherTraining:
             raise ConfigError(f"mixture_init = {self.mixture_init!r}", allowed="'k-means' or 'random'")
         if not self.c_values or min(self.c_values) <= 0:
             raise ConfigError(f"c_values = {self.c_values}", allowed="one or more positive numbers")
-        if min(self.n_sampled, self.max_sampled_images, self.workers) < 1:
+        check_workers(self.workers)
+        if min(self.n_sampled, self.max_sampled_images) < 1:
             raise ConfigError(
-                f"n_sampled = {self.n_sampled}, max_sampled_images = {self.max_sampled_images}, "
-                f"workers = {self.workers}",
+                f"n_sampled = {self.n_sampled}, max_sampled_images = {self.max_sampled_images}",
                 allowed="1 or more of each",
             )
 
@@ -107,6 +106,7 @@ def train_fisher(
     validation: DataSet,
     config: FisherTraining | None = None,
     *,
+    work: str | Path | None = None,
     progress: Progress = silent,
 ) -> TrainedFisher:
     """Train a Fisher-vector classifier.
@@ -117,6 +117,9 @@ def train_fisher(
         With the same classes; photos are decoded one at a time. Photos that cannot be used are left out and
         listed in the result.
     config : FisherTraining, optional
+    work : path, optional
+        A folder for the descriptor sample and the Fisher vectors; a further call with the same photos and
+        settings goes on there where it was interrupted. A cluster's workers must see it.
     progress : Progress
 
     Raises
@@ -126,10 +129,11 @@ def train_fisher(
     """
     config = config or FisherTraining()
     require_trainable(train, validation)
-    pipeline, not_sampled = fit_pipeline(train, config, progress=progress)
-    with tempfile.TemporaryDirectory(prefix="pfungst-") as folder:
-        records = [*train.records, *validation.records]
-        vectors, kept, not_encoded = encode_records(pipeline, records, config.workers, Path(folder), progress)
+    with opened_gathering(work, config.workers) as gathering:
+        pipeline, not_sampled = fit_pipeline(train, config, gathering=gathering, progress=progress)
+        vectors, kept, not_encoded = encode_photos(
+            pipeline, train, validation, gathering=gathering, progress=progress
+        )
         labels = np.concatenate([train.labels(), validation.labels()])[kept]
         is_train = kept < len(train)
         machines, c, validated, thresholds = _select_and_train(
@@ -168,16 +172,18 @@ def require_trainable(train: DataSet, validation: DataSet) -> None:
 
 
 def fit_pipeline(
-    train: DataSet, config: FisherTraining, *, progress: Progress = silent
-) -> tuple[FisherPipeline, list[PfungstError]]:
+    train: DataSet,
+    config: FisherTraining,
+    *,
+    gathering: Gathering,
+    progress: Progress = silent,
+) -> tuple[FisherPipeline, tuple[PfungstError, ...]]:
     """Sample descriptors and fit PCA and mixture to them; also what photos failed."""
-    sample, failures = sample_descriptors(train.records, config, progress=progress)
+    sample, failures = sample_descriptors(train, config, gathering=gathering, progress=progress)
     with single_thread():
-        pca = fit_pca(sample, config.dims)
-        projected = pca.transform(sample)
-        del sample
+        pca = fit_pca(sample, config.dims, workers=config.workers)
         mixture = fit_mixture(
-            projected,
+            gathering.projected(sample, pca),
             MixtureConfig(
                 n_components=config.n_components,
                 init=config.mixture_init,
@@ -188,97 +194,6 @@ def fit_pipeline(
             workers=config.workers,
         )
     return FisherPipeline(sift=config.sift, pca=pca, mixture=mixture), failures
-
-
-@dataclass(frozen=True)
-class _SampleTask:
-    """Draw a share of one photo's descriptors; the draw depends on the seed and the photo's id only."""
-
-    sift: SiftConfig
-    share: int
-    random_state: int
-
-    def __call__(self, record: Record) -> NDArray[np.float32]:
-        values = describe(record, self.sift)
-        generator = np.random.default_rng([self.random_state, zlib.crc32(record.id.encode())])
-        chosen = generator.choice(len(values), min(self.share, len(values)), replace=False)
-        return values[np.sort(chosen)]
-
-
-def describe(record: Record, sift: SiftConfig) -> NDArray[np.float32]:
-    """SIFT values of a record's photo; errors name the file."""
-    image = decode(record.path)
-    with about_photo(record.path):
-        return dense_sift(image, sift).values
-
-
-def sample_descriptors(
-    records: Sequence[Record], config: FisherTraining, *, progress: Progress = silent
-) -> tuple[NDArray[np.float32], list[PfungstError]]:
-    """A seeded sample ``(n, 128)`` in equal parts from the photos.
-
-    Beside the sample, no more than the descriptors of the photos under way are in memory.
-    """
-    generator = np.random.default_rng(config.random_state)
-    count = min(config.max_sampled_images, len(records))
-    chosen = [records[i] for i in np.sort(generator.choice(len(records), count, replace=False))]
-    task = _SampleTask(config.sift, -(-config.n_sampled // max(count, 1)), config.random_state)
-    parts: list[NDArray[np.float32]] = []
-    failures: list[PfungstError] = []
-    outcomes = map_items(task, chosen, workers=config.workers, progress=progress, stage="descriptor sample")
-    for outcome in outcomes:
-        if outcome.error is not None:
-            failures.append(outcome.error)
-        else:
-            parts.append(outcome.unwrap())
-    if not parts:
-        raise PfungstError("no training photo could be used", hint=f"the first reason was: {failures[0]}")
-    return np.concatenate(parts)[: config.n_sampled], failures
-
-
-@dataclass(frozen=True)
-class _EncodeTask:
-    """Fisher vector of one photo."""
-
-    pipeline: FisherPipeline
-
-    def __call__(self, record: Record) -> NDArray[np.float32]:
-        image = decode(record.path)
-        with about_photo(record.path):
-            return self.pipeline.vector(image)
-
-
-def encode_records(
-    pipeline: FisherPipeline,
-    records: Sequence[Record],
-    workers: int,
-    folder: Path,
-    progress: Progress = silent,
-) -> tuple[NDArray[np.float32], NDArray[np.intp], list[PfungstError]]:
-    """Improved Fisher vectors of many photos in a memory-mapped file.
-
-    Returns
-    -------
-    vectors : (n_usable, V) float32
-        Memory-mapped in ``folder``.
-    kept : (n_usable,) int
-        Which records they belong to.
-    failures : list of PfungstError
-    """
-    shape = (len(records), pipeline.n_dimensions)
-    vectors = np.lib.format.open_memmap(folder / "vectors.npy", mode="w+", dtype=np.float32, shape=shape)
-    kept: list[int] = []
-    failures: list[PfungstError] = []
-    outcomes = map_items(
-        _EncodeTask(pipeline), records, workers=workers, progress=progress, stage="Fisher vectors"
-    )
-    for position, outcome in enumerate(outcomes):
-        if outcome.error is not None:
-            failures.append(outcome.error)
-        else:
-            vectors[len(kept)] = outcome.unwrap()
-            kept.append(position)
-    return vectors[: len(kept)], np.array(kept, dtype=np.intp), failures
 
 
 def _select_and_train(

@@ -6,7 +6,6 @@ One iteration is one pass of matrix products in float32 with float64 sums (suffi
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +16,8 @@ from pfungst.errors import ConfigError
 from pfungst.mixture.gaussian import GaussianMixture
 from pfungst.mixture.posterior import log_joint_matrix, summed_moments
 from pfungst.progress import Progress, silent
+from pfungst.runs.executor import Workers
+from pfungst.runs.shards import Shards
 
 _CHUNK = 65_536
 
@@ -70,7 +71,7 @@ def fit_mixture(
     values: NDArray[np.float32],
     config: MixtureConfig | None = None,
     *,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress = silent,
 ) -> GaussianMixture:
     """Fit a mixture to a sample of descriptors.
@@ -78,10 +79,11 @@ def fit_mixture(
     Parameters
     ----------
     values : (N, D) float32
-        The sample.
+        The sample; a memory-mapped ``.npy`` file may be larger than memory.
     config : MixtureConfig, optional
-    workers : int
-        Threads that share an iteration; the result does not depend on it.
+    workers : int or Cluster
+        Threads, or a cluster (for a memory-mapped file), that share an iteration; the result does not depend
+        on it.
     progress : Progress
         Told after each iteration.
 
@@ -116,9 +118,9 @@ def fit_mixture(
     generator = np.random.default_rng(config.random_state)
     weights, means, variances = _start(values, config, np.maximum(spread, floor), generator)
     history: list[float] = []
-    with ThreadPoolExecutor(workers) as pool:
+    with Shards(values, workers) as shards:
         for iteration in range(config.max_iter):
-            moments, likelihood = _expectation(values, log_joint_matrix(weights, means, variances), pool)
+            moments, likelihood = _expectation(shards, log_joint_matrix(weights, means, variances))
             weights, means, variances = _maximise(moments, floor, config.empty_mass)
             history.append(likelihood / len(values))
             progress("mixture", iteration + 1, config.max_iter)
@@ -128,13 +130,10 @@ def fit_mixture(
     return GaussianMixture(weights=weights, means=means, variances=variances, history=tuple(history))
 
 
-def _expectation(
-    values: NDArray[np.float32], matrix: NDArray[np.float64], pool: ThreadPoolExecutor
-) -> tuple[NDArray[np.float64], float]:
+def _expectation(shards: Shards, matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """Σ_l γ_k(l) [1, l, l²] and the log-likelihood; shards of fixed size, added in a fixed order."""
-    shards = [values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK)]
     total, likelihood = np.zeros(matrix.shape), 0.0
-    for moments, part in pool.map(lambda shard: summed_moments(shard, matrix), shards):
+    for moments, part in shards.map(summed_moments, matrix):
         total += moments
         likelihood += part
     return total, likelihood

@@ -1,0 +1,219 @@
+"""What many photos and many workers cost.
+
+``python benchmarks/scale.py`` prints one JSON object:
+
+- ``speedup_2_workers``: wall time of explaining the same photos in this process over that in two local
+  processes, the best of alternating rounds, workers started before;
+- ``dask_over_local``: wall time on a Dask cluster of two workers on this machine over that in two local
+  processes, likewise;
+- ``memory_growth``: peak memory of an audit of many photos over that of few (this process and its workers);
+- ``time_per_image_growth``: processor time that one more photo costs in a large audit over that in a small
+  one (this process and its workers; what does not depend on the number of photos cancels).
+
+Walls need a quiet machine: ``load`` is its load average when they were measured. ``cpu_2_workers_over_1`` and
+``cpu_dask_over_local`` are the same comparisons in processor time, which tells what parallel work adds; on
+idle processors the speed-up is 2 over the former. The photos are generated scenes, the classifier is a
+Fisher-vector model with random weights, for which costs are those of a trained one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _measure import in_child, peak_bytes, print_json, rounded
+
+from pfungst.audit.auditing import AuditConfig, Subject, audit_models
+from pfungst.cli.explain import ExplainTask
+from pfungst.descriptors import SiftConfig, dense_sift, fit_pca
+from pfungst.evaluation.replacement import ReplacementConfig
+from pfungst.fisher.classifier import FisherClassifier, FisherPipeline
+from pfungst.images import DataSet, Record, decode, open_dataset
+from pfungst.images.scenes import ScenesConfig, write_scenes
+from pfungst.mixture import MixtureConfig, fit_mixture
+from pfungst.runs.executor import Cluster, StandingCrew, standing_crew
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How large the measurement is: photos explained, rounds, photos of three audits."""
+
+    scenes: int
+    explained: int
+    rounds: int
+    audits: tuple[int, int, int]
+    components: int
+    step: int
+
+
+FULL = Size(scenes=60, explained=48, rounds=3, audits=(40, 200, 1400), components=64, step=4)
+TINY = Size(scenes=20, explained=6, rounds=1, audits=(12, 18, 30), components=8, step=8)
+AUDIT_COMPONENTS, AUDIT_STEP = 8, 8
+
+
+def make_scenes(folder: Path, size: Size) -> DataSet:
+    """Distinct photos with their boxes."""
+    write_scenes(folder / "scenes", ScenesConfig(n_images=size.scenes, seed=0))
+    return open_dataset(folder / "scenes")
+
+
+def repeated(data: DataSet, number: int) -> DataSet:
+    """So many records; photos come round again under other names."""
+    records: list[Record] = [
+        replace(data.records[index % len(data)], id=f"photo{index:05d}") for index in range(number)
+    ]
+    return replace(data, records=tuple(records), splits={})
+
+
+def make_model(data: DataSet, components: int, step: int) -> FisherClassifier:
+    """A Fisher-vector model whose mixture is fitted to some photos and whose weights are drawn."""
+    sift = SiftConfig(step=step)
+    sample = np.concatenate([dense_sift(decode(record.path), sift).values for record in data.records[:4]])
+    pca = fit_pca(sample, 64 if components > 8 else 16)
+    config = MixtureConfig(n_components=components, init="random", max_iter=4)
+    pipeline = FisherPipeline(sift=sift, pca=pca, mixture=fit_mixture(pca.transform(sample[::4]), config))
+    weights = np.random.default_rng(0).normal(0, 1, (len(data.classes), pipeline.n_dimensions))
+    zeros = np.zeros(len(data.classes))
+    return FisherClassifier(pipeline, data.classes, weights, zeros, thresholds=zeros)
+
+
+def measure_walls(size: Size) -> dict[str, float]:
+    """Explaining in this process, in two processes and on two workers of a cluster, in turns."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        data = make_scenes(folder, size)
+        task = ExplainTask(
+            classifier=make_model(data, size.components, size.step),
+            wanted="top",
+            out=folder / "pictures",
+            arrays=False,
+            options={},
+        )
+        items = [(record.path, record.id) for record in repeated(data, size.explained)]
+        kinds = {"one": 1, "two": 2, "dask": stack.enter_context(local_cluster())}
+        crews: dict[str, StandingCrew[Any, Any]] = {
+            kind: stack.enter_context(standing_crew(task, workers)) for kind, workers in kinds.items()
+        }
+        for crew in crews.values():
+            run(crew, items[:4])
+        walls: dict[str, list[float]] = {kind: [] for kind in crews}
+        processors: dict[str, list[float]] = {kind: [] for kind in crews}
+        for _ in range(size.rounds):
+            for kind, crew in crews.items():
+                start, before = time.perf_counter(), processor_seconds()
+                run(crew, items)
+                walls[kind].append(time.perf_counter() - start)
+                processors[kind].append(processor_seconds() - before)
+    wall = {kind: min(times) for kind, times in walls.items()}
+    processor = {kind: min(times) for kind, times in processors.items()}
+    return {
+        "speedup_2_workers": wall["one"] / wall["two"],
+        "dask_over_local": wall["dask"] / wall["two"],
+        "cpu_2_workers_over_1": processor["two"] / processor["one"],
+        "cpu_dask_over_local": processor["dask"] / processor["two"],
+        "seconds_per_image": wall["one"] / size.explained,
+    }
+
+
+def run(crew: StandingCrew[Any, Any], items: list[Any]) -> None:
+    for outcome in crew(items):
+        outcome.unwrap()
+
+
+def processor_seconds() -> float:
+    """Processor time so far of this process and all below it that are alive."""
+    import psutil
+
+    total = time.process_time()
+    for child in psutil.Process().children(recursive=True):
+        times = child.cpu_times()
+        total += times.user + times.system
+    return total
+
+
+@contextmanager
+def local_cluster() -> Iterator[Cluster]:
+    """A Dask cluster of two workers on this machine."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=50
+    ) as cluster:
+        yield Cluster(cluster.scheduler_address)
+
+
+def measure_audit(number: int, size: Size) -> dict[str, float]:
+    """Peak memory and processor time of one audit with two workers, in this process."""
+    with tempfile.TemporaryDirectory() as name:
+        data = make_scenes(Path(name), size)
+        model = make_model(data, AUDIT_COMPONENTS, AUDIT_STEP)
+        config = AuditConfig(
+            quality_images=4, replacement=ReplacementConfig(n_replaced=200, batch_size=50, repetitions=1)
+        )
+        start = _user_seconds()
+        audit_models([Subject(name="model", classifier=model)], repeated(data, number), Path(name) / "audit",
+                     config, workers=2)  # fmt: skip
+        seconds = _user_seconds() - start
+    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
+    return {"peak": peak_bytes() + 2 * worker, "seconds": seconds}
+
+
+def _user_seconds() -> float:
+    """Of this process and its workers, which have ended."""
+    both = (resource.getrusage(kind) for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Cost of many photos and many workers.")
+    parser.add_argument("--tiny", action="store_true", help="a few seconds, to see that it runs")
+    parser.add_argument("--part", choices=["walls", "audit"], help=argparse.SUPPRESS)
+    parser.add_argument("--photos", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    size = TINY if options.tiny else FULL
+    parts: dict[str | None, Callable[[], Any]] = {
+        "walls": lambda: measure_walls(size),
+        "audit": lambda: measure_audit(options.photos, size),
+        None: lambda: measure(size, ["--tiny"] * options.tiny),
+    }
+    print_json(parts[options.part]())
+
+
+def measure(size: Size, tiny: list[str]) -> dict[str, Any]:
+    """Everything, each in a process of its own."""
+    load = os.getloadavg()[0]
+    walls = in_child(__file__, ["--part", "walls", *tiny])
+    few, some, many = (
+        in_child(__file__, ["--part", "audit", "--photos", str(number), *tiny]) for number in size.audits
+    )
+    numbers = size.audits
+    early = (some["seconds"] - few["seconds"]) / (numbers[1] - numbers[0])
+    late = (many["seconds"] - some["seconds"]) / (numbers[2] - numbers[1])
+    return {
+        **rounded(walls),
+        "memory_growth": round(many["peak"] / some["peak"], 3),
+        "time_per_image_growth": round(late / early, 3),
+        "peak_mb": {
+            str(n): round(part["peak"] / 1e6) for n, part in zip(numbers, (few, some, many), strict=True)
+        },
+        "cpu_seconds": {
+            str(n): round(part["seconds"], 1) for n, part in zip(numbers, (few, some, many), strict=True)
+        },
+        "load": round(load, 1),
+    }
+
+
+if __name__ == "__main__":
+    main()
