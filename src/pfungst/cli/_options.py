@@ -41,7 +41,7 @@ def crew(workers: int, scheduler: str | None) -> Crew:
 
 
 def worker_count(workers: int) -> int:
-    """The number of processes that ``--workers`` asks for."""
+    """The number of processes that ``--workers`` asks for, where there is no ``--scheduler``."""
     from pfungst.runs.executor import default_workers
 
     return workers or default_workers()

@@ -29,6 +29,7 @@ def artefacts(
     pairs: Annotated[int, typer.Option(help="Photos shown before and after each kind of edit.")] = 2,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
+    scheduler: _options.Scheduler = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for records, pictures and numbers; an interrupted run goes on there."),
@@ -44,49 +45,46 @@ def artefacts(
     from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
     from pfungst.audit.surroundings import ContextConfig
     from pfungst.audit.survey import SurveyConfig, survey
-    from pfungst.contract.storage import model_identity
     from pfungst.evaluation.statistics import BootstrapConfig
-    from pfungst.models import load_model
 
-    classifier = load_model(model)
-    dataset = _options.open_split(data, split, seed=seed)
-    config = ArtefactConfig(
-        max_photos=max_photos,
-        max_suspects=suspects,
-        insertions=insertions,
-        pairs=pairs,
-        bootstrap=BootstrapConfig(random_state=seed),
-        random_state=seed,
-    )
-    identity = model_identity(model, classifier)
-    with _run.progress_bar() as progress:
-        seen = survey(
-            classifier,
-            dataset,
-            SurveyConfig(
-                options={} if rule is None else {"rule": rule},
-                errors=False,
-                context=ContextConfig(edits=False),
-            ),
-            classes=_run.comma_list(classes),
-            identity=identity,
-            out=None if out is None else out / "survey",
-            workers=_options.worker_count(workers),
-            progress=progress,
+    with _options.loaded_model(model) as (classifier, identity):
+        dataset = _options.open_split(data, split, seed=seed)
+        config = ArtefactConfig(
+            max_photos=max_photos,
+            max_suspects=suspects,
+            insertions=insertions,
+            pairs=pairs,
+            bootstrap=BootstrapConfig(random_state=seed),
+            random_state=seed,
         )
-        found = find_artefacts(
-            classifier,
-            seen,
-            config,
-            identity=identity,
-            out=None if out is None else out / "records",
-            pictures=out,
-            workers=_options.worker_count(workers),
-            progress=progress,
-        )
-    _write(found, dataset.name, out, json)
-    if json != "-":
-        _print(found, f"{model} on {dataset.name}")
+        with _run.progress_bar() as progress:
+            seen = survey(
+                classifier,
+                dataset,
+                SurveyConfig(
+                    options={} if rule is None else {"rule": rule},
+                    errors=False,
+                    context=ContextConfig(edits=False),
+                ),
+                classes=_run.comma_list(classes),
+                identity=identity,
+                out=None if out is None else out / "survey",
+                workers=_options.crew(workers, scheduler),
+                progress=progress,
+            )
+            found = find_artefacts(
+                classifier,
+                seen,
+                config,
+                identity=identity,
+                out=None if out is None else out / "records",
+                pictures=out,
+                workers=_options.crew(workers, scheduler),
+                progress=progress,
+            )
+        _write(found, dataset.name, out, json)
+        if json != "-":
+            _print(found, f"{model} on {dataset.name}")
     _run.finish([*(f"{image}: {error}" for image, error in seen.failures), *found.failed])
 
 

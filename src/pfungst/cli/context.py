@@ -34,6 +34,7 @@ def context(
     ] = 0.0,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
+    scheduler: _options.Scheduler = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for records, figure and numbers; an interrupted run goes on there."),
@@ -50,17 +51,14 @@ def context(
     from pfungst.audit.schema import safe_name
     from pfungst.audit.surroundings import ContextConfig
     from pfungst.audit.survey import SurveyConfig
-    from pfungst.contract.storage import model_identity
     from pfungst.evaluation.statistics import BootstrapConfig
-    from pfungst.models import load_model
 
     dataset = _options.open_split(data, split, seed=seed)
     names = _options.headings(models)
     options = _options.rule_options(names, rule or [])
     found: dict[str, Context] = {}
     for name, folder in zip(names, models, strict=True):
-        classifier = load_model(folder)
-        with _run.progress_bar() as progress:
+        with _options.loaded_model(folder) as (classifier, identity), _run.progress_bar() as progress:
             found[name] = measure_context(
                 classifier,
                 dataset,
@@ -71,9 +69,9 @@ def context(
                 ),
                 classes=_run.comma_list(classes),
                 bootstrap=BootstrapConfig(random_state=seed),
-                identity=model_identity(folder, classifier),
+                identity=identity,
                 out=None if out is None else out / safe_name(name),
-                workers=_options.worker_count(workers),
+                workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
     _write(found, dataset.name, out, json)

@@ -38,6 +38,7 @@ def strategies(
     max_clusters: Annotated[int, typer.Option(help="At most so many groups.")] = 8,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
+    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Find the different ways in which a model recognises a class, by grouping its heatmaps.
@@ -49,8 +50,6 @@ def strategies(
     from pfungst.audit.strategies import StrategiesConfig, find_strategies
     from pfungst.audit.surroundings import ContextConfig
     from pfungst.audit.survey import SurveyConfig, survey
-    from pfungst.contract.storage import model_identity
-    from pfungst.models import load_model
     from pfungst.report.strategies_figure import save_strategies_figure
 
     config = StrategiesConfig(
@@ -61,38 +60,38 @@ def strategies(
         max_clusters=max_clusters,
         random_state=seed,
     )
-    classifier = load_model(model)
-    dataset = _options.open_split(data, split, seed=seed)
-    with _run.progress_bar() as progress:
-        seen = survey(
-            classifier,
-            dataset,
-            SurveyConfig(
-                options={} if rule is None else {"rule": rule},
-                errors=False,
-                context=ContextConfig(edits=False),
-            ),
-            classes=_run.comma_list(class_),
-            identity=model_identity(model, classifier),
-            out=out / "survey",
-            workers=_options.worker_count(workers),
-            progress=progress,
-        )
-        found: dict[str, Strategies] = {}
-        for position, name in enumerate(seen.classes, 1):
-            found[name] = find_strategies(seen, name, config, out=out)
-            if found[name].clusters:
-                save_strategies_figure(
-                    out / f"{_figure_name(position, name)}.png",
-                    found[name],
-                    folder=out,
-                    title=f"{name}: {found[name].n_images} heatmaps of {model} on {dataset.name}",
-                    thumbnail=seen.thumbnail,
-                )
-            progress("strategies", position, len(seen.classes))
-    _write(found, out, json)
-    if json != "-":
-        _print(found, f"{model} on {dataset.name}")
+    with _options.loaded_model(model) as (classifier, identity):
+        dataset = _options.open_split(data, split, seed=seed)
+        with _run.progress_bar() as progress:
+            seen = survey(
+                classifier,
+                dataset,
+                SurveyConfig(
+                    options={} if rule is None else {"rule": rule},
+                    errors=False,
+                    context=ContextConfig(edits=False),
+                ),
+                classes=_run.comma_list(class_),
+                identity=identity,
+                out=out / "survey",
+                workers=_options.crew(workers, scheduler),
+                progress=progress,
+            )
+            found: dict[str, Strategies] = {}
+            for position, name in enumerate(seen.classes, 1):
+                found[name] = find_strategies(seen, name, config, out=out)
+                if found[name].clusters:
+                    save_strategies_figure(
+                        out / f"{_figure_name(position, name)}.png",
+                        found[name],
+                        folder=out,
+                        title=f"{name}: {found[name].n_images} heatmaps of {model} on {dataset.name}",
+                        thumbnail=seen.thumbnail,
+                    )
+                progress("strategies", position, len(seen.classes))
+        _write(found, out, json)
+        if json != "-":
+            _print(found, f"{model} on {dataset.name}")
     _run.finish([f"{image}: {error}" for image, error in seen.failures])
 
 

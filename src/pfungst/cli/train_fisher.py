@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -36,12 +37,14 @@ def fisher(
     ] = "0.1,1,10,100",
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
+    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Train a Fisher-vector classifier: dense SIFT, PCA, Gaussian mixture, linear SVMs.
 
     C and the decision thresholds come from the validation photos; the final machines learn from training and
-    validation photos together. Defaults are the paper's.
+    validation photos together. Defaults are the paper's. The same command goes on after an interrupt (from
+    OUT.training, which goes when the model is written).
     """
     from pfungst.contract.storage import check_target
     from pfungst.descriptors import SiftConfig
@@ -62,14 +65,16 @@ def fisher(
         mixture_init=mixture_start,  # type: ignore[arg-type]  # checked by FisherTraining
         mixture_iterations=iterations,
         c_values=tuple(_run.numbers("--c", c, float)),
-        workers=_options.worker_count(workers),
+        workers=_options.crew(workers, scheduler),
         random_state=seed,
     )
+    work = out.with_name(out.name + ".training")
     with _run.progress_bar() as progress:
         trained = train_fisher(
-            dataset.split(train_split), dataset.split(val_split), config, progress=progress
+            dataset.split(train_split), dataset.split(val_split), config, work=work, progress=progress
         )
     trained.classifier.save(out)
+    shutil.rmtree(work)
     summary = {
         "model": str(out),
         "classes": list(trained.classifier.classes),

@@ -47,6 +47,7 @@ def network(
     cache_gib: Annotated[float, typer.Option(help="Largest size of stored views on disk.")] = 8.0,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
+    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Train a network for several labels a photo: sum of hinge losses, ten views a photo.
@@ -82,7 +83,7 @@ def network(
             dataset.split(val_split),
             config,
             folder=folder,
-            workers=_options.worker_count(workers),
+            workers=_options.crew(workers, scheduler),
             progress=progress,
         )
     trained.classifier.save(out)

@@ -29,7 +29,7 @@ from pfungst.network.view_store import (
     store_views,
 )
 from pfungst.progress import Progress
-from pfungst.runs.executor import single_thread
+from pfungst.runs.executor import Workers, local_workers, single_thread
 
 _SCORE_BATCH = 64
 _FEATURE_NORM = 10.0  # to which features are scaled, so that rate and decay mean the same for every network
@@ -54,7 +54,7 @@ class Fitting:
         Limit of the stored views.
     folder : path
         Of views and checkpoints.
-    workers : int
+    workers : int or Cluster
         Processes for the views, threads of a whole network's descent.
     progress : Progress
     """
@@ -70,7 +70,7 @@ class Fitting:
         score_only_validation: bool,
         max_cache_bytes: int,
         folder: Path,
-        workers: int,
+        workers: Workers,
         progress: Progress,
     ) -> None:
         self._network, self._settings = network, settings
@@ -189,7 +189,7 @@ class Fitting:
 
     def _threads(self) -> contextlib.AbstractContextManager[None]:
         """One thread for a last layer, so that numbers do not depend on ``workers``."""
-        return single_thread() if self._head is not None else _threads(self._workers)
+        return single_thread() if self._head is not None else _threads(local_workers(self._workers))
 
     def install(self) -> None:
         """Put the trained last layer into the network (a network trained whole is in place already)."""

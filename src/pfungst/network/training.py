@@ -20,6 +20,7 @@ from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.epochs import Descent, Epoch, State
 from pfungst.network.fitting import Fitting
 from pfungst.progress import Progress, silent
+from pfungst.runs.executor import Workers
 
 Geometry = Literal["longest+pad", "warp"]
 GEOMETRIES: tuple[str, ...] = get_args(Geometry)
@@ -140,7 +141,7 @@ def train_network(
     config: NetworkTraining | None = None,
     *,
     folder: str | Path | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress = silent,
 ) -> TrainedNetwork:
     """Train a network for several labels a photo with the sum over classes of hinge losses.
@@ -164,9 +165,9 @@ def train_network(
     folder : path, optional
         Where views and checkpoints are kept, so that a stopped training goes on to the same numbers; by
         default a temporary folder.
-    workers : int
-        Processes that decode photos and compute frozen features; the numbers do not depend on it. Threads of
-        the descent if the whole network is trained.
+    workers : int or Cluster
+        Processes or a Dask cluster that decode photos and compute frozen features; the numbers do not depend
+        on it. Threads of the descent if the whole network is trained.
     progress : Progress
         Told of photos and epochs.
 

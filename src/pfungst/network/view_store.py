@@ -19,7 +19,7 @@ from pfungst.network.backbone import Backbone
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.views import Placement, center_view, training_views
 from pfungst.progress import Progress, silent
-from pfungst.runs.executor import map_items
+from pfungst.runs.executor import Workers, map_items
 
 _FLUSH_EVERY = 64  # photos computed again, at most, after a kill
 TRAINING_VIEWS = 10
@@ -93,7 +93,7 @@ def store_views(
     row: tuple[int, ...],
     dtype: type[np.generic],
     *,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress = silent,
 ) -> StoredViews:
     """Compute ``task`` for every record into ``file`` (.npy), going on where an earlier call was stopped.
