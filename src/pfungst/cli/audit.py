@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +37,7 @@ def audit(
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
+    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Find out what models rely on, and write one report that a person reads first.
@@ -46,29 +48,33 @@ def audit(
     """
     from pfungst.audit import AuditConfig, audit_models
     from pfungst.report.audit_page import write_report
+    from pfungst.runs.identity import unchanged_model
 
     config = AuditConfig(parts=_run.comma_list(parts) or (), quality_images=quality_images, random_state=seed)
     dataset = _options.open_split(data, split, seed=seed)
-    with _run.progress_bar() as progress:
-        result = audit_models(
-            subjects(models, rule or []),
-            dataset,
-            out,
-            config,
-            split=split,
-            classes=_run.comma_list(classes),
-            title=title,
-            workers=_options.worker_count(workers),
-            progress=progress,
-        )
-        page = write_report(out)
-    if json is not None:
-        from pfungst.contract.plain import to_plain
+    with ExitStack() as stack:
+        for path in models:
+            stack.enter_context(unchanged_model(path))
+        with _run.progress_bar() as progress:
+            result = audit_models(
+                subjects(models, rule or []),
+                dataset,
+                out,
+                config,
+                split=split,
+                classes=_run.comma_list(classes),
+                title=title,
+                workers=_options.crew(workers, scheduler),
+                progress=progress,
+            )
+            page = write_report(out)
+        if json is not None:
+            from pfungst.contract.plain import to_plain
 
-        _run.write_json(json, to_plain(result))
-    if json != "-":
-        print_audit(result)
-        typer.echo(f"Open {page.resolve()} in a browser.")
+            _run.write_json(json, to_plain(result))
+        if json != "-":
+            print_audit(result)
+            typer.echo(f"Open {page.resolve()} in a browser.")
     _run.finish(result.skipped)
 
 
