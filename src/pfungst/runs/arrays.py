@@ -152,8 +152,8 @@ def _read(file: Path, key: str) -> dict[str, NDArray[Any]]:
                 item, _, name = tensor.rpartition("/")
                 if item == key:
                     found[name] = stream.get_tensor(tensor)
-    except (SafetensorError, OSError) as error:
-        raise _damaged(file, error) from error
+    except (SafetensorError, OSError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise _damaged(file, error) from error  # types that NumPy lacks raise almost anything
     return found
 
 

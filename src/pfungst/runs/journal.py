@@ -200,7 +200,9 @@ def read_configuration(path: str | Path) -> dict[str, Any]:
         raise DataError(path, "is not a journal of this library", hint="the folder of a run")
     if header.get("version") != FORMAT_VERSION:
         raise DataError(path, f"has format version {header.get('version')}", allowed=str(FORMAT_VERSION))
-    configuration: dict[str, Any] = header.get("configuration", {})
+    configuration = header.get("configuration")
+    if not isinstance(configuration, dict):
+        raise DataError(path, "states no configuration", hint="the folder of a run")
     return configuration
 
 

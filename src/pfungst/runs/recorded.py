@@ -22,7 +22,8 @@ from typing import Any, Generic, TypeVar
 
 from numpy.typing import NDArray
 
-from pfungst.errors import ConfigError, PfungstError
+from pfungst.errors import ConfigError, DataError, PfungstError
+from pfungst.files import shown
 from pfungst.progress import Progress, silent
 from pfungst.runs.arrays import ArrayStore
 from pfungst.runs.executor import Workers, map_items
@@ -103,7 +104,12 @@ def open_run(folder: str | Path) -> Run:
     """
     file = Path(folder) / RECORDS_FILE
     configuration = read_configuration(file)
-    keys = [record["image"] for record in read_records(file)]
+    keys: list[str] = []
+    for record in read_records(file):
+        key = record.get("image")
+        if not isinstance(key, str):
+            raise DataError(file, f"has a record of the image {shown(key)}", allowed="the name of a photo")
+        keys.append(key)
     return Run(Path(folder), keys, (), configuration=configuration)
 
 
