@@ -76,7 +76,7 @@ def write_caffe(folder):
         for shape in shapes:
             blob = layer.blobs.add()
             blob.shape.dim.extend(shape)
-            blob.data.extend(rng.normal(0, 0.1, int(np.prod(shape))).astype(np.float32).tolist())
+            blob.data.append(rng.normal(0, 0.1, shape).astype("<f4").tobytes())
     (folder / "weights.caffemodel").write_bytes(net.SerializeToString())
 
 
