@@ -22,7 +22,8 @@ def strategies(
     ],
     split: Annotated[str, typer.Option(help="Which photos; 'all' for every one.")] = "test",
     class_: Annotated[
-        str | None, typer.Option("--class", help="Only these classes, separated by commas.")
+        str | None,
+        typer.Option("--class", "--classes", help="Only these classes, separated by commas."),
     ] = None,
     rule: Annotated[str | None, typer.Option(help="Rule of the heatmaps; default the model's own.")] = None,
     photos: Annotated[
