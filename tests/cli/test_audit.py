@@ -74,7 +74,7 @@ def test_two_audits_are_compared(workplace):
     assert not any(change["changed"] for change in content["changes"])
     assert (root / "same" / "comparison.html").is_file()
     table = run("compare", root / "out", root / "out")
-    assert "difference" in table.stdout
+    assert "changed" in table.stdout
     assert "No proved artefact in either audit." in table.stdout
 
 

@@ -44,8 +44,11 @@ def compare(
 
 
 def _print(result: Comparison) -> None:
-    header = ("class", "model", "measure", "before", "after", "difference", "changed")
-    _run.print_table(f"{result.before} | {result.after}", header, [_row(change) for change in result.changes])
+    typer.echo(f"{result.before} | {result.after}")
+    header = ("class, measure", "before", "after", "difference", "changed")
+    for model in dict.fromkeys(change.model for change in result.changes):
+        rows = [_row(change) for change in result.changes if change.model == model]
+        _run.print_table(model, header, rows)
     for item in result.artefacts:
         typer.echo(f"{item.status}: {item.class_name}, {item.model}, {item.where}")
         for sentence in (item.before, item.after):
@@ -55,19 +58,14 @@ def _print(result: Comparison) -> None:
         typer.echo("No proved artefact in either audit.")
     if not result.same_photos:
         typer.echo("The audits looked at different photos; no interval is paired.")
-    for title, names in (
-        ("Only in the first", result.only_before),
-        ("Only in the second", result.only_after),
-    ):
+    for title, names in (("first", result.only_before), ("second", result.only_after)):
         if names:
-            typer.echo(f"{title}: {', '.join(names)}")
+            typer.echo(f"Only in the {title}: {', '.join(names)}")
 
 
 def _row(change: Change) -> tuple[str, ...]:
     return (
-        change.class_name,
-        change.model,
-        change.measure,
+        f"{change.class_name}, {change.measure}",
         _run.estimate(change.before),
         _run.estimate(change.after),
         _run.estimate(change.difference),

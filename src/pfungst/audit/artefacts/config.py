@@ -31,8 +31,14 @@ class ArtefactConfig:
         Suspects of a class that are tested.
     alike : float
         Least correlation of looks at which two patches may count as the same thing.
+    on_object : float
+        Mean share of a suspect without a place of its own that lies in the class's boxes, from which on it is
+        the object itself and no artefact.
     least_effect : float
-        Least mean effect of an artefact, in standard deviations of the class's scores over all photos.
+        Least mean effect of an artefact, in standard deviations of the class's scores over all photos: from
+        0.2 on an effect counts as small rather than negligible (Cohen 1988).
+    min_proof : int
+        Photos on which an artefact must be proved, by removal and by insertion alike.
     insertions : int
         Photos without the class that a suspect is pasted into.
     pairs : int
@@ -51,7 +57,9 @@ class ArtefactConfig:
     min_photos: int = 3
     max_suspects: int = 3
     alike: float = 0.35
-    least_effect: float = 0.1
+    on_object: float = 0.5
+    least_effect: float = 0.2
+    min_proof: int = 5
     insertions: int = 32
     pairs: int = 2
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)

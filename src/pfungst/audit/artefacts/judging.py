@@ -102,9 +102,9 @@ def _verdict(
     effect: Estimate | None, rise: Estimate | None, spread: float, config: ArtefactConfig
 ) -> tuple[Verdict, str]:
     least = config.least_effect * spread
-    if effect is None or effect.n_images < config.min_photos:
+    if effect is None or effect.n_images < config.min_proof:
         return "unclear", "too few photos with room for a control"
-    if rise is None or rise.n_images < config.min_photos:
+    if rise is None or rise.n_images < config.min_proof:
         return "unclear", "too few photos without the class to paste it into"
     if effect.low > 0 and rise.low > 0 and effect.mean >= least and rise.mean >= least:
         return "artefact", "taking it out lowers the score and putting it in raises it, beyond the controls"
