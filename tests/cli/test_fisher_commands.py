@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -262,3 +264,20 @@ def test_a_model_that_is_exchanged_during_the_run_is_noticed(model, photos, tmp_
     result = run("evaluate", tmp_path / "model", photos, "--workers", "1")
     assert "blobs" in result.stdout  # the numbers are those of the model that was loaded
     assert "was changed while it was in use (arrays_sha256 differ)" in str(result.exception)
+
+
+def test_ctrl_c_ends_command_and_workers_at_once(model, photos, tmp_path):
+    out = tmp_path / "scores"
+    code = "from pfungst.cli.main import run; run()"
+    command = ["evaluate", str(model), str(photos), "--split", "all", "--workers", "2", "--out", str(out)]
+    with (tmp_path / "errors").open("w") as errors:
+        process = subprocess.Popen([sys.executable, "-c", code, *command], stderr=errors, stdout=errors)
+        while not (out / "manifest.json").exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        assert process.wait() == 130
+    assert time.monotonic() - start < 10
+    assert (tmp_path / "errors").read_text().strip().endswith("pfungst: interrupted")
+    assert json.loads((out / "manifest.json").read_text())["state"] == "stopped"
+    assert run(*command[:4], "all", "--workers", "1", "--out", out).exit_code == 0
