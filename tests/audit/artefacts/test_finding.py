@@ -1,9 +1,13 @@
-from tests.audit.artefacts.conftest import MarkReader, surveyed
+from dataclasses import replace
+
+import pytest
+from tests.audit.artefacts.conftest import FrameReader, MarkReader, surveyed
 
 from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
+from pfungst.audit.artefacts.planting import Plant, plant
 from pfungst.audit.schema import picture_file
 
-SMALL = ArtefactConfig(window=16, insertions=10)
+SMALL = ArtefactConfig(window=16, max_patches=24, insertions=10)
 
 
 def overlap(a, b):
@@ -16,14 +20,22 @@ def overlap(a, b):
 def test_a_mark_that_is_read_is_found_and_proved(marked_photos, tmp_path):
     data, truth = marked_photos
     reader = MarkReader()
-    found = find_artefacts(reader, surveyed(reader, data), SMALL, out=tmp_path / "a", pictures=tmp_path)
+    seen = surveyed(reader, data)
+    found = find_artefacts(reader, seen, SMALL, out=tmp_path / "a", pictures=tmp_path)
     top = found.by_class["disc"][0]
     assert top.verdict == "artefact"
     assert (top.kind, top.where) == ("place", "lower left corner")
     assert set(top.boxes) == set(truth)
     assert min(overlap(top.boxes[image], box) for image, box in truth.items()) > 0.4
     assert found.by_class["square"] == ()
-    assert picture_file(tmp_path, top.crop).is_file()
+    assert top.share == pytest.approx(len(truth) / 16)
+    assert top.share_elsewhere == 0
+    names = [top.crop, *(pair.after_picture for pair in top.pairs)]
+    assert all(picture_file(tmp_path, name).is_file() for name in names)
+    assert {pair.edit for pair in top.pairs} == {"removal", "control", "insertion"}
+    again = find_artefacts(reader, seen, SMALL, out=tmp_path / "a", workers=2)  # from the records
+    anew = find_artefacts(reader, seen, SMALL, workers=2)
+    assert replace(top, crop="", pairs=()) == again.by_class["disc"][0] == anew.by_class["disc"][0]
 
 
 def test_a_mark_that_is_not_read_is_no_artefact(marked_photos):
@@ -39,3 +51,15 @@ def test_photos_without_a_mark_give_none(plain_photos):
     found = find_artefacts(reader, surveyed(reader, data), SMALL)
     assert found.by_class == {"disc": (), "square": ()}
     assert "No artefact found" in found.notes["disc"]
+
+
+def test_a_frame_is_found_and_proved(plain_photos, tmp_path):
+    data, _ = plain_photos
+    marked = plant(data, {"disc": Plant(kind="border", share=0.5)}, tmp_path)
+    reader = FrameReader()
+    found = find_artefacts(reader, surveyed(reader, marked.data), SMALL, pictures=tmp_path)
+    frames = [item for item in found.by_class["disc"] if item.kind == "border"]
+    assert [item.verdict for item in frames] == ["artefact"]
+    assert set(frames[0].boxes) == set(marked.places["disc"])
+    assert frames[0].where == "along the sides"
+    assert found.by_class["square"] == ()
