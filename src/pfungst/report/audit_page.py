@@ -125,6 +125,7 @@ def _lookups(audit: Audit) -> dict[str, Any]:
         "model_index": {model.name: index for index, model in enumerate(audit.models)},
         "class_index": {name: index for index, name in enumerate(audit.classes)},
         "anchors": anchors,
+        "opened": [problem.class_name for problem in audit.problems] or list(audit.classes[:1]),
         "evidence": [_evidence(audit, problem, anchors) for problem in audit.problems],
         "has_context": any(row.context is not None for row in rows),
         "has_strategies": any(row.strategies is not None for row in rows),

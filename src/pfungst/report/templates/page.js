@@ -68,7 +68,7 @@
   function mapFrame(photo, entry, model) {
     const seen = entry && entry.models[model];
     if (!seen || !seen.map) {
-      const words = data.models[model] + (seen ? ": the heatmap is missing" : " was not asked about this photo");
+      const words = data.models[model] + (seen ? ": the heatmap is missing" : " did not explain this photo");
       return frame(photo, [element("p", { className: "none", textContent: words })]);
     }
     const under = photo.picture ? [picture("", "under", () => jpeg(photo))] : [];
