@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pfungst.demo.study import EXPLAIN_OPTIONS
+from pfungst.demo.study import RULES
 from pfungst.images import decode, open_dataset
 from pfungst.images.scenes import read_scene_notes
 from pfungst.models import load_model
@@ -30,7 +30,7 @@ def main(demo: Path, picture: Path) -> None:
     scores = model.scores(decode(record.path) for record in photos)[:, column]
     chosen = photos[int(scores.argmax())]
     image = decode(chosen.path)
-    explanation = model.explain(image, tag.class_name, image_id=chosen.id, **EXPLAIN_OPTIONS["fisher"])
+    explanation = model.explain(image, tag.class_name, image_id=chosen.id, rule=RULES["fisher"])
     explanation.save(picture, image)
 
 

@@ -9,11 +9,12 @@ from typer.testing import CliRunner
 
 pytest.importorskip("skimage", reason="scenes need the demo extra")
 
-from pfungst.audit import AuditConfig
+from pfungst.audit import ArtefactConfig, AuditConfig
 from pfungst.audit.schema import Audit
 from pfungst.cli.main import app
 from pfungst.contract.plain import to_plain
 from pfungst.demo import DemoConfig, run_demo
+from pfungst.demo.study import audit_folder
 from pfungst.descriptors import SiftConfig
 from pfungst.errors import ConfigError
 from pfungst.evaluation.replacement import ReplacementConfig
@@ -22,6 +23,7 @@ from pfungst.models import load_model
 
 SMALL = DemoConfig(
     n_images=48,
+    twin=True,
     models=("fisher",),
     fisher=FisherTraining(
         n_components=4,
@@ -31,7 +33,11 @@ SMALL = DemoConfig(
         mixture_iterations=5,
         c_values=(1.0,),
     ),
-    audit=AuditConfig(quality_images=2, replacement=ReplacementConfig(n_replaced=300, repetitions=1)),
+    audit=AuditConfig(
+        quality_images=2,
+        artefacts=ArtefactConfig(max_photos=8, max_suspects=1, insertions=2),
+        replacement=ReplacementConfig(n_replaced=300, repetitions=1),
+    ),
 )
 
 
@@ -44,7 +50,7 @@ def demo(tmp_path_factory):
 def test_models_of_both_sets_are_audited(demo):
     folder, result = demo
     for variant in ("flawed", "clean"):
-        audit = Audit.load(folder / f"audit-{variant}")
+        audit = Audit.load(audit_folder(folder, variant))
         assert to_plain(audit) == to_plain(result.audits[variant])
         (model,) = audit.models
         assert model.name == "Fisher vectors"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pfungst.audit.artefacts.config import ArtefactConfig
 from pfungst.contract.classifier import Classifier
 from pfungst.errors import ConfigError, unknown_name
 from pfungst.evaluation.attributions import DEFAULT_RULE
@@ -30,6 +31,8 @@ class AuditConfig:
         Algorithm 1, for classifiers of local descriptors.
     regions : RegionConfig
         Region perturbation, for all others.
+    artefacts : ArtefactConfig
+        The search for artefacts and its tests; its seed is that of the audit.
     random_state : int
         Seed of every draw.
     """
@@ -42,6 +45,7 @@ class AuditConfig:
             size=16, steps=25, per_step=2, operators=("mean",), repetitions=1
         )
     )
+    artefacts: ArtefactConfig = field(default_factory=ArtefactConfig)
     random_state: int = 0
 
     def __post_init__(self) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from pfungst.audit.artefacts.config import ArtefactConfig
 from pfungst.audit.artefacts.finding import Artefacts, find_artefacts
 from pfungst.audit.config import AuditConfig, Subject
 from pfungst.audit.context import context_row, localisation_row
@@ -102,7 +101,7 @@ class Study:
         return find_artefacts(
             self.subject.classifier,
             found,
-            ArtefactConfig(random_state=self.config.random_state),
+            replace(self.config.artefacts, random_state=self.config.random_state),
             identity=self.subject.identity,
             out=self.folder / f"artefacts-{name}",
             pictures=self.folder,

@@ -1,4 +1,4 @@
-"""Train on scenes with two planted flaws and on their clean twin; audit both, and compare the audits."""
+"""Train on scenes with two planted flaws, and audit the models; likewise on their clean twin, to compare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pfungst.audit import AuditConfig, Subject, audit_models
+from pfungst.audit import ArtefactConfig, AuditConfig, Subject, audit_models
 from pfungst.audit.comparing import Comparison, compare_audits
 from pfungst.audit.schema import Audit
 from pfungst.contract.storage import model_identity
@@ -25,7 +25,7 @@ from pfungst.report.comparison_page import write_comparison
 if TYPE_CHECKING:
     from pfungst.network import NetworkClassifier
 
-VARIANTS = ("flawed", "clean")
+FLAWED, CLEAN = "flawed", "clean"
 MODELS = ("fisher", "network")
 TITLES: Mapping[str, str] = {"fisher": "Fisher vectors", "network": "EfficientNet-Lite0"}
 RULES: Mapping[str, str] = {
@@ -49,7 +49,9 @@ class DemoConfig:
     network_epochs : int
         Passes over the stored features.
     audit : AuditConfig
-        Heatmap quality on fewer photos than by default.
+        Heatmap quality on fewer photos than by default, and fewer tests of suspects.
+    twin : bool
+        Also learn from the clean twin of the scenes, audit those models, and compare the two audits.
     workers : int
         Processes.
     random_state : int
@@ -69,8 +71,10 @@ class DemoConfig:
             quality_images=16,
             replacement=ReplacementConfig(n_replaced=4_000, repetitions=2),
             regions=RegionConfig(size=16, steps=15, per_step=4, operators=("mean",), repetitions=1),
+            artefacts=ArtefactConfig(max_photos=40, max_suspects=2, insertions=16),
         )
     )
+    twin: bool = False
     workers: int = 1
     random_state: int = 0
 
@@ -87,23 +91,23 @@ class DemoResult:
     Attributes
     ----------
     audits : dict of str to Audit
-        ``flawed`` and ``clean``: the models that learned from each set, on its test photos.
+        ``flawed``, and ``clean`` where the twin was asked for.
     pages : dict of str to Path
         Their reports.
-    comparison : Comparison
+    comparison : Comparison or None
         From the flawed to the clean set.
-    comparison_page : Path
+    comparison_page : Path or None
     """
 
     audits: dict[str, Audit]
     pages: dict[str, Path]
-    comparison: Comparison
-    comparison_page: Path
+    comparison: Comparison | None = None
+    comparison_page: Path | None = None
 
     @property
     def page(self) -> Path:
         """The report to open: that of the flawed photos."""
-        return self.pages["flawed"]
+        return self.pages[FLAWED]
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -123,21 +127,30 @@ def run_demo(out: str | Path, config: DemoConfig | None = None, *, progress: Pro
     """
     config = config or DemoConfig()
     target = Path(out)
-    audits = {variant: _audited(variant, target, config, progress) for variant in VARIANTS}
-    folders = {variant: target / f"audit-{variant}" for variant in VARIANTS}
-    comparison = compare_audits(folders["flawed"], folders["clean"])
+    audits, pages = {}, {}
+    for variant in (FLAWED, CLEAN) if config.twin else (FLAWED,):
+        audits[variant] = _audited(variant, target, config, progress)
+        pages[variant] = write_report(audit_folder(target, variant))
+    if not config.twin:
+        return DemoResult(audits=audits, pages=pages)
+    comparison = compare_audits(audit_folder(target, FLAWED), audit_folder(target, CLEAN))
     return DemoResult(
         audits=audits,
-        pages={variant: write_report(folder) for variant, folder in folders.items()},
+        pages=pages,
         comparison=comparison,
         comparison_page=write_comparison(comparison, target),
     )
 
 
+def audit_folder(target: Path, variant: str) -> Path:
+    """Where the audit of one set of scenes is."""
+    return target / ("audit" if variant == FLAWED else f"audit-{variant}")
+
+
 def _audited(variant: str, target: Path, config: DemoConfig, progress: Progress) -> Audit:
     """Scenes of one kind, models that learn from them, and the audit of these on the test photos."""
     root = target / "scenes" / variant
-    scenes = ScenesConfig(n_images=config.n_images, seed=config.random_state, clean=variant == "clean")
+    scenes = ScenesConfig(n_images=config.n_images, seed=config.random_state, clean=variant == CLEAN)
     write_scenes(root, scenes, progress=lambda _, done, total: progress(f"{variant} scenes", done, total))
     dataset = open_dataset(root)
     told = _named(progress, variant)
@@ -145,7 +158,7 @@ def _audited(variant: str, target: Path, config: DemoConfig, progress: Progress)
     return audit_models(
         subjects,
         dataset.split("test"),
-        target / f"audit-{variant}",
+        audit_folder(target, variant),
         replace(config.audit, random_state=config.random_state),
         split="test",
         title=f"What do these classifiers look at? ({variant} scenes)",
