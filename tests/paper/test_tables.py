@@ -65,9 +65,12 @@ def test_quality_rows_are_those_of_all_classes_and_most_steps():
     assert cells[0][1:] == ["most relevant first", "0.80 [-0.20, 1.80]", "0.50", "7"]
 
 
-def test_cost_is_workers_time():
-    rows = tables.cost_rows({"train": ({"seconds": 30.0, "workers": 2}, 20)})
-    assert rows[0]["worker_seconds_per_photo"] == 3.0
+def test_cost_of_a_photo():
+    local = {"seconds": 30.0, "processor_seconds": 50.0, "workers": 2}
+    cluster = {"seconds": 3.0, "processor_seconds": 1.0, "workers": None}
+    rows = tables.cost_rows({"train": (local, 20), "score": (cluster, 20)})
+    assert [row["processor_seconds_per_photo"] for row in rows] == [2.5, None]
+    assert tables.cost_cells(rows)[1][1] == ["score", "20", "3.0", "–", "–", "–"]
 
 
 def test_context_marks_dependent_classes():

@@ -10,7 +10,7 @@ from pfungst.errors import ConfigError
 from pfungst.evaluation.config import RegionConfig
 from pfungst.evaluation.replacement import ReplacementConfig
 from pfungst.fisher import FisherTraining
-from pfungst.runs.executor import Workers, check_workers, local_workers
+from pfungst.runs.executor import Workers, check_workers
 
 if TYPE_CHECKING:
     from pfungst.network import NetworkTraining
@@ -44,8 +44,7 @@ class PaperConfig:
     region_photos : int
         Photos of the sample on which regions are perturbed.
     workers : int or Cluster
-        Processes, or the cluster that measures (models are trained on this machine); the numbers do not
-        depend on it.
+        Processes, or a cluster; the numbers do not depend on it.
     random_state : int
         Seed of everything.
     """
@@ -77,7 +76,7 @@ class PaperConfig:
 
     def fisher_training(self) -> FisherTraining:
         """Settings of the Fisher-vector model with this run's workers and seed."""
-        return replace(self.fisher, workers=local_workers(self.workers), random_state=self.random_state)
+        return replace(self.fisher, workers=self.workers, random_state=self.random_state)
 
     def network_training(self) -> NetworkTraining:
         """Settings of the network with this run's seed."""

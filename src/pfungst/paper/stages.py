@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -38,7 +39,8 @@ def run_stage(
     Returns
     -------
     dict
-        ``result``, the ``seconds`` of wall time that the run which finished it took, and its ``workers``.
+        ``result``, the ``seconds`` of wall time and ``processor_seconds`` of this machine that the run which
+        finished it took, and its ``workers``.
 
     Raises
     ------
@@ -49,11 +51,18 @@ def run_stage(
     file = folder / STAGE_FILE
     with Journal(file, wanted, key="stage") as journal:
         if folder.name not in journal.finished:
-            start = time.perf_counter()
+            wall, processor = time.perf_counter(), _processor_seconds()
             result = to_plain(work())
             took = {
-                "seconds": time.perf_counter() - start,
+                "seconds": time.perf_counter() - wall,
+                "processor_seconds": _processor_seconds() - processor,
                 "workers": workers if isinstance(workers, int) else None,
             }
             journal.append({"stage": folder.name, **took, "result": result})
     return next(iter(read_records(file)))
+
+
+def _processor_seconds() -> float:
+    """Of this process and of all worker processes that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

@@ -62,12 +62,13 @@ def quality_rows(quality: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def cost_rows(stages: Mapping[str, tuple[Mapping[str, Any], int]]) -> list[dict[str, Any]]:
-    """Wall time of each stage, and the time of one worker for each photo.
+    """Wall and processor time of each stage, and processor time for each photo.
 
     Parameters
     ----------
     stages : mapping
-        Name to the stage's record and the number of photos it went through.
+        Name to the stage's record and the number of photos it went through. Processor time is that of this
+        machine; a stage on a cluster has none.
     """
     return [
         {
@@ -75,14 +76,15 @@ def cost_rows(stages: Mapping[str, tuple[Mapping[str, Any], int]]) -> list[dict[
             "photos": photos,
             "seconds": record["seconds"],
             "workers": record["workers"],
-            "worker_seconds_per_photo": _each(record["seconds"], record["workers"], photos),
+            "processor_seconds": _here(record, record["processor_seconds"]),
+            "processor_seconds_per_photo": _here(record, record["processor_seconds"] / max(photos, 1)),
         }
         for name, (record, photos) in stages.items()
     ]
 
 
-def _each(seconds: float, workers: int | None, photos: int) -> float | None:
-    return None if workers is None else seconds * workers / max(photos, 1)
+def _here(record: Mapping[str, Any], value: float) -> float | None:
+    return None if record["workers"] is None else value
 
 
 def difference(row: Mapping[str, Any]) -> float | None:
@@ -166,7 +168,7 @@ def cost_cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[
     """Header and cells of the table of costs."""
     cells = [
         [row["stage"], str(row["photos"]), text(row["seconds"], 1), text(row["workers"]),
-         text(row["worker_seconds_per_photo"], 3)]
+         text(row["processor_seconds"], 1), text(row["processor_seconds_per_photo"], 3)]
         for row in rows
     ]  # fmt: skip
-    return ["stage", "photos", "seconds", "workers", "worker seconds per photo"], cells
+    return ["stage", "photos", "seconds", "workers", "processor seconds", "per photo"], cells

@@ -13,14 +13,13 @@ from pfungst.fisher import train_fisher
 from pfungst.models import load_model
 from pfungst.paper.config import FISHER, NETWORK, STAND_IN, plain_training
 from pfungst.paper.stages import run_stage
-from pfungst.runs.executor import local_workers
 from pfungst.runs.identity import data_identity
 
 if TYPE_CHECKING:
     from pfungst.network import NetworkClassifier
     from pfungst.paper.study import Study
 
-MODEL_FOLDER = "model"
+MODEL_FOLDER, UNFINISHED = "model", "training"
 
 
 def train_models(study: Study) -> dict[str, dict[str, Any]]:
@@ -51,8 +50,11 @@ def _train_fisher(study: Study) -> dict[str, Any]:
     photos, settings = study.photos, study.config.fisher_training()
 
     def work() -> dict[str, Any]:
-        trained = train_fisher(photos.train, photos.val, settings, progress=study.told("Fisher vectors"))
+        unfinished = study.out / FISHER / UNFINISHED
+        told = study.told("Fisher vectors")
+        trained = train_fisher(photos.train, photos.val, settings, work=unfinished, progress=told)
         trained.classifier.save(model_folder(study, FISHER))
+        shutil.rmtree(unfinished)
         return {
             "c": trained.c,
             "validation_map": {f"{c:g}": value for c, value in trained.validation.items()},
@@ -75,14 +77,14 @@ def _train_network(study: Study) -> dict[str, Any]:
         from pfungst.network import initial_network, train_network
 
         start = initial_network(_beginning(study), photos.classes, random_state=config.random_state)
-        unfinished = folder / "training"
+        unfinished = folder / UNFINISHED
         trained = train_network(
             start,
             photos.train,
             photos.val,
             settings,
             folder=unfinished,
-            workers=local_workers(config.workers),
+            workers=config.workers,
             progress=study.told(config.network_name),
         )
         trained.classifier.save(model_folder(study, NETWORK))
