@@ -78,9 +78,10 @@ def picture_uri(folder: Path, name: str, *, side: int = 480) -> str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(picture_file(folder, name), formats=["PNG", "JPEG"]) as picture:
+                kind = picture.format
                 picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-                drawn = data_uri(picture.convert("RGB"), "PNG")
-                return drawn if len(drawn) < _LARGE_PNG else data_uri(picture.convert("RGB"), "JPEG")
+                drawn = data_uri(picture.convert("RGB"), "PNG") if kind == "PNG" else ""
+                return drawn if 0 < len(drawn) < _LARGE_PNG else data_uri(picture.convert("RGB"), "JPEG")
     except (DataError, OSError, ValueError, SyntaxError, Image.DecompressionBombWarning,
             Image.DecompressionBombError):  # fmt: skip
         return None
