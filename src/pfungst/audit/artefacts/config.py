@@ -34,6 +34,9 @@ class ArtefactConfig:
     on_object : float
         Mean share of a suspect without a place of its own that lies in the class's boxes, from which on it is
         the object itself and no artefact.
+    largest : float
+        Mean share of the photo from which on a suspect is no compact mark but a piece of ground, which is the
+        business of context; frames excepted.
     least_effect : float
         Least mean effect of an artefact, in standard deviations of the class's scores over all photos: from
         0.2 on an effect counts as small rather than negligible (Cohen 1988).
@@ -58,6 +61,7 @@ class ArtefactConfig:
     max_suspects: int = 3
     alike: float = 0.35
     on_object: float = 0.5
+    largest: float = 0.12
     least_effect: float = 0.2
     min_proof: int = 5
     insertions: int = 32

@@ -258,13 +258,20 @@ class _Search:
         )
 
     def off_objects(self, suspects: Sequence[Suspect]) -> tuple[list[Suspect], list[_Carriers]]:
-        """The suspects with their carriers, without those that turn out to be a part of the object."""
+        """The suspects with their carriers, without those that turn out to be the object or the ground."""
         pairs = [
             (suspect, found)
             for suspect, found in zip(suspects, self.looked_up(suspects), strict=True)
-            if suspect.kind != "look" or self._share_on_object(suspect, found.shown) < self.config.on_object
+            if (suspect.kind != "look" or self._share_on_object(suspect, found.shown) < self.config.on_object)
+            and (suspect.kind == "border" or self._area_share(found.shown) <= self.config.largest)
         ]
         return [suspect for suspect, _ in pairs], [found for _, found in pairs]
+
+    def _area_share(self, found: Sequence[Occurrence]) -> float:
+        """Mean share of the photo that a suspect covers."""
+        sizes = [self.survey.size(item.image) for item in found]
+        shares = [item.area / (size[0] * size[1]) for item, size in zip(found, sizes, strict=True)]
+        return float(np.mean(shares)) if shares else 0.0
 
     def _share_on_object(self, suspect: Suspect, found: Sequence[Occurrence]) -> float:
         """Mean share of a suspect's area that lies in boxes of the class."""
