@@ -25,7 +25,7 @@ from pfungst.fisher.classifier import FisherPipeline
 from pfungst.images import DataSet, Record, decode
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
-from pfungst.runs.files import writing
+from pfungst.runs.files import make_folder, writing
 from pfungst.runs.identity import data_identity
 from pfungst.runs.recorded import Finished, Run, run_items
 from pfungst.runs.shards import SHARD_ROWS
@@ -41,7 +41,7 @@ ROWS = "rows"
 def opened_gathering(work: str | Path | None, workers: Workers) -> Iterator[Gathering]:
     """A folder for a training: the user's, or a temporary one for the block."""
     if work is not None:
-        Path(work).mkdir(parents=True, exist_ok=True)
+        make_folder(Path(work))
         yield Gathering(Path(work), workers, keep=True)
         return
     with tempfile.TemporaryDirectory(prefix="pfungst-") as folder:

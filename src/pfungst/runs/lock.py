@@ -28,7 +28,7 @@ def locked(folder: Path) -> Iterator[None]:
         handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
     try:
         if not _taken(handle):
-            holder = os.pread(handle, 200, 0).decode(errors="replace").strip()
+            holder = os.read(handle, 200).decode(errors="replace").strip()
             raise FileError(
                 folder,
                 f"another process is at work on this run ({holder or 'it does not say which'})",
@@ -36,7 +36,7 @@ def locked(folder: Path) -> Iterator[None]:
             )
         with writing(folder):
             os.ftruncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield
     finally:
         os.close(handle)
