@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pfungst.paper import tables
-from pfungst.report.gallery import environment
+from pfungst.report.templating import environment
 
 PAGE_FILE = "paper.html"
 _NOTE = (

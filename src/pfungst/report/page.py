@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pfungst.report import wording
-from pfungst.report.gallery import environment
 from pfungst.report.pictures import legend_uri
+from pfungst.report.templating import environment
 
 
 def write_page(path: Path, template: str, data: Mapping[str, Any] | None = None, **content: Any) -> Path:

@@ -18,7 +18,7 @@ from pfungst.audit.schema import picture_file
 from pfungst.audit.survey import reduced
 from pfungst.contract.heatmap import colours, scaled
 from pfungst.errors import DataError
-from pfungst.report.gallery import data_uri
+from pfungst.report.templating import data_uri
 
 
 @dataclass(frozen=True, kw_only=True)
