@@ -74,7 +74,7 @@ def _artefact_problem(group: Sequence[tuple[str, str, Artefact]]) -> Problem:
     strongest = max(group, key=lambda item: _mean(item[2].effect))
     _, class_name, artefact = strongest
     names = tuple(dict.fromkeys(name for name, _, _ in group))
-    effects = "; ".join(f"{name}: {item.sentence}" for name, _, item in group if item.sentence)
+    effects = " ".join(f"{name}: {item.sentence}" for name, _, item in group if item.sentence)
     return Problem(
         kind="artefact",
         class_name=class_name,
