@@ -72,7 +72,9 @@ def test_one_flaw_in_two_models_is_one_problem_and_the_strongest_speaks():
         ("coin", ("a",)),
     ]
     assert problems[0].reference == "a0.7"
-    assert "a: removal lowers the score by 0.5 b: removal lowers the score by 0.7" in problems[0].sentence
+    assert (
+        "a: taking it out lowers the score by 0.50 [0.40, 0.60]. b: taking it out lowers the score by 0.70"
+    ) in problems[0].sentence
     assert "40% of the coin photos and in 0% of the others" in problems[0].sentence
 
 

@@ -74,7 +74,7 @@ def _artefact_problem(group: Sequence[tuple[str, str, Artefact]]) -> Problem:
     strongest = max(group, key=lambda item: _mean(item[2].effect))
     _, class_name, artefact = strongest
     names = tuple(dict.fromkeys(name for name, _, _ in group))
-    effects = " ".join(f"{name}: {item.sentence}" for name, _, item in group if item.sentence)
+    effects = " ".join(f"{name}: {_effects(item)}" for name, _, item in group)
     return Problem(
         kind="artefact",
         class_name=class_name,
@@ -90,6 +90,22 @@ def _artefact_problem(group: Sequence[tuple[str, str, Artefact]]) -> Problem:
     )
 
 
+def _effects(artefact: Artefact) -> str:
+    """What removal and insertion did, beyond their controls, in one sentence."""
+    parts = [f"taking it out lowers the score by {artefact.effect}"]
+    if artefact.removal is not None and artefact.removal.flipped is not None:
+        parts[0] += (
+            f" beyond a control ({artefact.removal.n_images} photos, "
+            f"{artefact.removal.flipped.mean:.0%} of the decisions flip)"
+        )
+    if artefact.insertion is not None and artefact.insertion_effect is not None:
+        parts.append(
+            f"putting it into {artefact.insertion.n_images} photos without the class raises it by "
+            f"{artefact.insertion_effect}"
+        )
+    return "; ".join(parts) + "."
+
+
 def _context_problems(models: Sequence[ModelAudit]) -> Iterable[Problem]:
     named: dict[str, list[tuple[str, ClassAudit]]] = {}
     for model in models:
@@ -102,7 +118,7 @@ def _context_problems(models: Sequence[ModelAudit]) -> Iterable[Problem]:
             class_name=class_name,
             models=tuple(name for name, _ in rows),
             title=f"“{class_name}” is read off its surroundings",
-            sentence="; ".join(f"{name}: {row.context.note}" for name, row in rows if row.context),
+            sentence=" ".join(f"{name}: {row.context.note}." for name, row in rows if row.context),
             severity=max(_mean(row.context.kept_without_object) for _, row in rows if row.context),
         )
 
