@@ -38,7 +38,7 @@ def small_audit():
         false_positives=1,
         threshold=0.0,
         ap=estimate,
-        context=ContextRow(n_images=3, ratio=estimate),
+        context=ContextRow(n_images=3, ratio=estimate, median_ratio=0.5),
         artefacts=(artefact,),
     )
     return Audit(

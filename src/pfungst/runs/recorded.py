@@ -164,9 +164,9 @@ def run_items(
         note = partial(
             write_manifest, folder, configuration=configuration, n_items=len(keys), skipped=skipped
         )
-        note(state="running", n_finished=recording.n_finished)
         state = "stopped"
         try:
+            note(state="running", n_finished=recording.n_finished)
             recording.work(task, workers=workers, progress=progress, stage=stage)
             state = "finished"
         finally:

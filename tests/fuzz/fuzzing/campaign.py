@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import mmap
 import os
 import resource
@@ -112,6 +113,7 @@ def _child(make: Callable[[], Target], state: mmap.mmap, seed: int, stop: int, f
     """Never returns. Decoders write to standard error, which says nothing here."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        faulthandler.disable()  # a crash is counted; where it happened is found by running the case alone
         warnings.simplefilter("error")
         target = make()
         for index in range(-_WARM_UP, 0):  # loads libraries, so that they count as nobody's time or memory
