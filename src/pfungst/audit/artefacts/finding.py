@@ -36,6 +36,7 @@ from pfungst.images.dataset import NEGATIVE, POSITIVE, Record
 from pfungst.images.decode import decode
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
+from pfungst.runs.identity import data_identity
 from pfungst.runs.recorded import Run, run_items
 
 _BLOB = 4 / 3
@@ -385,7 +386,7 @@ class _Search:
                 "version": __version__,
                 "stage": stage,
                 "artefacts": asdict(self.config),
-                "data": self.survey.data.name,
+                "data": data_identity(self.survey.data),
                 "model": self.identity,
                 **(more or {}),
             },
