@@ -31,7 +31,6 @@ from pfungst.audit.schema import Artefact, safe_name
 from pfungst.audit.survey import Survey
 from pfungst.contract.classifier import Classifier
 from pfungst.evaluation.orders import generator_for
-from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import NEGATIVE, POSITIVE, Record
 from pfungst.images.decode import decode
 from pfungst.progress import Progress, silent
@@ -108,7 +107,8 @@ def find_artefacts(
     config = config or ArtefactConfig()
     search = _Search(classifier, survey, config, identity, out, workers, progress)
     names = tuple(classes or survey.classes)
-    suspects, carriers = search.off_objects(search.mined(names))
+    suspects = search.mined(names)
+    carriers = search.looked_up(suspects)
     task, trials, run = search.tried(suspects, carriers)
     records = run.records()
     found: dict[str, list[Artefact]] = {name: [] for name in names}
@@ -257,32 +257,6 @@ class _Search:
                 count=self.config.blobs_per_photo,
             )
         )
-
-    def off_objects(self, suspects: Sequence[Suspect]) -> tuple[list[Suspect], list[_Carriers]]:
-        """The suspects with their carriers, without those that turn out to be the object or the ground."""
-        pairs = [
-            (suspect, found)
-            for suspect, found in zip(suspects, self.looked_up(suspects), strict=True)
-            if (suspect.kind != "look" or self._share_on_object(suspect, found.shown) < self.config.on_object)
-            and (suspect.kind == "border" or self._area_share(found.shown) <= self.config.largest)
-        ]
-        return [suspect for suspect, _ in pairs], [found for _, found in pairs]
-
-    def _area_share(self, found: Sequence[Occurrence]) -> float:
-        """Mean share of the photo that a suspect covers."""
-        sizes = [self.survey.size(item.image) for item in found]
-        shares = [item.area / (size[0] * size[1]) for item, size in zip(found, sizes, strict=True)]
-        return float(np.mean(shares)) if shares else 0.0
-
-    def _share_on_object(self, suspect: Suspect, found: Sequence[Occurrence]) -> float:
-        """Mean share of a suspect's area that lies in boxes of the class."""
-        shares = []
-        for item in found:
-            boxes = self.records[item.image].boxes_of(suspect.class_name)
-            inside = box_mask(boxes, *self.survey.size(item.image))
-            covered = [inside[r.top : r.bottom, r.left : r.right] for r in item.regions]
-            shares.append(sum(int(part.sum()) for part in covered) / sum(part.size for part in covered))
-        return float(np.mean(shares)) if shares else 0.0
 
     def looked_up(self, suspects: Sequence[Suspect]) -> list[_Carriers]:
         wanted: dict[str, list[int]] = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pfungst.audit.artefacts.config import ArtefactConfig
 from pfungst.audit.artefacts.features import Look
@@ -22,11 +23,22 @@ Kind = Literal["place", "look"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
-    """A photo that patches are searched in: its look and its blobs of relevance."""
+    """A photo that patches are searched in.
+
+    Attributes
+    ----------
+    id : str
+    look : Look
+    blobs : sequence of Blob
+        Squares of dense relevance.
+    on_object : (height, width) bool
+        Whether a pixel of the photo itself lies in a box of the class.
+    """
 
     id: str
     look: Look
     blobs: Sequence[Blob]
+    on_object: NDArray[np.bool_]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -68,11 +80,24 @@ class Candidate:
         left, top, right, bottom = (edge / self.scale for edge in edges)
         return left, top, right, bottom
 
+    def spread(self, photos: Sequence[Seen]) -> tuple[float, float]:
+        """Mean share of a photo that it covers, and mean share of it on objects, over its carriers."""
+        areas, inside = [], []
+        for photo in photos:
+            if photo.id in self.matches:
+                left, top, right, bottom = (max(round(edge), 0) for edge in self.box(photo.id))
+                covered = photo.on_object[top:bottom, left:right]
+                areas.append(covered.size / photo.on_object.size)
+                inside.append(float(covered.mean()))
+        return float(np.mean(areas)), float(np.mean(inside))
+
 
 def mine(
     shown: Sequence[Seen], others: Sequence[Seen], config: ArtefactConfig, grain: Grain, scale: float
 ) -> list[Candidate]:
     """The patches that recur most, each brought to its shape, none of them twice; strongest first.
+
+    What turns out to be the object itself or a piece of ground is left out.
 
     Parameters
     ----------
@@ -97,9 +122,17 @@ def mine(
             continue
         tried.append(found)
         grown = _grown(found, field)
-        if grown is not None and not any(_covered(grown, other) for other in kept):
+        if grown is None or _no_mark(grown, shown, config):
+            continue
+        if not any(_covered(grown, other) for other in kept):
             kept.append(grown)
     return kept
+
+
+def _no_mark(found: Candidate, shown: Sequence[Seen], config: ArtefactConfig) -> bool:
+    """Whether it is ground, which covers much of a photo, or, without a place of its own, the object."""
+    area, on_object = found.spread(shown)
+    return area > config.largest or (found.kind == "look" and on_object >= config.on_object)
 
 
 def merged(fine: Sequence[Candidate], coarse: Sequence[Candidate], limit: int) -> list[Candidate]:
@@ -227,8 +260,9 @@ def _grown(found: Candidate, field: _Field) -> Candidate | None:
         found = field.at_its_place(patch) if found.kind == "place" else field.anywhere(patch)
         if len(found.matches) < field.config.min_photos:
             return None
-    in_place = found.kind == "look" and _in_place(found, field.shown)
-    return field.at_its_place(found.patch) if in_place else found
+    if found.kind == "look" and _in_place(found, field.shown):
+        found = field.at_its_place(found.patch)
+    return found if len(found.matches) >= field.config.min_photos else None
 
 
 def _in_place(found: Candidate, shown: Sequence[Seen]) -> bool:

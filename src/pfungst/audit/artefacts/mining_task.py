@@ -13,6 +13,7 @@ from pfungst.audit.artefacts.proposals import Blob
 from pfungst.audit.artefacts.shaping import Grain
 from pfungst.audit.artefacts.suspects import BorderSuspect, PatchSuspect, Suspect, plain
 from pfungst.errors import PfungstError
+from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import Record
 from pfungst.images.decode import decode
 from pfungst.runs.recorded import Finished
@@ -48,8 +49,8 @@ class MineClass:
 
     def __call__(self, photos: ClassPhotos) -> Finished:
         """Search one class."""
-        shown, others = (self._photos(group) for group in (photos.shown, photos.others))
         name = photos.class_name
+        shown, others = (self._photos(group, name) for group in (photos.shown, photos.others))
         found: list[Suspect] = [
             PatchSuspect(
                 class_name=name,
@@ -95,7 +96,7 @@ class MineClass:
         )
         return count >= self.config.min_photos and count * len(elsewhere) > others * len(here)
 
-    def _photos(self, group: Sequence[tuple[Record, tuple[Blob, ...]]]) -> list[_Photo]:
+    def _photos(self, group: Sequence[tuple[Record, tuple[Blob, ...]]], name: str) -> list[_Photo]:
         """Photos that cannot be read are left out here; the survey has listed them."""
         found = []
         for record, blobs in group:
@@ -105,10 +106,11 @@ class MineClass:
                 continue
             fine, coarse = (look(shrunk(image, scale)) for scale in (self.scale, self.scale / COARSER))
             fewer = [blob.scaled(1 / COARSER, *coarse.shape[1:]) for blob in blobs]
+            inside = box_mask(record.boxes_of(name), *image.shape[:2])
             found.append(
                 _Photo(
-                    fine=Seen(id=record.id, look=fine, blobs=blobs),
-                    coarse=Seen(id=record.id, look=coarse, blobs=fewer),
+                    fine=Seen(id=record.id, look=fine, blobs=blobs, on_object=inside),
+                    coarse=Seen(id=record.id, look=coarse, blobs=fewer, on_object=inside),
                     frame=find_frame(image),
                 )
             )
