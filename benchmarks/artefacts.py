@@ -66,7 +66,7 @@ class Sizes:
     search: ArtefactConfig = field(default_factory=lambda: ArtefactConfig(pairs=0))
 
 
-FULL = Sizes(400, 320, 4, 3, 48, 100_000, 4)
+FULL = Sizes(600, 320, 4, 3, 48, 100_000, 4)
 TINY = Sizes(60, 160, 1, 1, 8, 10_000, 6, ArtefactConfig(pairs=0, max_patches=24, insertions=6))
 
 
@@ -90,19 +90,22 @@ def fisher_trainer(sizes: Sizes) -> Trainer:
 
 
 def network_trainer(classes: Sequence[str]) -> Trainer:
-    """EfficientNet-Lite0 with a new last layer: linear SVMs on features of the centre view.
+    """EfficientNet-Lite0 with a new last layer: linear SVMs on features of the whole photo, warped to its input.
 
-    Features are kept by file, so only photos with a mark are embedded again.
+    A centre crop would cut off most marks, which lie at the edges. Features are kept by file, so only photos
+    with a mark are embedded again.
     """
     import torch
     from sklearn.svm import LinearSVC
 
-    from pfungst.network import initial_network
+    from pfungst.network import NetworkClassifier, initial_network
     from pfungst.network.backbone import Backbone
     from pfungst.network.initial import find_head
 
     torch.set_num_threads(1)
-    network = initial_network("efficientnet-lite0", classes)
+    start = initial_network("efficientnet-lite0", classes)
+    sees = replace(start.preprocess, resize="warp", resize_length=max(start.preprocess.input_size))
+    network = NetworkClassifier(start.module, classes, sees, architecture=start.architecture)
     backbone = Backbone(network.module, network.preprocess)
     kept: dict[Path, NDArray[np.float32]] = {}
 

@@ -32,8 +32,8 @@ class ArtefactConfig:
     alike : float
         Least correlation of looks at which two patches may count as the same thing.
     on_object : float
-        Mean share of a suspect without a place of its own that lies in the class's boxes, from which on it is
-        the object itself and no artefact.
+        Mean share of a suspect's pattern in the class's boxes from which on it is the object itself and no
+        artefact, unless it keeps a place of its own that lies off the object in a quarter of its photos.
     largest : float
         Mean share of the photo from which on a suspect is no compact mark but a piece of ground, which is the
         business of context; frames excepted.

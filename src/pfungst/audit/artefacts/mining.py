@@ -18,6 +18,7 @@ from pfungst.audit.artefacts.shaping import Grain, shaped
 _MARGIN, _QUANTILE = 0.1, 0.95
 _TURNS, _TRIES = 2, 4
 _IN_PLACE, _CLEARLY = 0.8, 1.25
+_OFF, _SOMETIMES = 0.1, 0.25
 Kind = Literal["place", "look"]
 
 
@@ -80,16 +81,27 @@ class Candidate:
         left, top, right, bottom = (edge / self.scale for edge in edges)
         return left, top, right, bottom
 
-    def spread(self, photos: Sequence[Seen]) -> tuple[float, float]:
-        """Mean share of a photo that it covers, and mean share of it on objects, over its carriers."""
-        areas, inside = [], []
-        for photo in photos:
-            if photo.id in self.matches:
-                left, top, right, bottom = (max(round(edge), 0) for edge in self.box(photo.id))
-                covered = photo.on_object[top:bottom, left:right]
-                areas.append(covered.size / photo.on_object.size)
-                inside.append(float(covered.mean()))
-        return float(np.mean(areas)), float(np.mean(inside))
+    def area(self, photos: Sequence[Seen]) -> float:
+        """Mean share of a photo that it covers, over those that carry it."""
+        height, width = self.patch.shape
+        pixels = height * width / self.scale**2
+        return float(np.mean([pixels / photo.on_object.size for photo in photos if photo.id in self.matches]))
+
+    def on_object(self, photos: Sequence[Seen]) -> NDArray[np.float64]:
+        """Share of its pattern, that is of |T|², in boxes of the class, in each photo that carries it."""
+        pattern = np.square(self.patch.values, dtype=np.float64).sum(axis=0) / self.patch.energy
+        shares = [(pattern * self._within(photo)).sum() for photo in photos if photo.id in self.matches]
+        return np.array(shares, dtype=np.float64)
+
+    def _within(self, photo: Seen) -> NDArray[np.bool_]:
+        """Which of its pixels lie on the object in a photo that carries it."""
+        match, size = self.matches[photo.id], photo.on_object.shape
+        rows, columns = (
+            np.minimum(((start + np.arange(length) + 0.5) / self.scale).astype(int), limit - 1)
+            for start, length, limit in zip((match.top, match.left), self.patch.shape, size, strict=True)
+        )
+        inside: NDArray[np.bool_] = photo.on_object[np.ix_(rows, columns)]
+        return inside
 
 
 def mine(
@@ -122,17 +134,22 @@ def mine(
             continue
         tried.append(found)
         grown = _grown(found, field)
-        if grown is None or _no_mark(grown, shown, config):
+        if grown is None or is_no_mark(grown, shown, config):
             continue
         if not any(_covered(grown, other) for other in kept):
             kept.append(grown)
     return kept
 
 
-def _no_mark(found: Candidate, shown: Sequence[Seen], config: ArtefactConfig) -> bool:
-    """Whether it is ground, which covers much of a photo, or, without a place of its own, the object."""
-    area, on_object = found.spread(shown)
-    return area > config.largest or (found.kind == "look" and on_object >= config.on_object)
+def is_no_mark(found: Candidate, shown: Sequence[Seen], config: ArtefactConfig) -> bool:
+    """Whether it is ground, which covers much of a photo, or the object itself.
+
+    A mark at a place of its own may lie on large objects in many photos, but then it lies off them in others.
+    """
+    shares = found.on_object(shown)
+    stays = found.kind == "look" or float((shares < _OFF).mean()) < _SOMETIMES
+    on_object = stays and float(shares.mean()) >= config.on_object
+    return on_object or found.area(shown) > config.largest
 
 
 def merged(fine: Sequence[Candidate], coarse: Sequence[Candidate], limit: int) -> list[Candidate]:
