@@ -90,7 +90,7 @@ def fisher_trainer(sizes: Sizes) -> Trainer:
 
 
 def network_trainer(classes: Sequence[str]) -> Trainer:
-    """EfficientNet-Lite0 with a new last layer: linear SVMs on features of the whole photo, warped to its input.
+    """EfficientNet-Lite0 with a new last layer: linear SVMs on features of the whole, warped photo.
 
     A centre crop would cut off most marks, which lie at the edges. Features are kept by file, so only photos
     with a mark are embedded again.
@@ -195,7 +195,7 @@ def judged(  # noqa: PLR0917 - a script
     alarms = [artefact for artefact in artefacts if artefact.verdict == "artefact"]
     case: dict[str, Any] = {
         "kind": None,
-        "suspects": [f"{artefact.kind}, {artefact.where}: {artefact.verdict}" for artefact in artefacts],
+        "suspects": [described(artefact) for artefact in artefacts],
         "alarms": len(alarms),
     }
     if item is None:
@@ -209,7 +209,14 @@ def judged(  # noqa: PLR0917 - a script
     covered = artefacts and covers(artefacts[0], places, planted.data)
     case |= {"kind": item.kind, "share": item.share, "photos": len(places), "use": use}
     case |= {"used": use is not None and use[1] > 0, "found": bool(covered)}
+    case["covering"] = [covers(artefact, places, planted.data) for artefact in artefacts]
     return case | {"proved": bool(covered) and artefacts[0].verdict == "artefact"}
+
+
+def described(artefact: Artefact) -> str:
+    """A suspect in one line."""
+    effects = f"removal {artefact.effect}, insertion {artefact.insertion_effect}"
+    return f"{artefact.kind}, {artefact.where}: {artefact.verdict}, {effects}"
 
 
 def mark_use(

@@ -97,7 +97,7 @@ def trace_report(sizes: Sizes) -> dict[str, Any]:
     end[order] = mixture.sample(sizes.replaced, 5)
     exact = improved(encode(end, mixture, dtype=np.float64).sums) @ tracer._weights.T.astype(np.float64)
     difference = float(np.abs(trace()[0, -1] - exact).max())
-    if difference > 2e-5:  # float32 posteriors; 0.5e-5 to 1.01e-5 was seen, by processor and threads
+    if difference > 1e-5:
         raise SystemExit(f"the trace is off by {difference}")
     times = cpu_times({"trace": trace, "encode": lambda: encode(values, mixture)}, sizes.rounds)
     slow = cpu_times({"trace": trace, "naive": naive}, sizes.naive_rounds)

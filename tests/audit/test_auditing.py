@@ -60,6 +60,13 @@ def test_names_must_differ(classifier, photos, tmp_path):
     assert safe_name("..") == "_"
 
 
+def test_long_names_fit_into_a_file_system_and_stay_apart(tmp_path):
+    names = [safe_name("ä" * 400 + end) for end in "ab"]
+    assert names[0] != names[1]
+    (tmp_path / f"{names[0]}-{names[1]}-insertion.jpg").write_bytes(b"")
+    assert safe_name("x" * 100) == "x" * 100
+
+
 def test_unknown_part():
     with pytest.raises(ConfigError, match="unknown part of an audit 'luck'"):
         AuditConfig(parts=("luck",))

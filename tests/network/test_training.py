@@ -22,6 +22,7 @@ from pfungst.network.sources import CanvasSource
 from pfungst.network.training import NetworkTraining, train_network
 from pfungst.network.view_store import CanvasTask, store_views
 from pfungst.network.views import training_views
+from pfungst.runs.lock import locked
 
 INPUT = Preprocess(input_size=(24, 24), resize_length=32, mean=(127, 127, 127), std=(64, 64, 64))
 
@@ -223,6 +224,14 @@ def test_another_training_does_not_go_on(colour_photos, start, tmp_path):
     (tmp_path / "work" / "training.json").write_text("{")
     with pytest.raises(FileError, match="is damaged"):
         train_network(start, train, val, folder=tmp_path / "work")
+
+
+def test_two_trainings_in_one_folder_are_refused(colour_photos, start, tmp_path):
+    train, val = sets(colour_photos)
+    folder, once = tmp_path / "work", NetworkTraining(epochs=1)
+    with locked(folder), pytest.raises(FileError, match="another process is at work"):
+        train_network(start, train, val, once, folder=folder)
+    train_network(start, train, val, once, folder=folder)
 
 
 def test_unreadable_photos_are_skipped_and_listed(colour_photos, start, tmp_path):

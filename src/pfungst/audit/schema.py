@@ -8,6 +8,7 @@ be NaN, which is null on disk.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ FORMAT = "pfungst-audit"
 FORMAT_VERSION = 1
 PICTURES_FOLDER = "pictures"
 _MAX_BYTES = 512 * 2**20
+_LONGEST_NAME = 100
 
 
 def picture_file(folder: str | Path, name: str) -> Path:
@@ -44,10 +46,17 @@ def picture_file(folder: str | Path, name: str) -> Path:
 
 
 def safe_name(text: str) -> str:
-    """The name of a model or class as part of a file name."""
-    return (
-        "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text).strip(".") or "_"
-    )
+    """The name of a model, class or photo as part of a file name.
+
+    A long one is cut and told from others by a hash, so that two of them and an ending fit into the 255 bytes
+    that file systems allow.
+    """
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text).strip(".")
+    encoded = name.encode()
+    if len(encoded) <= _LONGEST_NAME:
+        return name or "_"
+    mark = hashlib.sha256(text.encode()).hexdigest()[:10]
+    return f"{encoded[: _LONGEST_NAME - len(mark) - 1].decode(errors='ignore')}-{mark}"
 
 
 def survey_folder(folder: str | Path, name: str) -> Path:

@@ -12,6 +12,7 @@ import typer
 from pfungst.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pfungst.audit.survey import Survey
     from pfungst.contract.classifier import Classifier
     from pfungst.images import DataSet
     from pfungst.runs.executor import Workers as Crew
@@ -40,13 +41,6 @@ def crew(workers: int, scheduler: str | None) -> Crew:
     return Cluster(scheduler) if scheduler is not None else workers or default_workers()
 
 
-def worker_count(workers: int) -> int:
-    """The number of processes that ``--workers`` asks for, where there is no ``--scheduler``."""
-    from pfungst.runs.executor import default_workers
-
-    return workers or default_workers()
-
-
 @contextlib.contextmanager
 def loaded_model(path: Path, views: str | None = None) -> Iterator[tuple[Classifier, dict[str, Any]]]:
     """A model and its identity; at the end, its folder must still be the one that was loaded."""
@@ -71,6 +65,26 @@ def open_split(path: Path, split: str, classes: tuple[str, ...] | None = None, *
     """One split of a data set; ``all`` is every photo. Sets without splits are dealt out by the seed."""
     dataset = with_splits(open_data(path, classes), seed)
     return dataset if split == "all" else dataset.split(split)
+
+
+def surveyed(
+    classifier: Classifier,
+    data: DataSet,
+    rule: str | None,
+    classes: tuple[str, ...] | None,
+    **options: Any,
+) -> Survey:
+    """Heatmaps of the classes that each photo shows, and nothing else of the pass over the photos.
+
+    ``options`` are those of :func:`pfungst.audit.survey.survey`.
+    """
+    from pfungst.audit.surroundings import ContextConfig
+    from pfungst.audit.survey import SurveyConfig, survey
+
+    config = SurveyConfig(
+        options={} if rule is None else {"rule": rule}, errors=False, context=ContextConfig(edits=False)
+    )
+    return survey(classifier, data, config, classes=classes, **options)
 
 
 def with_splits(dataset: DataSet, seed: int = 0) -> DataSet:

@@ -43,8 +43,6 @@ def artefacts(
     and pasted into photos without the class. It is called an artefact if both move the score.
     """
     from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
-    from pfungst.audit.surroundings import ContextConfig
-    from pfungst.audit.survey import SurveyConfig, survey
     from pfungst.evaluation.statistics import BootstrapConfig
 
     with _options.loaded_model(model) as (classifier, identity):
@@ -58,15 +56,11 @@ def artefacts(
             random_state=seed,
         )
         with _run.progress_bar() as progress:
-            seen = survey(
+            seen = _options.surveyed(
                 classifier,
                 dataset,
-                SurveyConfig(
-                    options={} if rule is None else {"rule": rule},
-                    errors=False,
-                    context=ContextConfig(edits=False),
-                ),
-                classes=_run.comma_list(classes),
+                rule,
+                _run.comma_list(classes),
                 identity=identity,
                 out=None if out is None else out / "survey",
                 workers=_options.crew(workers, scheduler),

@@ -19,6 +19,7 @@ def demo(
     ] = False,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
+    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Train on generated photos with two known flaws, and see whether an audit names them.
@@ -34,7 +35,7 @@ def demo(
         n_images=images,
         models=_run.comma_list(models) or (),
         twin=twin,
-        workers=_options.worker_count(workers),
+        workers=_options.crew(workers, scheduler),
         random_state=seed,
     )
     with _run.progress_bar() as progress:

@@ -49,8 +49,6 @@ def strategies(
     the groups really stand apart.
     """
     from pfungst.audit.strategies import StrategiesConfig, find_strategies
-    from pfungst.audit.surroundings import ContextConfig
-    from pfungst.audit.survey import SurveyConfig, survey
     from pfungst.report.strategies_figure import save_strategies_figure
 
     config = StrategiesConfig(
@@ -64,15 +62,11 @@ def strategies(
     with _options.loaded_model(model) as (classifier, identity):
         dataset = _options.open_split(data, split, seed=seed)
         with _run.progress_bar() as progress:
-            seen = survey(
+            seen = _options.surveyed(
                 classifier,
                 dataset,
-                SurveyConfig(
-                    options={} if rule is None else {"rule": rule},
-                    errors=False,
-                    context=ContextConfig(edits=False),
-                ),
-                classes=_run.comma_list(class_),
+                rule,
+                _run.comma_list(class_),
                 identity=identity,
                 out=out / "survey",
                 workers=_options.crew(workers, scheduler),

@@ -21,6 +21,7 @@ from pfungst.images.scenes import ScenesConfig, write_scenes
 from pfungst.progress import Progress, silent
 from pfungst.report.audit_page import write_report
 from pfungst.report.comparison_page import write_comparison
+from pfungst.runs.executor import Workers
 
 if TYPE_CHECKING:
     from pfungst.network import NetworkClassifier
@@ -52,8 +53,8 @@ class DemoConfig:
         Heatmap quality on fewer photos than by default, and fewer tests of suspects.
     twin : bool
         Also learn from the clean twin of the scenes, audit those models, and compare the two audits.
-    workers : int
-        Processes.
+    workers : int or Cluster
+        Processes, or a Dask cluster whose workers see ``out``.
     random_state : int
         Seed of scenes and training.
     """
@@ -75,7 +76,7 @@ class DemoConfig:
         )
     )
     twin: bool = False
-    workers: int = 1
+    workers: Workers = 1
     random_state: int = 0
 
     def __post_init__(self) -> None:

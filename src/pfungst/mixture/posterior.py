@@ -110,7 +110,8 @@ def posterior_chunks(
         Valid until the next one is asked for.
     """
     n_rows, dimension = values.shape
-    cast = matrix.astype(dtype)
+    level, levelled = _levelled(matrix)
+    cast = levelled.astype(dtype)
     size = min(chunk_rows, max(n_rows, 1))
     monomials = np.empty((1 + 2 * dimension, size), dtype=dtype)
     density = np.empty((len(matrix), size), dtype=dtype)
@@ -130,7 +131,20 @@ def posterior_chunks(
         np.exp(joint, out=joint)
         total = ones @ joint
         likelihood = float(np.sum(peak, dtype=np.float64) + np.sum(np.log(total), dtype=np.float64))
+        likelihood += count * level
         yield Chunk(rows=rows, monomials=part, unnormalised=joint, scale=1 / total, log_likelihood=likelihood)
+
+
+def _levelled(matrix: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """The components' common level, and the matrix without it.
+
+    Posteriors do without what all components share. Constants of a few hundred, rounded to float32, would move
+    each component's posteriors of all descriptors alike by up to 1e-5.
+    """
+    level = float(np.median(matrix[:, 0]))
+    levelled = matrix.copy()
+    levelled[:, 0] -= level
+    return level, levelled
 
 
 def summed_moments(

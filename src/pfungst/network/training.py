@@ -21,6 +21,7 @@ from pfungst.network.epochs import Descent, Epoch, State
 from pfungst.network.fitting import Fitting
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
+from pfungst.runs.lock import LOCK_FILE, locked
 
 Geometry = Literal["longest+pad", "warp"]
 GEOMETRIES: tuple[str, ...] = get_args(Geometry)
@@ -178,7 +179,7 @@ def train_network(
     DataError
         If no photo can be read or a class has no positive photo.
     FileError
-        If ``folder`` holds another training.
+        If ``folder`` holds another training, or another process is at work there.
 
     Examples
     --------
@@ -198,7 +199,7 @@ def train_network(
         device=initial.device,
         dtype=initial.dtype,
     )
-    with _kept_or_temporary(folder) as place:
+    with _kept_or_temporary(folder) as place, locked(place):
         _claim(place, _identity(network, training, validation, settings))
         fitting = Fitting(
             network, training, validation, settings.descent(),
@@ -295,7 +296,7 @@ def _claim(folder: Path, identity: str) -> None:
                 "holds another training: its photos, labels, settings or first weights differ",
                 hint="the same command as before to go on with it, or removing the folder to start anew",
             )
-    elif any(folder.iterdir()):
+    elif any(item.name != LOCK_FILE for item in folder.iterdir()):
         raise FileError(folder, "is not empty and holds no training", hint="another folder")
     else:
         mark.write_text(json.dumps({"identity": identity}), encoding="utf-8")

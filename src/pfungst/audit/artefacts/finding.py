@@ -49,7 +49,8 @@ class Artefacts:
     Attributes
     ----------
     by_class : dict of str to tuple of Artefact
-        Most suspicious first; empty where nothing recurs.
+        Most suspicious first: proved ones, then by the lower end of the interval of the smaller of their two
+        effects. Empty where nothing recurs.
     notes : dict of str to str
         What was searched, in words, "no artefact found" among it.
     failed : tuple of str
@@ -146,12 +147,10 @@ def find_artefacts(
     )
 
 
-_VERDICTS = ("artefact", "unclear", "harmless")
-
-
-def _rank(artefact: Artefact) -> tuple[int, float]:
-    effect = artefact.effect.mean if artefact.effect is not None else 0.0
-    return _VERDICTS.index(artefact.verdict), -effect
+def _rank(artefact: Artefact) -> tuple[bool, float]:
+    """Artefacts first; then by the effect that is certain: of both edits, the lower end of the interval."""
+    certain = [-np.inf if e is None else e.low for e in (artefact.effect, artefact.insertion_effect)]
+    return artefact.verdict != "artefact", -min(certain)
 
 
 def _share(carriers: _Carriers) -> float:
@@ -268,9 +267,8 @@ class _Search:
             for key in self.records
             if key in wanted
         ]
-        run = self._run(
-            "carriers", FindSuspects(suspects=tuple(suspects)), items, [item.record.id for item in items]
-        )
+        task = FindSuspects(suspects=tuple(suspects))
+        run = self._run("carriers", task, items, [item.record.id for item in items])
         found = [_Carriers() for _ in suspects]
         for photo in run.records():
             for row in photo["found"]:
@@ -356,6 +354,7 @@ class _Search:
             task,
             items,
             keys=keys,
+            files=[self.records[key].path for key in keys] if stage != "search" else None,
             configuration={
                 "version": __version__,
                 "stage": stage,
