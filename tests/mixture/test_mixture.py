@@ -53,6 +53,23 @@ def test_summed_moments(dtype, tolerance, n_rows):
     assert likelihood == pytest.approx(logsumexp(log_joint(mixture, values), axis=1).sum(), rel=1e-4)
 
 
+def test_a_common_level_of_the_densities_costs_no_accuracy():
+    generator = np.random.default_rng(3)
+    weights = np.array([0.0, 0.0, 0.0, 0.0, 0.3, 0.25, 0.45])  # most without weight: no level of theirs
+    means = generator.normal(0, 0.004, size=(7, 40))
+    mixture = GaussianMixture(
+        weights=weights, means=means, variances=generator.uniform(2e-4, 3e-4, size=(7, 40))
+    )
+    assert mixture.log_joint_matrix()[4:, 0].min() > 110
+    values = mixture.sample(20_000, 0)
+    matrix = mixture.log_joint_matrix()
+    found, likelihood = summed_moments(values, matrix)
+    exact, expected = summed_moments(values, matrix, dtype=np.float64)
+    np.testing.assert_allclose(found[4:, 0], exact[4:, 0], rtol=1e-6)
+    assert likelihood == pytest.approx(expected, rel=1e-6)
+    assert np.abs(found[:4]).max() < 1e-15
+
+
 def test_far_descriptors_and_weightless_components_stay_finite():
     mixture = generic_mixture()
     weights = mixture.weights.copy()

@@ -25,6 +25,9 @@ CHUNK_ROWS = 2048
 _LOWEST_EXPONENT: dict[type, float] = {np.float32: -60.0, np.float64: -600.0}
 """exp() of less would be denormal, alone or in a product, and denormal numbers cost ten times the time."""
 
+_NO_WEIGHT = -5e29
+"""Constants of components of weight zero lie below."""
+
 RealArray = NDArray[np.floating[Any]]
 
 
@@ -75,10 +78,10 @@ def log_joint_matrix(
 ) -> NDArray[np.float64]:
     """The ``(K, 1 + 2D)`` matrix that maps monomials ``[1, l, l²]`` to log π_k N(l; μ_k, Σ_k).
 
-    A component of weight zero gets a constant of −1e30: no descriptor is ever assigned to it.
+    A component of weight zero gets a constant of about −1e30: no descriptor is ever assigned to it.
     """
     with np.errstate(divide="ignore"):
-        log_weights = np.maximum(np.log(weights), -1e30)
+        log_weights = np.maximum(np.log(weights), 2 * _NO_WEIGHT)
     normaliser = np.sum(np.log(2 * np.pi * variances) + means**2 / variances, axis=1)
     constant = log_weights - 0.5 * normaliser
     return np.concatenate([constant[:, None], means / variances, -0.5 / variances], axis=1)
@@ -138,10 +141,10 @@ def posterior_chunks(
 def _levelled(matrix: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
     """The components' common level, and the matrix without it.
 
-    Posteriors do without what all components share. Constants of a few hundred, rounded to float32, would move
-    each component's posteriors of all descriptors alike by up to 1e-5.
+    Posteriors do without what all components share. Constants of a few hundred, rounded to float32, would
+    move each component's posteriors of all descriptors alike by up to 1e-5.
     """
-    level = float(np.median(matrix[:, 0]))
+    level = float(np.median(matrix[matrix[:, 0] > _NO_WEIGHT, 0]))
     levelled = matrix.copy()
     levelled[:, 0] -= level
     return level, levelled
