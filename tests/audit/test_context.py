@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pfungst.audit.context import context_row, judged, localisation_row, measure_context
+from pfungst.audit.context import context_row, judged, localisation_row, measure_context, ranked
 from pfungst.audit.schema import ContextRow
 from pfungst.audit.surroundings import ContextConfig
 from pfungst.audit.survey import SurveyConfig, survey
@@ -202,10 +202,11 @@ def test_what_is_left_is_held_against_false_positives(tmp_path):
     assert "the model hardly tells its photos from the others" in weak.note
 
 
-def test_a_verdict_needs_more_than_half_by_the_lower_end():
-    def estimate(mean, low, high, n=20):
-        return Estimate(mean=mean, low=low, high=high, n_images=n, n_values=n)
+def estimate(mean, low, high, n=20):
+    return Estimate(mean=mean, low=low, high=high, n_images=n, n_values=n)
 
+
+def test_a_verdict_needs_more_than_half_by_the_lower_end():
     row = ContextRow(
         n_images=20, kept_without_object=estimate(0.9, 0.7, 1.0), kept_beyond_chance=estimate(0.8, 0.51, 0.9)
     )
@@ -218,6 +219,18 @@ def test_a_verdict_needs_more_than_half_by_the_lower_end():
     assert not judged(replace(row, kept_beyond_chance=None))[0]
     assert not judged(replace(row, kept_without_object=estimate(1.0, 0.7, 1.0, n=7)))[0]
     assert judged(ContextRow(n_images=3)) == (False, "not tested by editing")
+
+
+def test_classes_are_ranked_by_what_is_certainly_left_then_by_the_ratio():
+    row = partial(ContextRow, n_images=9)
+    rows = {
+        "wide": row(ratio=estimate(3.0, 2.0, 4.0), kept_beyond_chance=estimate(0.9, 0.1, 1.0)),
+        "sure": row(ratio=estimate(0.1, 0.1, 0.2), kept_beyond_chance=estimate(0.8, 0.6, 1.0)),
+        "high": row(ratio=estimate(2.0, 1.0, 3.0)),
+        "low": row(ratio=estimate(0.5, 0.4, 0.6)),
+        "none": row(),
+    }
+    assert ranked(rows) == ("sure", "wide", "high", "low", "none")
 
 
 def test_localisation_over_true_positives(photos):

@@ -17,7 +17,7 @@ its box. One over all photos means that a pixel off the object bears as much rel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,6 +62,8 @@ class Context:
     ----------
     rows : dict of str to ContextRow
         By class.
+    ranking : tuple of str
+        The classes, most context-dependent first (:func:`ranked`).
     localisation : dict of str to dict
         By class: mean localisation scores and their chance levels.
     failed : tuple of str
@@ -69,6 +71,7 @@ class Context:
     """
 
     rows: dict[str, ContextRow]
+    ranking: tuple[str, ...]
     localisation: dict[str, dict[str, Estimate | None]]
     failed: tuple[str, ...] = ()
 
@@ -109,8 +112,10 @@ def measure_context(
             allowed="VOC layout or COCO JSON with boxes",
         )
     found = survey(classifier, data, config or SurveyConfig(errors=False), classes=classes, **options)
+    rows = {name: context_row(found, name, bootstrap) for name in found.classes}
     return Context(
-        rows={name: context_row(found, name, bootstrap) for name in found.classes},
+        rows=rows,
+        ranking=ranked(rows),
         localisation={name: localisation_row(found, name, bootstrap) for name in found.classes},
         failed=tuple(f"{image}: {error}" for image, error in found.failures),
     )
@@ -149,6 +154,20 @@ def context_row(found: Survey, class_name: str, bootstrap: BootstrapConfig | Non
     dependent, reason = judged(row)
     notes = [reason, *notes, *signed_note]
     return replace(row, dependent=dependent, note="; ".join(note for note in notes if note))
+
+
+def ranked(rows: Mapping[str, ContextRow]) -> tuple[str, ...]:
+    """The classes, most context-dependent first.
+
+    First those tested by editing, by what is certainly left without their object: the lower end of the
+    interval of *kept beyond chance*. Then the others, by μ, which says less.
+    """
+
+    def key(name: str) -> tuple[float, float]:
+        beyond, ratio = rows[name].kept_beyond_chance, rows[name].ratio
+        return -np.inf if beyond is None else beyond.low, -np.inf if ratio is None else ratio.mean
+
+    return tuple(sorted(rows, key=key, reverse=True))
 
 
 def localisation_row(

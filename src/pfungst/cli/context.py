@@ -77,7 +77,8 @@ def context(
     _write(found, dataset.name, out, json)
     if json != "-":
         for name, result in found.items():
-            _print(result.rows, f"{name} on {dataset.name}")
+            rows = {class_name: result.rows[class_name] for class_name in result.ranking}
+            _print(rows, f"{name} on {dataset.name}")
     _run.finish([f"{name}, {text}" for name, result in found.items() for text in result.failed])
 
 
@@ -113,7 +114,8 @@ def _print(rows: dict[str, ContextRow], title: str) -> None:
     _run.print_table(f"{title}: relevance", header, cells)
     typer.echo(
         "µ: relevance per pixel outside the boxes over that inside; control: in an equal area off the object "
-        "over that inside.\noutside, area: share of positive relevance and of the photo outside the boxes."
+        "over that inside.\noutside, area: share of positive relevance and of the photo outside the boxes.\n"
+        "The most context-dependent class comes first."
     )
     if any(row.kept_without_object for row in rows.values()):
         _print_edits(rows, f"{title}: objects filled in")
