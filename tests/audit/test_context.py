@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pytest
