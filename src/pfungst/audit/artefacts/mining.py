@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -124,10 +124,9 @@ def mine(
     field = _Field(shown, others, config, grain, scale)
     seeds = _seeds(shown, config, grain.side)
     first = [*(field.at_its_place(patch) for patch in seeds), *(field.at_the_blobs(patch) for patch in seeds)]
-    first = [found for found in first if len(found.matches) >= config.min_photos]
     kept: list[Candidate] = []
     tried: list[Candidate] = []
-    for found in sorted(first, key=lambda item: -item.evidence):
+    for found in sorted(filter(None, first), key=lambda item: -item.evidence):
         if len(kept) == config.max_suspects or len(tried) == _TRIES * config.max_suspects:
             break
         if any(_covered(found, other) for other in (*kept, *tried)):
@@ -189,7 +188,11 @@ def _seed(photo: Seen, blob: Blob, side: int) -> Patch:
 
 
 class _Field:
-    """The photos of a search, and the ways to look for a patch in them."""
+    """The photos of a search, and the ways to look for a patch in them.
+
+    Each way finds None where too few photos of the class carry the patch. No level lies below ``alike``, so
+    where too few reach that, the photos without the class need not be looked at.
+    """
 
     def __init__(
         self,
@@ -212,32 +215,41 @@ class _Field:
             for photos in (shown, others)
         ]
 
-    def at_its_place(self, patch: Patch) -> Candidate:
+    def at_its_place(self, patch: Patch) -> Candidate | None:
         """Where a patch recurs if it keeps its distance from a corner, a side or the middle."""
-        here, elsewhere = (self._near_places(patch, photos) for photos in (self.shown, self.others))
-        return self._candidate(patch, "place", here, elsewhere)
+        return self._candidate(
+            patch,
+            "place",
+            self._near_places(patch, self.shown),
+            lambda: self._near_places(patch, self.others),
+        )
 
     def _near_places(self, patch: Patch, photos: Sequence[Seen]) -> list[Match]:
         places = [patch.places(photo.size) for photo in photos]
         return best_near(patch, [photo.look for photo in photos], places, self.grain.stray)
 
-    def at_the_blobs(self, patch: Patch) -> Candidate:
+    def at_the_blobs(self, patch: Patch) -> Candidate | None:
         """Where a square patch recurs among the blobs of relevance."""
-        here, elsewhere = (blobs.best(patch) for blobs in self._blobs)
-        return self._candidate(patch, "look", here, elsewhere)
+        here, elsewhere = self._blobs
+        return self._candidate(patch, "look", here.best(patch), lambda: elsewhere.best(patch))
 
-    def anywhere(self, patch: Patch) -> Candidate:
+    def anywhere(self, patch: Patch) -> Candidate | None:
         """Where a patch recurs in the whole of the photos."""
         matcher = Matcher([patch])
-        here, elsewhere = (
-            [matcher.best(photo.look)[0] for photo in photos] for photos in (self.shown, self.others)
-        )
-        return self._candidate(patch, "look", here, elsewhere)
+
+        def best(photos: Sequence[Seen]) -> list[Match]:
+            return [matcher.best(photo.look)[0] for photo in photos]
+
+        return self._candidate(patch, "look", best(self.shown), lambda: best(self.others))
 
     def _candidate(
-        self, patch: Patch, kind: Kind, here: Sequence[Match], elsewhere: Sequence[Match]
-    ) -> Candidate:
-        level = level_above([match.similarity for match in elsewhere], self.config.alike)
+        self, patch: Patch, kind: Kind, here: Sequence[Match], elsewhere: Callable[[], Sequence[Match]]
+    ) -> Candidate | None:
+        if not self._enough(here, self.config.alike):
+            return None
+        level = level_above([match.similarity for match in elsewhere()], self.config.alike)
+        if not self._enough(here, level):
+            return None
         matches = {
             photo.id: match for photo, match in zip(self.shown, here, strict=True) if match.similarity > level
         }
@@ -252,6 +264,9 @@ class _Field:
             grain=self.grain,
             scale=self.scale,
         )
+
+    def _enough(self, here: Sequence[Match], level: float) -> bool:
+        return sum(match.similarity > level for match in here) >= self.config.min_photos
 
 
 def _corners(photo: Seen, side: int) -> list[Place]:
@@ -274,12 +289,13 @@ def _grown(found: Candidate, field: _Field) -> Candidate | None:
         patch = shaped([photo.look for photo in carriers], matches, found.patch, field.grain)
         if patch is None:
             return None
-        found = field.at_its_place(patch) if found.kind == "place" else field.anywhere(patch)
-        if len(found.matches) < field.config.min_photos:
+        again = field.at_its_place(patch) if found.kind == "place" else field.anywhere(patch)
+        if again is None:
             return None
+        found = again
     if found.kind == "look" and _in_place(found, field.shown):
-        found = field.at_its_place(found.patch)
-    return found if len(found.matches) >= field.config.min_photos else None
+        return field.at_its_place(found.patch)
+    return found
 
 
 def _in_place(found: Candidate, shown: Sequence[Seen]) -> bool:
