@@ -239,7 +239,7 @@ def covers(artefact: Artefact, places: Mapping[str, tuple[Region, ...]], data: D
     hits = 0
     for record in data:
         if record.id in places and record.id in artefact.boxes:
-            hits += _overlaps(artefact, record, places[record.id])
+            hits += bool(_overlaps(artefact, record, places[record.id]))
     return 2 * hits > len(places)
 
 
