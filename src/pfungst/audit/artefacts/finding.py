@@ -31,6 +31,7 @@ from pfungst.audit.schema import Artefact, safe_name
 from pfungst.audit.survey import Survey
 from pfungst.contract.classifier import Classifier
 from pfungst.evaluation.orders import generator_for
+from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import NEGATIVE, POSITIVE, Record
 from pfungst.images.decode import decode
 from pfungst.progress import Progress, silent
@@ -39,6 +40,7 @@ from pfungst.runs.identity import data_identity
 from pfungst.runs.recorded import Run, run_items
 
 _BLOB = 4 / 3
+_TOUCHES = 0.1
 _CARRIERS_FOR_OPACITY = 16
 
 
@@ -49,8 +51,7 @@ class Artefacts:
     Attributes
     ----------
     by_class : dict of str to tuple of Artefact
-        Most suspicious first: proved ones, then by the lower end of the interval of the smaller of their two
-        effects. Empty where nothing recurs.
+        Most suspicious first: proved ones, and those that recur most clearly. Empty where nothing recurs.
     notes : dict of str to str
         What was searched, in words, "no artefact found" among it.
     failed : tuple of str
@@ -112,7 +113,7 @@ def find_artefacts(
     carriers = search.looked_up(suspects)
     task, trials, run = search.tried(suspects, carriers)
     records = run.records()
-    found: dict[str, list[Artefact]] = {name: [] for name in names}
+    found: dict[str, list[tuple[Suspect, Artefact]]] = {name: [] for name in names}
     for position, suspect in enumerate(suspects):
         if position not in task.stamps:
             continue
@@ -135,8 +136,10 @@ def find_artefacts(
                 position=position,
             )
             artefact = search.pictured(artefact, album)
-        found[suspect.class_name].append(artefact)
-    ranked = {name: tuple(sorted(items, key=_rank)) for name, items in found.items()}
+        found[suspect.class_name].append((suspect, artefact))
+    ranked = {
+        name: tuple(artefact for _, artefact in sorted(items, key=_rank)) for name, items in found.items()
+    }
     return Artefacts(
         by_class=ranked,
         notes={
@@ -147,10 +150,10 @@ def find_artefacts(
     )
 
 
-def _rank(artefact: Artefact) -> tuple[bool, float]:
-    """Artefacts first; then by the effect that is certain: of both edits, the lower end of the interval."""
-    certain = [-np.inf if e is None else e.low for e in (artefact.effect, artefact.insertion_effect)]
-    return artefact.verdict != "artefact", -min(certain)
+def _rank(item: tuple[Suspect, Artefact]) -> tuple[bool, bool, int]:
+    """Artefacts first, and frames first among the like; then by how clearly a suspect recurs."""
+    suspect, artefact = item
+    return artefact.verdict != "artefact", suspect.kind != "border", suspect.index
 
 
 def _share(carriers: _Carriers) -> float:
@@ -291,8 +294,9 @@ class _Search:
         for position, (suspect, found) in enumerate(zip(suspects, carriers, strict=True)):
             if len(found.shown) < self.config.min_photos:
                 continue
-            stamps[position] = self._stamp(suspect, found.shown)
-            for item in self._sample(found.shown, self.config.max_photos, suspect.id, "removal"):
+            free = [item for item in found.shown if self._off_object(suspect, item)]
+            stamps[position] = self._stamp(suspect, free or found.shown)
+            for item in self._sample(free, self.config.max_photos, suspect.id, "removal"):
                 removals.setdefault(item.image, []).append((position, item.regions))
             for image in self._sample(found.free, self.config.insertions, suspect.id, "insertion"):
                 insertions.setdefault(image, []).append(position)
@@ -312,6 +316,14 @@ class _Search:
             if key in removals or key in insertions
         }
         return task, trials, self._run("edits", task, list(trials.values()), list(trials))
+
+    def _off_object(self, suspect: Suspect, item: Occurrence) -> bool:
+        """Whether its removal takes nothing of the object away; of a frame, which meets many, it may."""
+        inside = box_mask(
+            self.records[item.image].boxes_of(suspect.class_name), *self.survey.size(item.image)
+        )
+        covered = sum(int(inside[r.top : r.bottom, r.left : r.right].sum()) for r in item.regions)
+        return suspect.kind == "border" or covered <= _TOUCHES * item.area
 
     def _stamp(self, suspect: Suspect, found: Sequence[Occurrence]) -> Stamp | BorderStamp:
         """What is pasted elsewhere, from the photo that shows it best and has room for a control."""

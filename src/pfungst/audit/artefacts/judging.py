@@ -103,7 +103,7 @@ def _verdict(
 ) -> tuple[Verdict, str]:
     least = config.least_effect * spread
     if effect is None or effect.n_images < config.min_proof:
-        return "unclear", "too few photos with room for a control"
+        return "unclear", "too few photos in which it lies off the object and there is room for a control"
     if rise is None or rise.n_images < config.min_proof:
         return "unclear", "too few photos without the class to paste it into"
     if effect.low > 0 and rise.low > 0 and effect.mean >= least and rise.mean >= least:
