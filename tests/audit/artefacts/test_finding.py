@@ -7,6 +7,7 @@ from tests.audit.artefacts.conftest import FrameReader, MarkReader, surveyed
 from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
 from pfungst.audit.artefacts.planting import Plant, plant
 from pfungst.audit.schema import picture_file
+from pfungst.images import Box
 
 SMALL = ArtefactConfig(window=16, max_patches=24, insertions=10)
 
@@ -39,6 +40,22 @@ def test_a_mark_that_is_read_is_found_and_proved(marked_photos, tmp_path):
     shutil.rmtree(tmp_path / "a" / "carriers")  # a reader of the tests cannot travel, what searches can
     anew = find_artefacts(reader, seen, SMALL, out=tmp_path / "a", workers=2)
     assert replace(top, crop="", pairs=()) == again.by_class["disc"][0] == anew.by_class["disc"][0]
+
+
+def test_removal_is_tested_off_the_object_alone(marked_photos):
+    data, truth = marked_photos
+    on_objects = sorted(truth)[:2]
+    grown = {image: Box(class_name="disc", left=0, top=0, right=100, bottom=150) for image in on_objects}
+    records = [replace(r, boxes=(*r.boxes, grown[r.id])) if r.id in grown else r for r in data]
+    covered = replace(data, records=tuple(records))
+    reader = MarkReader()
+    before, after = (
+        find_artefacts(reader, surveyed(reader, photos), SMALL).by_class["disc"][0]
+        for photos in (data, covered)
+    )
+    assert set(after.boxes) == set(before.boxes) == set(truth)
+    assert before.removal.n_images == len(truth)
+    assert after.removal.n_images == len(truth) - 2
 
 
 def test_a_mark_that_is_not_read_is_no_artefact(marked_photos):
