@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # One thread of linear algebra a test process: tests run side by side, and threads that wait by spinning
 # would slow each other down many times over. Set before NumPy is imported anywhere.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# A shell that starts a job in the background may have it ignore Ctrl-C, and programs that it starts inherit
+# that; tests that interrupt programs need them to listen.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
