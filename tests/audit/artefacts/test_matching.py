@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pfungst.audit.artefacts import matching
 from pfungst.audit.artefacts.matching import NO_MATCH, Matcher, Patch, best_near, cut
 
 
@@ -67,6 +68,16 @@ def test_near_a_place_is_the_same_as_a_part_of_the_whole(photo):
     top, left = np.unravel_index(part.argmax(), part.shape)
     assert (found[0].top, found[0].left) == (top + 9, left + 6)
     assert found[1].similarity >= max(float(whole[:4, :4].max()), float(whole[27:33, 37:44].max())) - 1e-5
+
+
+def test_batches_of_photos_change_nothing(photo, monkeypatch):
+    patch = masked_patch(np.random.default_rng(3))
+    others = [photo, photo[:, ::-1], photo[:, :, ::-1], photo[:, 3:], photo[:, :, 5:]]
+    places = [[(12, 9)], [(0, 0), (30, 40)], [(2, 2)], [(20, 30)], [(5, 5), (9, 1)]]
+    whole = best_near(patch, others, places, 3)
+    monkeypatch.setattr(matching, "_BATCH_PIXELS", 2 * 11 * 14)  # two photos
+    assert best_near(patch, others, places, 3) == whole
+    assert len({match.similarity for match in whole}) == 5
 
 
 def test_places_keep_their_distance_from_corners_sides_and_middle():

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pfungst.audit.artefacts.features import Look
 
+_BATCH_PIXELS = 2**18
 Place = tuple[int, int]
 """``(top, left)`` in working pixels."""
 
@@ -168,8 +169,18 @@ class Surroundings:
 def best_near(
     patch: Patch, looks: Sequence[Look], places: Sequence[Sequence[Place]], reach: int
 ) -> list[Match]:
-    """For each photo the best match within ``reach`` pixels of one of the given places."""
-    return Surroundings(looks, places, patch.shape, reach).best(patch)
+    """For each photo the best match within ``reach`` pixels of one of the given places.
+
+    Photos are taken in batches, fewer of them for a large patch, so that memory does not grow with their
+    number.
+    """
+    pixels = (patch.shape[0] + 2 * reach) * (patch.shape[1] + 2 * reach)
+    size = max(_BATCH_PIXELS // pixels, 1)
+    found = []
+    for start in range(0, len(looks), size):
+        part = slice(start, start + size)
+        found += Surroundings(looks[part], places[part], patch.shape, reach).best(patch)
+    return found
 
 
 def cut_out(photo: Look, corner: Place, shape: tuple[int, int]) -> Look:
