@@ -139,6 +139,32 @@ def test_arguments_are_checked(change, message):
         NetworkClassifier(own_module(), **{"classes": ["a", "b", "c"], "preprocess": INPUT, **change})
 
 
+def test_a_network_that_cannot_take_its_input_says_so(photos):
+    class Fails(nn.Module):
+        def forward(self, x):
+            return x.reshape(len(x), 7)
+
+    network = NetworkClassifier(Fails(), list("abc"), Preprocess(input_size=(8, 8), resize_length=8))
+    with pytest.raises(ConfigError, match=r"fails on an input of shape \(1, 3, 8, 8\) \(shape '\[1, 7\]'"):
+        network.scores(photos[:1])
+    with pytest.raises(ConfigError, match="fails on an input of shape"):
+        network.view_scores(np.zeros((2, 8, 8, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(("size", "slope"), [((8, 2), 0.0), ((8, 8), 1e300)])
+def test_a_folder_whose_parts_do_not_fit_is_refused_at_the_first_photo(photos, size, slope):
+    entries = [
+        {"type": "input", "name": "data", "outputs": ["data"], "shape": [3, 8, 8]},
+        {"type": "relu", "name": "r", "inputs": ["data"], "outputs": ["r"], "settings": {"slope": slope}},
+        {"type": "reshape", "name": "h", "inputs": ["r"], "outputs": ["h"], "settings": {"shape": [192]}},
+    ]
+    module = build({"type": "caffe", "description": entries}).to_empty(device="cpu")
+    names = [str(index) for index in range(192)]
+    network = NetworkClassifier(module, names, Preprocess(input_size=size, resize_length=8))
+    with pytest.raises(ConfigError, match="fails on an input of shape"):
+        network.scores(photos[:1])
+
+
 def test_outputs_are_checked(photos):
     model = NetworkClassifier(own_module(outputs=4), ["a", "b", "c"], INPUT)
     with pytest.raises(ConfigError, match=r"output is \(1, 4\) for 3 classes"):

@@ -152,7 +152,7 @@ class NetworkClassifier:
         parts = []
         with torch.inference_mode():
             for start in range(0, len(crops), _FORWARD_BATCH):
-                output = self.module(self.inputs(crops[start : start + _FORWARD_BATCH]))
+                output = self._output(self.inputs(crops[start : start + _FORWARD_BATCH]))
                 parts.append(self._checked_output(output).double().cpu().numpy())
         return np.concatenate(parts)
 
@@ -176,7 +176,7 @@ class NetworkClassifier:
             try:
                 output = self.module(inputs.contiguous(memory_format=torch.channels_last))
             except RuntimeError:
-                output = self.module(inputs)
+                output = self._output(inputs)
         return self._checked_output(output).double().cpu().numpy()
 
     def view_to_image(
@@ -192,6 +192,18 @@ class NetworkClassifier:
         """Crops as the module's input, ``(n, 3, height, width)``, on its device."""
         values = torch.from_numpy(self.preprocess.values(crops))
         return values.to(device=self.device, dtype=self.dtype)
+
+    def _output(self, inputs: Tensor) -> Any:
+        """What the module makes of an input; a model folder may state one that it cannot take."""
+        try:
+            return self.module(inputs)
+        except RuntimeError as error:
+            reason = str(error).strip().split("\n", 1)[0][:200]
+            raise ConfigError(
+                f"the network fails on an input of shape {tuple(inputs.shape)} ({reason})",
+                allowed="the input that its layers were made for",
+                hint="the model's original copy, or another input_size",
+            ) from error
 
     def _checked_output(self, output: Any) -> Tensor:
         found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
