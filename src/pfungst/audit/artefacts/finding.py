@@ -113,7 +113,7 @@ def find_artefacts(
     carriers = search.looked_up(suspects)
     task, trials, run = search.tried(suspects, carriers)
     records = run.records()
-    found: dict[str, list[tuple[Suspect, Artefact]]] = {name: [] for name in names}
+    found: dict[str, list[Artefact]] = {name: [] for name in names}
     for position, suspect in enumerate(suspects):
         if position not in task.stamps:
             continue
@@ -136,10 +136,8 @@ def find_artefacts(
                 position=position,
             )
             artefact = search.pictured(artefact, album)
-        found[suspect.class_name].append((suspect, artefact))
-    ranked = {
-        name: tuple(artefact for _, artefact in sorted(items, key=_rank)) for name, items in found.items()
-    }
+        found[suspect.class_name].append(artefact)
+    ranked = {name: tuple(sorted(items, key=_rank)) for name, items in found.items()}
     return Artefacts(
         by_class=ranked,
         notes={
@@ -150,10 +148,9 @@ def find_artefacts(
     )
 
 
-def _rank(item: tuple[Suspect, Artefact]) -> tuple[bool, bool, int]:
-    """Artefacts first, and frames first among the like; then by how clearly a suspect recurs."""
-    suspect, artefact = item
-    return artefact.verdict != "artefact", suspect.kind != "border", suspect.index
+def _rank(artefact: Artefact) -> tuple[bool, bool]:
+    """Artefacts first, and frames first among the like; equals stay in the order of the search."""
+    return artefact.verdict != "artefact", artefact.kind != "border"
 
 
 def _share(carriers: _Carriers) -> float:
@@ -319,11 +316,12 @@ class _Search:
 
     def _off_object(self, suspect: Suspect, item: Occurrence) -> bool:
         """Whether its removal takes nothing of the object away; of a frame, which meets many, it may."""
-        inside = box_mask(
-            self.records[item.image].boxes_of(suspect.class_name), *self.survey.size(item.image)
-        )
+        if suspect.kind == "border":
+            return True
+        boxes = self.records[item.image].boxes_of(suspect.class_name)
+        inside = box_mask(boxes, *self.survey.size(item.image))
         covered = sum(int(inside[r.top : r.bottom, r.left : r.right].sum()) for r in item.regions)
-        return suspect.kind == "border" or covered <= _TOUCHES * item.area
+        return covered <= _TOUCHES * item.area
 
     def _stamp(self, suspect: Suspect, found: Sequence[Occurrence]) -> Stamp | BorderStamp:
         """What is pasted elsewhere, from the photo that shows it best and has room for a control."""
