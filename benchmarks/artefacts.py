@@ -64,6 +64,7 @@ class Sizes:
     sampled: int
     step: int
     search: ArtefactConfig = field(default_factory=lambda: ArtefactConfig(pairs=0))
+    first: int = 0
 
 
 FULL = Sizes(600, 320, 4, 3, 48, 100_000, 4)
@@ -161,7 +162,7 @@ def measured(  # noqa: PLR0917 - a script
 ) -> list[dict[str, Any]]:
     """Every class of every set and model."""
     cases = []
-    for number in range(sizes.sets):
+    for number in range(sizes.first, sizes.first + sizes.sets):
         plants = plants_of(data.classes, number, sizes.per_set)
         planted = plant(data, plants, folder / f"set{number}", random_state=number)
         for model, trainer in trainers.items():
@@ -295,13 +296,14 @@ def main() -> None:
     parser.add_argument("--voc", default=os.environ.get("PFUNGST_VOC"), help="photos in VOC layout")
     parser.add_argument("--models", default="fisher,network", help="of fisher, network")
     parser.add_argument("--sets", type=int, help="sets of marked photos, of each source")
+    parser.add_argument("--first-set", type=int, default=0, help="number of the first, to go on from")
     parser.add_argument("--no-scenes", action="store_true", help="real photos alone")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--verbose", action="store_true", help="each case as it is done, on standard error")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     sizes = TINY if arguments.tiny else FULL
-    sizes = replace(sizes, sets=arguments.sets or sizes.sets)
+    sizes = replace(sizes, sets=arguments.sets or sizes.sets, first=arguments.first_set)
     models = ("fisher",) if arguments.tiny else tuple(arguments.models.split(","))
 
     def tell(text: str) -> None:
