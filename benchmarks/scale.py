@@ -4,6 +4,8 @@
 
 - ``speedup_2_workers``: wall time of explaining the same photos in this process over that in two local
   processes, the best of alternating rounds, workers started before;
+- ``speedup_2_bare_processes``: the same for two processes that share nothing and are told nothing, each with
+  half of the photos: the most that this machine gives;
 - ``dask_over_local``: wall time on a Dask cluster of two workers on this machine over that in two local
   processes, likewise;
 - ``memory_growth``: peak memory of an audit of many photos over that of few (this process and its workers);
@@ -19,6 +21,7 @@ Fisher-vector model with random weights, for which costs are those of a trained 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import resource
 import sys
@@ -27,6 +30,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +118,12 @@ def measure_walls(size: Size) -> dict[str, float]:
                 run(crew, items)
                 walls[kind].append(time.perf_counter() - start)
                 processors[kind].append(processor_seconds() - before)
+            walls.setdefault("bare", []).append(bare_wall(task, items))
     wall = {kind: min(times) for kind, times in walls.items()}
     processor = {kind: min(times) for kind, times in processors.items()}
     return {
         "speedup_2_workers": wall["one"] / wall["two"],
+        "speedup_2_bare_processes": wall["one"] / wall["bare"],
         "dask_over_local": wall["dask"] / wall["two"],
         "cpu_2_workers_over_1": processor["two"] / processor["one"],
         "cpu_dask_over_local": processor["dask"] / processor["two"],
@@ -128,6 +134,35 @@ def measure_walls(size: Size) -> dict[str, float]:
 def run(crew: StandingCrew[Any, Any], items: list[Any]) -> None:
     for outcome in crew(items):
         outcome.unwrap()
+
+
+def bare_wall(task: ExplainTask, items: list[Any]) -> float:
+    """Wall time of two processes, each with half of the photos and a model of its own, started before."""
+    context = multiprocessing.get_context("spawn")
+    together = context.Barrier(3)
+    halves = [
+        context.Process(target=bare_loop, args=(task, items[half::2], together), daemon=True)
+        for half in range(2)
+    ]
+    for process in halves:
+        process.start()
+    together.wait()
+    start = time.perf_counter()
+    together.wait()
+    seconds = time.perf_counter() - start
+    for process in halves:
+        process.join()
+    return seconds
+
+
+def bare_loop(task: ExplainTask, items: list[Any], together: Barrier) -> None:
+    """One of the two: warm up, start together, explain, end together."""
+    for item in items[:2]:
+        task(item)
+    together.wait()
+    for item in items:
+        task(item)
+    together.wait()
 
 
 def processor_seconds() -> float:

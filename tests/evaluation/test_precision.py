@@ -4,7 +4,7 @@ import pytest
 from pfungst.contract.ranking import average_precision
 from pfungst.errors import ConfigError
 from pfungst.evaluation.precision import precision_difference, precision_over_images
-from pfungst.evaluation.statistics import BootstrapConfig, photo_draws
+from pfungst.evaluation.statistics import BootstrapConfig, draw_blocks
 
 CONFIG = BootstrapConfig(n_resamples=200, random_state=3)
 
@@ -18,7 +18,7 @@ def example(seed=0, n=60):
 def slow_resamples(labels, scores):
     """Each resample written out, photo by photo, and its AP taken."""
     values = []
-    for counts in photo_draws(len(labels), CONFIG):
+    for counts in np.concatenate(list(draw_blocks(len(labels), CONFIG))):
         drawn = np.repeat(np.arange(len(labels)), counts.astype(int))
         values.append(average_precision(labels[drawn], scores[drawn]))
     return np.array(values)

@@ -5,6 +5,7 @@ from pfungst.errors import ConfigError
 from pfungst.evaluation.statistics import (
     BootstrapConfig,
     curve_over_images,
+    draw_blocks,
     mean_over_images,
     ratio_over_images,
     share_over_images,
@@ -169,3 +170,12 @@ def test_a_ratio_without_a_denominator_is_nan():
     single = ratio_over_images(["a"], [1.0], [2.0])
     assert (single.mean, single.n_images) == (0.5, 1)
     assert np.isnan(single.low)
+
+
+def test_resamples_in_blocks_are_those_drawn_at_once_and_bounded():
+    n = 1_300
+    blocks = list(draw_blocks(n, QUICK))
+    assert len(blocks) > 1
+    assert max(block.size for block in blocks) <= 500_000
+    at_once = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), QUICK.n_resamples)
+    assert np.array_equal(np.concatenate(blocks), at_once)

@@ -25,7 +25,8 @@ def demo(
     """Train on generated photos with two known flaws, and see whether an audit names them.
 
     Half of the coin photos carry a line of text, and rockets stand on a meadow. Trains two classifiers on
-    such photos, audits them, and writes a report to open in a browser. Takes a few minutes.
+    such photos, audits them, and writes a report to open in a browser. Takes about ten minutes on two
+    processors.
     """
     from pfungst.cli.audit import print_audit
     from pfungst.contract.plain import to_plain

@@ -46,7 +46,7 @@ class DemoConfig:
     models : tuple of str
         ``fisher`` and ``network`` (EfficientNet-Lite0 with a frozen backbone).
     fisher : FisherTraining
-        A small mixture, so that the demo takes minutes.
+        A small mixture, so that the demo takes minutes, not hours.
     network_epochs : int
         Passes over the stored features.
     audit : AuditConfig

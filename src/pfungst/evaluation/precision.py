@@ -13,10 +13,7 @@ from numpy.typing import NDArray
 
 from pfungst.contract.ranking import average_precision
 from pfungst.errors import ConfigError
-from pfungst.evaluation.statistics import BootstrapConfig, Estimate, photo_draws
-
-_BLOCK = 4_000_000
-"""Numbers in a block of resamples; bounds the memory."""
+from pfungst.evaluation.statistics import BootstrapConfig, Estimate, draw_blocks
 
 
 def precision_over_images(
@@ -80,15 +77,13 @@ def _resampled(
     labels: NDArray[np.integer], scores: NDArray[np.floating], config: BootstrapConfig
 ) -> NDArray[np.float64]:
     """AP of each resample, ``(n_resamples,)``."""
-    counts = photo_draws(len(labels), config)
     kept = np.flatnonzero(np.asarray(labels) != 0)
     order = kept[np.argsort(-np.asarray(scores, dtype=np.float64)[kept], kind="stable")]
     sorted_scores, positive = np.asarray(scores)[order], np.asarray(labels)[order] > 0
     last_of_tie = np.flatnonzero(np.append(sorted_scores[1:] != sorted_scores[:-1], True))
-    block = max(_BLOCK // max(len(order), 1), 1)
     parts = [
-        _weighted_precision(counts[start : start + block, order], positive, last_of_tie)
-        for start in range(0, len(counts), block)
+        _weighted_precision(counts[:, order], positive, last_of_tie)
+        for counts in draw_blocks(len(labels), config)
     ]
     return np.concatenate(parts)
 

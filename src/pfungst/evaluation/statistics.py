@@ -12,7 +12,7 @@ Efron 1987 (BCa interval); Davison and Hinkley 1997, chapter 5; Clopper and Pear
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from pfungst.errors import ConfigError, unknown_name
 
+_BLOCK = 500_000
+"""Numbers in a block of resamples; bounds the memory."""
 Method = Literal["bca", "percentile"]
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """From sums over images ``(..., k)`` to the estimate ``(...)``."""
@@ -205,7 +207,7 @@ def statistic_over_images(
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = float(statistic(total))
         left_out = statistic(total - sums.values)
-        resampled = statistic(_draws(len(sums.counts), config.n_resamples, config.random_state) @ sums.values)
+        resampled = statistic(_drawn_sums(sums.values, config))
     low, high = float("nan"), float("nan")
     finite = resampled[np.isfinite(resampled)]
     if len(sums.counts) >= 2 and np.isfinite(mean) and finite.size:
@@ -257,22 +259,45 @@ def _sums(images: Sequence[str], values: NDArray[np.float64]) -> _Sums:
 
 def _resampled(sums: _Sums, config: BootstrapConfig) -> NDArray[np.float64]:
     """Means of resamples, ``(n_resamples, n_points)``: how often each image was drawn, times its sums."""
-    drawn = _draws(len(sums.counts), config.n_resamples, config.random_state)
-    resampled: NDArray[np.float64] = (drawn @ sums.values) / (drawn @ sums.counts)[:, None]
+    drawn = _drawn_sums(np.column_stack([sums.values, sums.counts]), config)
+    resampled: NDArray[np.float64] = drawn[:, :-1] / drawn[:, -1:]
     return resampled
 
 
-def photo_draws(n_images: int, config: BootstrapConfig) -> NDArray[np.float64]:
-    """How often each photo is in each resample, ``(n_resamples, n_images)``; the same for the same seed."""
-    return _draws(n_images, config.n_resamples, config.random_state)
+def _drawn_sums(values: NDArray[np.float64], config: BootstrapConfig) -> NDArray[np.float64]:
+    """Sums over the images of each resample of ``(n_images, k)`` values, ``(n_resamples, k)``."""
+    return np.concatenate([block @ values for block in draw_blocks(len(values), config)])
+
+
+def draw_blocks(n_images: int, config: BootstrapConfig) -> Iterator[NDArray[np.float64]]:
+    """How often each image is in each resample: some resamples at a time, ``(…, n_images)`` float64.
+
+    All of them together are ``(n_resamples, n_images)``, the same for the same seed.
+    """
+    drawn = _draws(n_images, config.n_resamples, config.random_state)
+    rows = _rows(n_images)
+    for start in range(0, len(drawn), rows):
+        yield drawn[start : start + rows].astype(np.float64)
+
+
+def _rows(n_images: int) -> int:
+    """Resamples in a block."""
+    return max(_BLOCK // n_images, 1)
 
 
 @lru_cache(maxsize=2)
-def _draws(n_images: int, n_resamples: int, random_state: int) -> NDArray[np.float64]:
-    """How often each image is in each resample, ``(n_resamples, n_images)``; kept for the next statistic."""
+def _draws(n_images: int, n_resamples: int, random_state: int) -> NDArray[np.uint8]:
+    """How often each image is in each resample, kept for the next statistic, a byte each.
+
+    An image is drawn once on average; that one of more than 255 is drawn 256 times does not happen.
+    """
     generator = np.random.default_rng(random_state)
-    counts = generator.multinomial(n_images, np.full(n_images, 1 / n_images), n_resamples)
-    drawn: NDArray[np.float64] = counts.astype(np.float64)
+    chances = np.full(n_images, 1 / n_images)
+    drawn = np.empty((n_resamples, n_images), dtype=np.uint8)
+    rows = _rows(n_images)
+    for start in range(0, n_resamples, rows):
+        part = drawn[start : start + rows]
+        part[:] = generator.multinomial(n_images, chances, len(part))
     drawn.flags.writeable = False
     return drawn
 

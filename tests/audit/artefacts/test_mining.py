@@ -8,6 +8,7 @@ import pytest
 from pfungst.audit.artefacts.config import ArtefactConfig
 from pfungst.audit.artefacts.matching import Match, Patch
 from pfungst.audit.artefacts.mining import Candidate, Seen, is_no_mark
+from pfungst.audit.artefacts.mining_task import sampled_mask
 from pfungst.audit.artefacts.shaping import Grain
 
 SIDE, SCALE = 100, 0.5
@@ -35,10 +36,10 @@ def candidate(kind: str, photos, pattern: np.ndarray) -> Candidate:
 
 
 def boxed(left: int, right: int) -> np.ndarray:
-    """Objects between two columns of the photo."""
+    """Objects between two columns of the photo, as its working pixels see them."""
     inside = np.zeros((2 * SIDE, 2 * SIDE), dtype=bool)
     inside[:, left:right] = True
-    return inside
+    return sampled_mask(inside, (SIDE, SIDE), SCALE)
 
 
 def striped() -> np.ndarray:
@@ -78,6 +79,16 @@ def test_the_object_itself_is_no_mark(kind, off, dropped):
 
 def test_ground_is_no_mark():
     photos = [photo(str(i), boxed(0, 1)) for i in range(4)]
-    wide = candidate("place", photos, np.ones((30, 38)))  # 11.4 % of the photo
+    wide = candidate("place", photos, np.ones((38, 30)))  # 11.4 % of the photo
     assert not is_no_mark(wide, photos, ArtefactConfig())
-    assert is_no_mark(candidate("place", photos, np.ones((30, 42))), photos, ArtefactConfig())
+    assert is_no_mark(candidate("place", photos, np.ones((42, 30))), photos, ArtefactConfig())
+
+
+def test_a_mask_is_seen_at_the_middles_of_working_pixels():
+    generator = np.random.default_rng(3)
+    mask, scale = generator.random((37, 53)) < 0.5, 0.31
+    seen = sampled_mask(mask, (12, 17), scale)
+    for row in range(12):
+        for column in range(17):
+            there = min(int((row + 0.5) / scale), 36), min(int((column + 0.5) / scale), 52)
+            assert seen[row, column] == mask[there]

@@ -22,8 +22,8 @@ _FLOOR = 4.0
 _COLOUR_WEIGHT = 0.7
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
-Look = NDArray[np.float32]
-"""``(6, height, width)`` float32."""
+Look = NDArray[np.floating]
+"""``(6, height, width)``; float32, or float16 where many are kept."""
 
 
 def shrunk(image: ImageArray, scale: float) -> ImageArray:

@@ -33,7 +33,7 @@ class Seen:
     blobs : sequence of Blob
         Squares of dense relevance.
     on_object : (height, width) bool
-        Whether a pixel of the photo itself lies in a box of the class.
+        Whether a working pixel lies in a box of the class.
     """
 
     id: str
@@ -83,9 +83,8 @@ class Candidate:
 
     def area(self, photos: Sequence[Seen]) -> float:
         """Mean share of a photo that it covers, over those that carry it."""
-        height, width = self.patch.shape
-        pixels = height * width / self.scale**2
-        return float(np.mean([pixels / photo.on_object.size for photo in photos if photo.id in self.matches]))
+        carriers = [photo for photo in photos if photo.id in self.matches]
+        return float(np.mean([self.patch.mask.size / photo.on_object.size for photo in carriers]))
 
     def on_object(self, photos: Sequence[Seen]) -> NDArray[np.float64]:
         """Share of its pattern, that is of |T|², in boxes of the class, in each photo that carries it."""
@@ -95,13 +94,8 @@ class Candidate:
 
     def _within(self, photo: Seen) -> NDArray[np.bool_]:
         """Which of its pixels lie on the object in a photo that carries it."""
-        match, size = self.matches[photo.id], photo.on_object.shape
-        rows, columns = (
-            np.minimum(((start + np.arange(length) + 0.5) / self.scale).astype(int), limit - 1)
-            for start, length, limit in zip((match.top, match.left), self.patch.shape, size, strict=True)
-        )
-        inside: NDArray[np.bool_] = photo.on_object[np.ix_(rows, columns)]
-        return inside
+        match, (height, width) = self.matches[photo.id], self.patch.shape
+        return photo.on_object[match.top : match.top + height, match.left : match.left + width]
 
 
 def mine(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pfungst.audit.artefacts.borders import Frame, common_frame, find_frame
 from pfungst.audit.artefacts.config import ArtefactConfig
 from pfungst.audit.artefacts.features import look, shrunk
@@ -12,6 +15,7 @@ from pfungst.audit.artefacts.mining import Candidate, Seen, merged, mine
 from pfungst.audit.artefacts.proposals import Blob
 from pfungst.audit.artefacts.shaping import Grain
 from pfungst.audit.artefacts.suspects import BorderSuspect, PatchSuspect, Suspect, plain
+from pfungst.contract.classifier import ImageArray
 from pfungst.errors import PfungstError
 from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import Record
@@ -104,14 +108,30 @@ class MineClass:
                 image = decode(record.path)
             except PfungstError:
                 continue
-            fine, coarse = (look(shrunk(image, scale)) for scale in (self.scale, self.scale / COARSER))
-            fewer = [blob.scaled(1 / COARSER, *coarse.shape[1:]) for blob in blobs]
-            inside = box_mask(record.boxes_of(name), *image.shape[:2])
-            found.append(
-                _Photo(
-                    fine=Seen(id=record.id, look=fine, blobs=blobs, on_object=inside),
-                    coarse=Seen(id=record.id, look=coarse, blobs=fewer, on_object=inside),
-                    frame=find_frame(image),
-                )
-            )
+            fine, coarse = (self._seen(record, blobs, image, name, coarser) for coarser in (1.0, COARSER))
+            found.append(_Photo(fine=fine, coarse=coarse, frame=find_frame(image)))
         return found
+
+    def _seen(
+        self, record: Record, blobs: Sequence[Blob], image: ImageArray, name: str, coarser: float
+    ) -> Seen:
+        """A photo at one scale, so much coarser than that of the blobs."""
+        scale = self.scale / coarser
+        pattern = look(shrunk(image, scale)).astype(np.float16)
+        shape = pattern.shape[1:]
+        return Seen(
+            id=record.id,
+            look=pattern,
+            blobs=[blob.scaled(1 / coarser, *shape) for blob in blobs],
+            on_object=sampled_mask(box_mask(record.boxes_of(name), *image.shape[:2]), shape, scale),
+        )
+
+
+def sampled_mask(mask: NDArray[np.bool_], shape: Sequence[int], scale: float) -> NDArray[np.bool_]:
+    """A photo's mask at the middles of its working pixels."""
+    rows, columns = (
+        np.minimum(((np.arange(length) + 0.5) / scale).astype(int), limit - 1)
+        for length, limit in zip(shape, mask.shape, strict=True)
+    )
+    sampled: NDArray[np.bool_] = mask[np.ix_(rows, columns)]
+    return sampled
