@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 
 from pfungst.audit.editing import edited, pixel_region, removal_edits, scores_after
 from pfungst.contract.perturbation import Edit
+from pfungst.errors import PfungstError
 from pfungst.images import Box
 
 
@@ -72,3 +74,39 @@ def test_small_edits_are_handed_over_as_one_chain_that_takes_each_back():
     photos = [image, *(edited(image, edits) for edits in variants)]
     np.testing.assert_allclose(found, [photo.mean() for photo in photos])
     assert cheap.asked == 1
+
+
+class _NeedsContrast(_Edits):
+    """Cannot score what is of one colour."""
+
+    def scores(self, images):
+        images = [image.copy() for image in images]
+        if any(np.ptp(image) == 0 for image in images):
+            raise PfungstError("of one colour")
+        return super().scores(images)
+
+
+def test_an_edit_that_leaves_nothing_to_score_is_nan_and_the_others_are_not():
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    nothing = Edit(top=0, left=0, pixels=np.full(image.shape, 7, dtype=np.uint8))
+    small = Edit(top=2, left=3, pixels=np.full((5, 7, 3), 200, dtype=np.uint8))
+    found = scores_after(_NeedsContrast(), image, [[nothing], [small]])[:, 0]
+    assert np.isnan(found[1])
+    np.testing.assert_allclose(found[[0, 2]], [image.mean(), edited(image, [small]).mean()])
+
+
+def test_a_small_edit_that_leaves_nothing_spoils_no_chain():
+    image = np.full((20, 30, 3), 7, dtype=np.uint8)
+    image[4:8, 5:9] = 90
+    gone = Edit(top=4, left=5, pixels=np.full((4, 4, 3), 7, dtype=np.uint8))
+    more = Edit(top=12, left=5, pixels=np.full((4, 4, 3), 30, dtype=np.uint8))
+    found = scores_after(_NeedsContrast(), image, [[gone], [more]])[:, 0]
+    assert np.isnan(found[1])
+    np.testing.assert_allclose(found[[0, 2]], [image.mean(), edited(image, [more]).mean()])
+
+
+def test_a_photo_that_cannot_be_scored_itself_is_an_error():
+    image = np.full((20, 30, 3), 7, dtype=np.uint8)
+    small = Edit(top=4, left=5, pixels=np.full((4, 4, 3), 90, dtype=np.uint8))
+    with pytest.raises(PfungstError, match="one colour"):
+        scores_after(_NeedsContrast(), image, [[small]])

@@ -3,9 +3,10 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from tests.audit.conftest import ColourClassifier
 
 from pfungst.audit.survey import SurveyConfig, open_survey, reduced, survey
-from pfungst.errors import ConfigError, DataError
+from pfungst.errors import ConfigError, DataError, PfungstError
 from pfungst.images import decode
 from pfungst.runs.recorded import run_items
 
@@ -94,3 +95,22 @@ def test_a_folder_without_a_survey_is_refused(tmp_path):
     run_items(len, [], keys=[], configuration={"seed": 0}, out=tmp_path / "other")
     with pytest.raises(DataError, match="is a run, but not a survey"):
         open_survey(tmp_path / "other")
+
+
+class Describing(ColourClassifier):
+    """Cannot score a photo without contrast, as a classifier of local descriptors cannot."""
+
+    def scores(self, images):
+        images = [image.copy() for image in images]
+        if any(image.std() < 12 for image in images):
+            raise PfungstError("no descriptor has enough contrast")
+        return super().scores(images)
+
+
+def test_a_photo_of_which_nothing_is_left_without_its_object_keeps_all_else(photos):
+    found = survey(Describing(), photos)
+    assert len(found.ids) == len(photos)
+    assert not found.failures
+    around = [seen.surroundings for seen in found.seen(label=1)]
+    assert all(np.isnan(item.without_object) for item in around)
+    assert all(np.isfinite(item.ratio) for item in around)

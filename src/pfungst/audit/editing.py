@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pfungst.contract.classifier import Classifier, ImageArray
 from pfungst.contract.perturbation import Edit, EditScorer
-from pfungst.errors import ConfigError
+from pfungst.errors import ConfigError, PfungstError
 from pfungst.evaluation.operators import Region, inpaint, laid_in
 from pfungst.images.boxes import Box
 
@@ -69,23 +69,38 @@ def scores_after(
 
     Every variant starts from the untouched photo. A classifier that can score edits cheaply
     (:class:`~pfungst.contract.perturbation.EditScorer`) is handed the small ones as one chain, in which each
-    step also takes the last one back; a large one costs less as a whole photo.
+    step also takes the last one back; a large one costs less as a whole photo. A variant that cannot be
+    scored (nothing is left to describe when an object that fills its photo is filled in) has scores of NaN.
     """
-    small = [
-        index
-        for index, edits in enumerate(variants)
-        if isinstance(classifier, EditScorer) and _covered(edits, image) <= CHAINED_SHARE
-    ]
-    found: dict[int, NDArray[np.float64]] = {}
-    if small and isinstance(classifier, EditScorer):
-        chain = classifier.perturbed_scores(image, _chain(image, [variants[index] for index in small]))
-        before, found = chain[:1], dict(zip(small, chain[1:, None], strict=True))
+    small = [index for index, edits in enumerate(variants) if _covered(edits, image) <= CHAINED_SHARE]
+    chain = _chain_scores(classifier, image, [variants[index] for index in small]) if small else None
+    if chain is None:
+        before, found = classifier.scores([image]), {}
     else:
-        before = classifier.scores([image])
+        before, found = chain[:1], dict(zip(small, chain[1:, None], strict=True))
     for index, edits in enumerate(variants):
         if index not in found:
-            found[index] = classifier.scores([edited(image, edits)])
+            found[index] = _scores_or_nan(classifier, edited(image, edits))
     return np.concatenate([before, *(found[index] for index in range(len(variants)))])
+
+
+def _chain_scores(
+    classifier: Classifier, image: ImageArray, variants: Sequence[Sequence[Edit]]
+) -> NDArray[np.float64] | None:
+    """Scores of a photo and of small edits; None where they are not to be had in a chain."""
+    if not isinstance(classifier, EditScorer):
+        return None
+    try:
+        return classifier.perturbed_scores(image, _chain(image, variants))
+    except PfungstError:  # the photo or a single edit is at fault: scored one by one, it is told which
+        return None
+
+
+def _scores_or_nan(classifier: Classifier, image: ImageArray) -> NDArray[np.float64]:
+    try:
+        return classifier.scores([image])
+    except PfungstError:
+        return np.full((1, len(classifier.classes)), np.nan)
 
 
 def edited(image: ImageArray, edits: Sequence[Edit]) -> ImageArray:

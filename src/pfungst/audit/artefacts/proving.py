@@ -73,6 +73,8 @@ class TryEdits:
             scores = self._scores(image, edits)
         rows = []
         for item, (before, after, control) in zip(edits, scores, strict=True):
+            if np.isnan(after):
+                continue
             rows.append(
                 {
                     "suspect": item.position,
