@@ -10,7 +10,10 @@
   processes, likewise;
 - ``memory_growth``: peak memory of an audit of many photos over that of few (this process and its workers);
 - ``time_per_image_growth``: processor time that one more photo costs in a large audit over that in a small
-  one (this process and its workers; what does not depend on the number of photos cancels).
+  one (this process and its workers; what does not depend on the number of photos cancels). It falls while the
+  search for artefacts, which looks at no more than 64 photos of a class, has not yet as many to look at;
+- ``time_per_image_growth_full_search``: the same with a search of no more than 8 photos of a class, which
+  even the smallest audit has: what a photo costs by itself.
 
 Walls need a quiet machine: ``load`` is its load average when they were measured. ``cpu_2_workers_over_1`` and
 ``cpu_dask_over_local`` are the same comparisons in processor time, which tells what parallel work adds; on
@@ -37,6 +40,7 @@ from typing import Any
 import numpy as np
 from _measure import in_child, peak_bytes, print_json, rounded
 
+from pfungst.audit.artefacts import ArtefactConfig
 from pfungst.audit.auditing import AuditConfig, Subject, audit_models
 from pfungst.cli.explain import ExplainTask
 from pfungst.descriptors import SiftConfig, dense_sift, fit_pca
@@ -63,6 +67,8 @@ class Size:
 FULL = Size(scenes=60, explained=48, rounds=3, audits=(40, 200, 1400), components=64, step=4)
 TINY = Size(scenes=20, explained=6, rounds=1, audits=(12, 18, 30), components=8, step=8)
 AUDIT_COMPONENTS, AUDIT_STEP = 8, 8
+FEW = 8
+"""Photos of a class that the search is given where its own growth is not to be measured."""
 
 
 def make_scenes(folder: Path, size: Size) -> DataSet:
@@ -187,13 +193,15 @@ def local_cluster() -> Iterator[Cluster]:
         yield Cluster(cluster.scheduler_address)
 
 
-def measure_audit(number: int, size: Size) -> dict[str, float]:
+def measure_audit(number: int, size: Size, search: ArtefactConfig) -> dict[str, float]:
     """Peak memory and processor time of one audit with two workers, in this process."""
     with tempfile.TemporaryDirectory() as name:
         data = make_scenes(Path(name), size)
         model = make_model(data, AUDIT_COMPONENTS, AUDIT_STEP)
         config = AuditConfig(
-            quality_images=4, replacement=ReplacementConfig(n_replaced=200, batch_size=50, repetitions=1)
+            artefacts=search,
+            quality_images=4,
+            replacement=ReplacementConfig(n_replaced=200, batch_size=50, repetitions=1),
         )
         start = _user_seconds()
         audit_models([Subject(name="model", classifier=model)], repeated(data, number), Path(name) / "audit",
@@ -216,11 +224,13 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="a few seconds, to see that it runs")
     parser.add_argument("--part", choices=["walls", "audit"], help=argparse.SUPPRESS)
     parser.add_argument("--photos", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--searched", type=int, default=ArtefactConfig().max_photos, help=argparse.SUPPRESS)
     options = parser.parse_args()
     size = TINY if options.tiny else FULL
+    search = ArtefactConfig(max_photos=options.searched)
     parts: dict[str | None, Callable[[], Any]] = {
         "walls": lambda: measure_walls(size),
-        "audit": lambda: measure_audit(options.photos, size),
+        "audit": lambda: measure_audit(options.photos, size, search),
         None: lambda: measure(size, ["--tiny"] * options.tiny),
     }
     print_json(parts[options.part]())
@@ -230,24 +240,33 @@ def measure(size: Size, tiny: list[str]) -> dict[str, Any]:
     """Everything, each in a process of its own."""
     load = os.getloadavg()[0]
     walls = in_child(__file__, ["--part", "walls", *tiny])
-    few, some, many = (
-        in_child(__file__, ["--part", "audit", "--photos", str(number), *tiny]) for number in size.audits
-    )
-    numbers = size.audits
-    early = (some["seconds"] - few["seconds"]) / (numbers[1] - numbers[0])
-    late = (many["seconds"] - some["seconds"]) / (numbers[2] - numbers[1])
+    audits = [audit(number, tiny) for number in size.audits]
+    quick = [audit(number, [*tiny, "--searched", str(FEW)]) for number in size.audits]
     return {
         **rounded(walls),
-        "memory_growth": round(many["peak"] / some["peak"], 3),
-        "time_per_image_growth": round(late / early, 3),
-        "peak_mb": {
-            str(n): round(part["peak"] / 1e6) for n, part in zip(numbers, (few, some, many), strict=True)
-        },
+        "memory_growth": round(audits[2]["peak"] / audits[1]["peak"], 3),
+        "time_per_image_growth": growth(audits, size.audits),
+        "time_per_image_growth_full_search": growth(quick, size.audits),
+        "peak_mb": {str(n): round(part["peak"] / 1e6) for n, part in zip(size.audits, audits, strict=True)},
         "cpu_seconds": {
-            str(n): round(part["seconds"], 1) for n, part in zip(numbers, (few, some, many), strict=True)
+            str(n): round(part["seconds"], 1) for n, part in zip(size.audits, audits, strict=True)
         },
         "load": round(load, 1),
     }
+
+
+def audit(number: int, arguments: list[str]) -> dict[str, float]:
+    """One audit in a process of its own."""
+    part: dict[str, float] = in_child(__file__, ["--part", "audit", "--photos", str(number), *arguments])
+    return part
+
+
+def growth(parts: list[dict[str, float]], numbers: tuple[int, int, int]) -> float:
+    """Processor time of a further photo between the larger two audits over that between the smaller two."""
+    early, late = (
+        (parts[i + 1]["seconds"] - parts[i]["seconds"]) / (numbers[i + 1] - numbers[i]) for i in range(2)
+    )
+    return round(late / early, 3)
 
 
 if __name__ == "__main__":
