@@ -10,7 +10,7 @@ from pfungst.audit.schema import ContextRow
 from pfungst.audit.surroundings import ContextConfig
 from pfungst.audit.survey import SurveyConfig, survey
 from pfungst.contract import Explanation, Ledger
-from pfungst.errors import ConfigError
+from pfungst.errors import ConfigError, PfungstError
 from pfungst.evaluation.statistics import Estimate
 from pfungst.images import Box, DataSet, Record, decode
 
@@ -263,6 +263,27 @@ def test_photos_that_cannot_tell_are_left_out_and_counted(photos):
     assert (none.n_images, none.ratio, none.note) == (0, None, "left out: 4 without a box")
     with pytest.raises(ConfigError, match="colours has no boxes"):
         measure_context(LeakyClassifier(), with_boxes(photos, lambda record: ()))
+
+
+@dataclass(frozen=True)
+class OneTooDark(LeakyClassifier):
+    """Cannot score a photo of one shape once its bright square is gone."""
+
+    shape: tuple[int, ...] = ()
+
+    def scores(self, images):
+        images = [image.copy() for image in images]
+        if any(image.shape == self.shape and image.max() < 60 for image in images):
+            raise PfungstError("nothing to describe")
+        return super().scores(images)
+
+
+def test_a_photo_that_cannot_be_scored_without_its_object_is_left_out_of_the_edits_and_counted(photos):
+    shown = [record for record in photos if "red" in record.positive]
+    row = context_row(survey(OneTooDark(shape=decode(shown[0].path).shape), photos), "red")
+    assert row.n_images == len(shown)
+    assert row.kept_without_object.n_images == len(shown) - 1
+    assert "left out of the edits: 1 with nothing to score without its object" in row.note
 
 
 def test_a_signed_ratio_is_not_divided_by_almost_nothing(photos):

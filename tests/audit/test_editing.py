@@ -86,23 +86,29 @@ class _NeedsContrast(_Edits):
         return super().scores(images)
 
 
+def assert_the_first_alone_is_nan(image, nothing, other):
+    found = scores_after(_NeedsContrast(), image, [[nothing], [other]])[:, 0]
+    assert np.isnan(found[1])
+    np.testing.assert_allclose(found[[0, 2]], [image.mean(), edited(image, [other]).mean()])
+
+
 def test_an_edit_that_leaves_nothing_to_score_is_nan_and_the_others_are_not():
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    nothing = Edit(top=0, left=0, pixels=np.full(image.shape, 7, dtype=np.uint8))
-    small = Edit(top=2, left=3, pixels=np.full((5, 7, 3), 200, dtype=np.uint8))
-    found = scores_after(_NeedsContrast(), image, [[nothing], [small]])[:, 0]
-    assert np.isnan(found[1])
-    np.testing.assert_allclose(found[[0, 2]], [image.mean(), edited(image, [small]).mean()])
+    assert_the_first_alone_is_nan(
+        image,
+        Edit(top=0, left=0, pixels=np.full(image.shape, 7, dtype=np.uint8)),
+        Edit(top=2, left=3, pixels=np.full((5, 7, 3), 200, dtype=np.uint8)),
+    )
 
 
 def test_a_small_edit_that_leaves_nothing_spoils_no_chain():
     image = np.full((20, 30, 3), 7, dtype=np.uint8)
     image[4:8, 5:9] = 90
-    gone = Edit(top=4, left=5, pixels=np.full((4, 4, 3), 7, dtype=np.uint8))
-    more = Edit(top=12, left=5, pixels=np.full((4, 4, 3), 30, dtype=np.uint8))
-    found = scores_after(_NeedsContrast(), image, [[gone], [more]])[:, 0]
-    assert np.isnan(found[1])
-    np.testing.assert_allclose(found[[0, 2]], [image.mean(), edited(image, [more]).mean()])
+    assert_the_first_alone_is_nan(
+        image,
+        Edit(top=4, left=5, pixels=np.full((4, 4, 3), 7, dtype=np.uint8)),
+        Edit(top=12, left=5, pixels=np.full((4, 4, 3), 30, dtype=np.uint8)),
+    )
 
 
 def test_a_photo_that_cannot_be_scored_itself_is_an_error():

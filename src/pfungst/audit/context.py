@@ -152,6 +152,9 @@ def context_row(found: Survey, class_name: str, bootstrap: BootstrapConfig | Non
         ratios={photo.image: photo.around.ratio for photo in photos},
     )
     dependent, reason = judged(row)
+    unscored = len(photos) - len(edited)
+    if edited and unscored:
+        notes.append(f"left out of the edits: {unscored} with nothing to score without its object")
     notes = [reason, *notes, *signed_note]
     return replace(row, dependent=dependent, note="; ".join(note for note in notes if note))
 

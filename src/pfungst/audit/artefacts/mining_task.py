@@ -108,22 +108,30 @@ class MineClass:
                 image = decode(record.path)
             except PfungstError:
                 continue
-            fine, coarse = (self._seen(record, blobs, image, name, coarser) for coarser in (1.0, COARSER))
+            inside = box_mask(record.boxes_of(name), *image.shape[:2])
+            fine, coarse = (
+                self._seen(record.id, blobs, image, inside, coarser) for coarser in (1.0, COARSER)
+            )
             found.append(_Photo(fine=fine, coarse=coarse, frame=find_frame(image)))
         return found
 
     def _seen(
-        self, record: Record, blobs: Sequence[Blob], image: ImageArray, name: str, coarser: float
+        self,
+        image_id: str,
+        blobs: Sequence[Blob],
+        image: ImageArray,
+        inside: NDArray[np.bool_],
+        coarser: float,
     ) -> Seen:
         """A photo at one scale, so much coarser than that of the blobs."""
         scale = self.scale / coarser
         pattern = look(shrunk(image, scale)).astype(np.float16)
         shape = pattern.shape[1:]
         return Seen(
-            id=record.id,
+            id=image_id,
             look=pattern,
             blobs=[blob.scaled(1 / coarser, *shape) for blob in blobs],
-            on_object=sampled_mask(box_mask(record.boxes_of(name), *image.shape[:2]), shape, scale),
+            on_object=sampled_mask(inside, shape, scale),
         )
 
 
