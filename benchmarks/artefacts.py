@@ -33,12 +33,12 @@ from _measure import print_json
 from numpy.typing import NDArray
 
 from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
-from pfungst.audit.artefacts.planting import KINDS, Plant, Planted, plant
 from pfungst.audit.schema import Artefact
-from pfungst.audit.surroundings import ContextConfig
-from pfungst.audit.survey import SurveyConfig, survey
+from pfungst.audit.survey.surroundings import ContextConfig
+from pfungst.audit.survey.surveying import SurveyConfig, survey
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.ranking import equal_error_thresholds
+from pfungst.demo.scenes.planting import KINDS, Plant, Planted, plant
 from pfungst.evaluation.operators import Region
 from pfungst.evaluation.statistics import mean_over_images
 from pfungst.images import DataSet, Record, decode, open_dataset
@@ -100,8 +100,8 @@ def network_trainer(classes: Sequence[str]) -> Trainer:
     from sklearn.svm import LinearSVC
 
     from pfungst.network import NetworkClassifier, initial_network
-    from pfungst.network.backbone import Backbone
-    from pfungst.network.initial import find_head
+    from pfungst.network.training.backbone import Backbone
+    from pfungst.network.training.initial import find_head
 
     torch.set_num_threads(1)
     start = initial_network("efficientnet-lite0", classes)
@@ -284,7 +284,7 @@ def report(cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def scenes(sizes: Sizes, folder: Path) -> DataSet:
     """Generated scenes without flaws."""
-    from pfungst.images.scenes import ScenesConfig, write_scenes
+    from pfungst.demo.scenes import ScenesConfig, write_scenes
 
     write_scenes(folder, ScenesConfig(n_images=sizes.scenes, size=sizes.side, clean=True))
     return replace(open_dataset(folder), name="scenes")

@@ -43,11 +43,11 @@ from _measure import in_child, peak_bytes, print_json, rounded
 from pfungst.audit.artefacts import ArtefactConfig
 from pfungst.audit.auditing import AuditConfig, Subject, audit_models
 from pfungst.cli.explain import ExplainTask
+from pfungst.demo.scenes import ScenesConfig, write_scenes
 from pfungst.descriptors import SiftConfig, dense_sift, fit_pca
 from pfungst.evaluation.replacement import ReplacementConfig
 from pfungst.fisher.classifier import FisherClassifier, FisherPipeline
 from pfungst.images import DataSet, Record, decode, open_dataset
-from pfungst.images.scenes import ScenesConfig, write_scenes
 from pfungst.mixture import MixtureConfig, fit_mixture
 from pfungst.runs.executor import Cluster, StandingCrew, standing_crew
 

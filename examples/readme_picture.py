@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from pfungst.demo.scenes import read_scene_notes
 from pfungst.demo.study import RULES
 from pfungst.images import decode, open_dataset
-from pfungst.images.scenes import read_scene_notes
 from pfungst.models import load_model
 
 

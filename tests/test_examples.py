@@ -12,10 +12,10 @@ from PIL import Image
 pytest.importorskip("skimage", reason="the examples need the demo extra")
 pytest.importorskip("efficientnet_lite_pytorch", reason="the examples need the demo extra")
 
+from pfungst.demo.scenes import ScenesConfig, write_scenes
 from pfungst.descriptors import SiftConfig
 from pfungst.fisher import FisherTraining, train_fisher
 from pfungst.images import open_dataset
-from pfungst.images.scenes import ScenesConfig, write_scenes
 from pfungst.network import initial_network
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

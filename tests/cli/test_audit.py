@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 pytest.importorskip("skimage", reason="scenes need the demo extra")
 
 from pfungst.cli.main import app
-from pfungst.images.scenes import ScenesConfig, write_scenes
+from pfungst.demo.scenes import ScenesConfig, write_scenes
 
 TRAIN = [
     "--components",

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from pfungst.cli.main import app
+from pfungst.demo.scenes import read_scene_notes
 from pfungst.errors import ConfigError
-from pfungst.images.scenes import read_scene_notes
 
 pytest.importorskip("skimage", reason="scenes need the demo extra")
 

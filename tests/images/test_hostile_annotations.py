@@ -7,10 +7,10 @@ import time
 import pytest
 from PIL import Image
 
+from pfungst.demo.scenes.notes import is_scenes_folder, read_scene_notes
 from pfungst.errors import DataError
 from pfungst.images import open_dataset
 from pfungst.images._annotated import record_id
-from pfungst.images.scenes.notes import is_scenes_folder, read_scene_notes
 
 ESCAPES = [
     "../secret.jpg", "a/../../secret.jpg", "/etc/passwd", "//server/share/a.jpg", "C:\\secret.jpg",

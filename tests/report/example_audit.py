@@ -32,7 +32,7 @@ from pfungst.audit.schema import (
     Strategies,
     StrategyPoint,
 )
-from pfungst.audit.survey import THUMBNAIL
+from pfungst.audit.survey.surveying import THUMBNAIL
 from pfungst.contract.heatmap import colours, scaled
 from pfungst.evaluation.statistics import Estimate
 from pfungst.runs.recorded import Finished, run_items
@@ -127,7 +127,7 @@ _STRENGTH = {
 
 
 def write_survey(folder: Path, found: Sequence[Scene], names: Sequence[str], kind: str) -> None:
-    """The folder that :func:`pfungst.audit.survey.survey` would write."""
+    """The folder that :func:`pfungst.audit.survey.surveying.survey` would write."""
     looks = dict(zip(names, CLASSES, strict=False))
 
     def finished(scene: Scene) -> Finished:

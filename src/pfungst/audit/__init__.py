@@ -4,9 +4,9 @@ from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
 from pfungst.audit.auditing import audit_models
 from pfungst.audit.comparing import Comparison, compare_audits
 from pfungst.audit.config import AuditConfig, Subject
-from pfungst.audit.context import measure_context
+from pfungst.audit.context.measuring import measure_context
 from pfungst.audit.schema import Audit
-from pfungst.audit.strategies import find_strategies
+from pfungst.audit.strategies.finding import find_strategies
 
 __all__ = [
     "ArtefactConfig",

@@ -14,7 +14,7 @@ from pfungst import __version__
 from pfungst.audit.config import PARTS, AuditConfig, Subject
 from pfungst.audit.schema import Audit, Photo, PhotoBox, safe_name
 from pfungst.audit.study import Study
-from pfungst.audit.survey import Survey
+from pfungst.audit.survey.surveying import Survey
 from pfungst.audit.verdict import find_problems
 from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError

@@ -2,8 +2,8 @@
 
 An audit is a folder. ``audit.json`` holds an :class:`Audit`; pictures that it names (crops, pairs) lie in
 ``pictures/``, a name such as ``pictures/tag.png`` (:func:`picture_file`); thumbnails of photos and heatmaps
-lie in the arrays of each model's survey (:mod:`pfungst.audit.survey`). Nothing here computes; every float may
-be NaN, which is null on disk.
+lie in the arrays of each model's survey (:mod:`pfungst.audit.survey.surveying`). Nothing here computes;
+every float may be NaN, which is null on disk.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ import numpy as np
 
 from pfungst.audit.artefacts.finding import Artefacts, find_artefacts
 from pfungst.audit.config import AuditConfig, Subject
-from pfungst.audit.context import context_row, localisation_row
+from pfungst.audit.context.measuring import context_row, localisation_row
 from pfungst.audit.schema import ClassAudit, ModelAudit, safe_name
-from pfungst.audit.strategies import StrategiesConfig, find_strategies
-from pfungst.audit.surroundings import ContextConfig
-from pfungst.audit.survey import Survey, SurveyConfig, survey
+from pfungst.audit.strategies.finding import StrategiesConfig, find_strategies
+from pfungst.audit.survey.surroundings import ContextConfig
+from pfungst.audit.survey.surveying import Survey, SurveyConfig, survey
 from pfungst.contract.plain import to_plain
 from pfungst.evaluation.attributions import DEFAULT_RULE
 from pfungst.evaluation.config import QualityConfig, default_methods, default_rules

@@ -12,7 +12,7 @@ import typer
 from pfungst.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pfungst.audit.survey import Survey
+    from pfungst.audit.survey.surveying import Survey
     from pfungst.contract.classifier import Classifier
     from pfungst.images import DataSet
     from pfungst.runs.executor import Workers as Crew
@@ -76,10 +76,10 @@ def surveyed(
 ) -> Survey:
     """Heatmaps of the classes that each photo shows, and nothing else of the pass over the photos.
 
-    ``options`` are those of :func:`pfungst.audit.survey.survey`.
+    ``options`` are those of :func:`pfungst.audit.survey.surveying.survey`.
     """
-    from pfungst.audit.surroundings import ContextConfig
-    from pfungst.audit.survey import SurveyConfig, survey
+    from pfungst.audit.survey.surroundings import ContextConfig
+    from pfungst.audit.survey.surveying import SurveyConfig, survey
 
     config = SurveyConfig(
         options={} if rule is None else {"rule": rule}, errors=False, context=ContextConfig(edits=False)

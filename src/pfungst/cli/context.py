@@ -10,7 +10,7 @@ import typer
 from pfungst.cli import _options, _run
 
 if TYPE_CHECKING:
-    from pfungst.audit.context import Context
+    from pfungst.audit.context.measuring import Context
     from pfungst.audit.schema import ContextRow
     from pfungst.evaluation.statistics import Estimate
 
@@ -47,10 +47,10 @@ def context(
     inside them (µ), against an equal area off the object; and what is left of the prediction when the object
     is filled in from its surroundings. A class that is still predicted then lives off its context.
     """
-    from pfungst.audit.context import measure_context
+    from pfungst.audit.context.measuring import measure_context
     from pfungst.audit.schema import safe_name
-    from pfungst.audit.surroundings import ContextConfig
-    from pfungst.audit.survey import SurveyConfig
+    from pfungst.audit.survey.surroundings import ContextConfig
+    from pfungst.audit.survey.surveying import SurveyConfig
     from pfungst.evaluation.statistics import BootstrapConfig
 
     dataset = _options.open_split(data, split, seed=seed)

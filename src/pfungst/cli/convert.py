@@ -37,7 +37,7 @@ def convert(
     ] = None,
 ) -> None:
     """Convert a Caffe classification network (prototxt and caffemodel) into a model folder."""
-    from pfungst.network.caffe import convert as convert_files
+    from pfungst.network.caffe_conversion import convert as convert_files
 
     with _run.progress_bar() as progress:
         model = convert_files(

@@ -18,7 +18,7 @@ def scenes(
     size: Annotated[int, typer.Option("--size", help="Longest side of a photo in pixels.")] = 320,
 ) -> None:
     """Make a labelled photo set with two planted flaws, in PASCAL VOC layout."""
-    from pfungst.images.scenes import ScenesConfig, write_scenes
+    from pfungst.demo.scenes import ScenesConfig, write_scenes
 
     config = ScenesConfig(n_images=images, size=size, seed=seed, clean=clean)
     with _run.progress_bar() as progress:

@@ -48,7 +48,7 @@ def strategies(
     mark there. Each group is shown by its mean heatmap and its most typical photos; the text says whether
     the groups really stand apart.
     """
-    from pfungst.audit.strategies import StrategiesConfig, find_strategies
+    from pfungst.audit.strategies.finding import StrategiesConfig, find_strategies
     from pfungst.report.strategies_figure import save_strategies_figure
 
     config = StrategiesConfig(

@@ -11,7 +11,7 @@ import typer
 from pfungst.cli import _options, _run
 
 if TYPE_CHECKING:
-    from pfungst.network.training import TrainedNetwork
+    from pfungst.network.training.train import TrainedNetwork
 
 
 def network(

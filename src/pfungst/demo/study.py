@@ -11,13 +11,13 @@ from pfungst.audit import ArtefactConfig, AuditConfig, Subject, audit_models
 from pfungst.audit.comparing import Comparison, compare_audits
 from pfungst.audit.schema import Audit
 from pfungst.contract.storage import model_identity
+from pfungst.demo.scenes import ScenesConfig, write_scenes
 from pfungst.descriptors import SiftConfig
 from pfungst.errors import unknown_name
 from pfungst.evaluation.config import RegionConfig
 from pfungst.evaluation.replacement import ReplacementConfig
 from pfungst.fisher import FisherClassifier, FisherTraining, train_fisher
 from pfungst.images import DataSet, open_dataset
-from pfungst.images.scenes import ScenesConfig, write_scenes
 from pfungst.progress import Progress, silent
 from pfungst.report.audit_page import write_report
 from pfungst.report.comparison_page import write_comparison

@@ -1,9 +1,15 @@
 """Networks: any PyTorch module as a classifier, Caffe files, multi-label retraining, LRP."""
 
 from pfungst.network.classifier import NetworkClassifier
-from pfungst.network.initial import initial_network, pretrained_network, replace_head
 from pfungst.network.preprocess import Preprocess
-from pfungst.network.training import NetworkTraining, TrainedNetwork, train_network
+from pfungst.network.training import (
+    NetworkTraining,
+    TrainedNetwork,
+    initial_network,
+    pretrained_network,
+    replace_head,
+    train_network,
+)
 
 __all__ = [
     "NetworkClassifier",

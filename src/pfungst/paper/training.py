@@ -108,7 +108,7 @@ def _train_network(study: Study) -> dict[str, Any]:
 def _beginning(study: Study) -> NetworkClassifier | str:
     if study.config.caffenet is None:
         return STAND_IN
-    from pfungst.network.caffe import convert
+    from pfungst.network.caffe_conversion import convert
 
     prototxt, weights = study.config.caffenet
     return convert(prototxt, weights, progress=study.told(study.config.network_name))

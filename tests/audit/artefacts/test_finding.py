@@ -5,8 +5,8 @@ import pytest
 from tests.audit.artefacts.conftest import FrameReader, MarkReader, surveyed
 
 from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
-from pfungst.audit.artefacts.planting import Plant, plant
 from pfungst.audit.schema import picture_file
+from pfungst.demo.scenes.planting import Plant, plant
 from pfungst.images import Box
 
 SMALL = ArtefactConfig(window=16, max_patches=24, insertions=10)

@@ -16,8 +16,8 @@ from PIL import Image
 
 from fuzzing.mutation import TEXTS, integer, json_bytes, mutate_bytes, mutate_json, pick, scalar, value
 from fuzzing.target import Case, Target
+from pfungst.demo.scenes.notes import is_scenes_folder, read_scene_notes
 from pfungst.images import DataSet, open_dataset
-from pfungst.images.scenes.notes import is_scenes_folder, read_scene_notes
 
 _TAGS = (
     "annotation", "filename", "size", "width", "height", "depth", "object", "name", "difficult",

@@ -13,7 +13,7 @@ from fuzzing.mutation import INTEGERS, TEXTS, mutate_bytes, pick
 from fuzzing.target import Case, Target
 from pfungst.errors import PfungstError
 from pfungst.network.caffe import CaffeNet, build, describe, read_binaryproto, read_caffemodel, read_prototxt
-from pfungst.network.caffe.convert import score_description
+from pfungst.network.caffe_conversion import score_description
 
 _LAYERS = {
     "Convolution": ("convolution_param", ("num_output", "kernel_size", "pad", "stride", "group", "dilation",

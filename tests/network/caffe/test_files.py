@@ -19,10 +19,10 @@ from pfungst.network.caffe import (
     describe,
     read_binaryproto,
     read_caffemodel,
-    read_class_names,
     read_prototxt,
 )
 from pfungst.network.caffe.schema import message_class
+from pfungst.network.caffe_conversion import read_class_names
 
 NET = """
 # a comment; "quotes" in it

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from pfungst.images.decode import decode
-from pfungst.network.caffe import activations, build, convert, describe, read_caffemodel, read_prototxt
+from pfungst.network.caffe import activations, build, describe, read_caffemodel, read_prototxt
+from pfungst.network.caffe_conversion import convert
 from pfungst.network.views import center_view
 
 ILSVRC_INDEX = {

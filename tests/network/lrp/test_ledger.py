@@ -86,7 +86,7 @@ def efficientnet():
 
 
 def squeezenet():
-    from pfungst.network.caffe import convert
+    from pfungst.network.caffe_conversion import convert
 
     shared = Path(os.environ.get("PFUNGST_SHARED", Path(__file__).parents[4] / "shared")) / "caffe"
     weights = shared / "squeezenet_v1.0.caffemodel"

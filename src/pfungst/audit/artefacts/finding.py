@@ -11,14 +11,14 @@ import numpy as np
 
 from pfungst import __version__
 from pfungst.audit.artefacts.config import ArtefactConfig
-from pfungst.audit.artefacts.judging import Findings, judged
-from pfungst.audit.artefacts.mining_task import ClassPhotos, MineClass
-from pfungst.audit.artefacts.pictures import Album, save_crop
-from pfungst.audit.artefacts.proposals import Blob, find_blobs
-from pfungst.audit.artefacts.proving import Trial, TryEdits, control_places, edit_rows
+from pfungst.audit.artefacts.proof.judging import Findings, judged
+from pfungst.audit.artefacts.proof.pictures import Album, save_crop
+from pfungst.audit.artefacts.proof.proving import Trial, TryEdits, control_places, edit_rows
+from pfungst.audit.artefacts.proof.stamps import BorderStamp, Stamp, lifted
 from pfungst.audit.artefacts.reporting import artefact_of, note_of
-from pfungst.audit.artefacts.stamps import BorderStamp, Stamp, lifted
-from pfungst.audit.artefacts.suspects import (
+from pfungst.audit.artefacts.search.mining_task import ClassPhotos, MineClass
+from pfungst.audit.artefacts.search.proposals import Blob, find_blobs
+from pfungst.audit.artefacts.search.suspects import (
     BorderSuspect,
     FindSuspects,
     Lookup,
@@ -28,7 +28,7 @@ from pfungst.audit.artefacts.suspects import (
     occurrence,
 )
 from pfungst.audit.schema import Artefact, safe_name
-from pfungst.audit.survey import Survey
+from pfungst.audit.survey.surveying import Survey
 from pfungst.contract.classifier import Classifier
 from pfungst.evaluation.orders import generator_for
 from pfungst.images.boxes import box_mask

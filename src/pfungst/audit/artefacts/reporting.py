@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pfungst.audit.artefacts.judging import Findings
-from pfungst.audit.artefacts.proposals import cells_of
-from pfungst.audit.artefacts.suspects import BorderSuspect, Occurrence, Suspect
+from pfungst.audit.artefacts.proof.judging import Findings
+from pfungst.audit.artefacts.search.proposals import cells_of
+from pfungst.audit.artefacts.search.suspects import BorderSuspect, Occurrence, Suspect
 from pfungst.audit.schema import Artefact, EditTest
-from pfungst.audit.survey import Survey
+from pfungst.audit.survey.surveying import Survey
 
 _ROWS, _COLUMNS = ("upper", "", "lower"), ("left", "", "right")
 

@@ -1,25 +1,20 @@
 """Caffe networks: prototxt and caffemodel files to PyTorch modules, without a Caffe installation."""
 
 from pfungst.network.caffe.build import build, describe, prune
-from pfungst.network.caffe.convert import IMAGENET_MEAN, convert, read_class_names, with_outputs
 from pfungst.network.caffe.net import CaffeNet, activations, blobs
 from pfungst.network.caffe.prototxt import LayerSpec, NetSpec, read_prototxt
 from pfungst.network.caffe.weights import read_binaryproto, read_caffemodel
 
 __all__ = [
-    "IMAGENET_MEAN",
     "CaffeNet",
     "LayerSpec",
     "NetSpec",
     "activations",
     "blobs",
     "build",
-    "convert",
     "describe",
     "prune",
     "read_binaryproto",
     "read_caffemodel",
-    "read_class_names",
     "read_prototxt",
-    "with_outputs",
 ]

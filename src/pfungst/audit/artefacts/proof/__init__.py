@@ -1,0 +1,1 @@
+"""Proving marks: taken out, put in elsewhere, and the same with a control."""

@@ -1,0 +1,1 @@
+"""Finding marks that recur: relevance proposes, recurrence selects."""

@@ -1,0 +1,302 @@
+"""Retraining of a network for several labels a photo: the set-up of the paper on any network and data set."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from pfungst.errors import ConfigError, DataError, FileError, PfungstError, unknown_name
+from pfungst.images.dataset import DataSet
+from pfungst.network.classifier import NetworkClassifier
+from pfungst.network.training.epochs import Descent, Epoch, State
+from pfungst.network.training.fitting import Fitting
+from pfungst.progress import Progress, silent
+from pfungst.runs.executor import Workers
+from pfungst.runs.lock import LOCK_FILE, locked
+
+Geometry = Literal["longest+pad", "warp"]
+GEOMETRIES: tuple[str, ...] = get_args(Geometry)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkTraining:
+    """Settings of :func:`train_network`.
+
+    Attributes
+    ----------
+    freeze : bool
+        Train the last layer alone, on features computed once; else the whole network.
+    epochs : int, optional
+        Passes over the ten views of all photos; default 15 frozen, 10 whole.
+    batch_size : int
+        Views in a step.
+    learning_rate : float, optional
+        At the start; default 0.01 frozen, 0.001 whole. Frozen features are scaled to a root mean square norm
+        of 10, and the scale goes into the trained weights, so that rate and decay suit every network.
+    momentum : float
+        Of stochastic gradient descent.
+    weight_decay : float, optional
+        Of weights, not of biases; default 0.1 frozen, 0.0005 whole.
+    step_epochs : int, optional
+        After every so many epochs the learning rate is multiplied by ``step_factor``; default a third of
+        ``epochs``, rounded up.
+    step_factor : float
+        See ``step_epochs``.
+    geometry : {"longest+pad", "warp"}
+        Canvas of training and of the centre view: longest side 256 with padding as in the paper, or warped to
+        a square.
+    refit : bool
+        Once the best epoch is known from the validation set, train again from the start for that many epochs
+        on training and validation set together. The thresholds are those of the first training.
+    max_cache_bytes : int
+        Limit of the stored views on disk.
+    random_state : int
+        Seed of the order of the views, and of dropout.
+    """
+
+    freeze: bool = True
+    epochs: int | None = None
+    batch_size: int = 64
+    learning_rate: float | None = None
+    momentum: float = 0.9
+    weight_decay: float | None = None
+    step_epochs: int | None = None
+    step_factor: float = 0.1
+    geometry: Geometry = "longest+pad"
+    refit: bool = True
+    max_cache_bytes: int = 8 * 2**30
+    random_state: int = 0
+
+    def __post_init__(self) -> None:
+        if self.geometry not in GEOMETRIES:
+            raise unknown_name("geometry", str(self.geometry), GEOMETRIES)
+        settings = self.descent()
+        if min(settings.epochs, settings.batch_size, settings.step_epochs) < 1:
+            raise ConfigError(
+                f"epochs {settings.epochs}, batch_size {settings.batch_size}, "
+                f"step_epochs {settings.step_epochs}",
+                allowed="1 or more each",
+            )
+        if settings.learning_rate <= 0 or not 0 <= self.momentum < 1 or settings.weight_decay < 0:
+            raise ConfigError(
+                f"learning_rate {settings.learning_rate}, momentum {self.momentum}, "
+                f"weight_decay {settings.weight_decay}",
+                allowed="learning_rate > 0, 0 ≤ momentum < 1, weight_decay ≥ 0",
+            )
+
+    def descent(self) -> Descent:
+        """The settings of gradient descent with all defaults filled in."""
+        epochs, rate, decay = (15, 0.01, 0.1) if self.freeze else (10, 0.001, 5e-4)
+        epochs = epochs if self.epochs is None else self.epochs
+        return Descent(
+            epochs=epochs,
+            batch_size=self.batch_size,
+            learning_rate=rate if self.learning_rate is None else self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=decay if self.weight_decay is None else self.weight_decay,
+            step_epochs=-(-epochs // 3) if self.step_epochs is None else self.step_epochs,
+            step_factor=self.step_factor,
+            random_state=self.random_state,
+            evaluation_mode=self.freeze,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedNetwork:
+    """What :func:`train_network` returns.
+
+    Attributes
+    ----------
+    classifier : NetworkClassifier
+        With thresholds at the equal error rate of the validation set.
+    history : tuple of Epoch
+        Loss and validation mean AP of each epoch of the first training.
+    best_epoch : int
+        Its best one, counted from 0.
+    skipped : tuple of PfungstError
+        Photos that could not be read.
+    undefined_thresholds : tuple of str
+        Classes without positives or negatives in the validation set; their threshold is 0.
+    """
+
+    classifier: NetworkClassifier
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    skipped: tuple[PfungstError, ...]
+    undefined_thresholds: tuple[str, ...]
+
+
+def train_network(
+    initial: NetworkClassifier,
+    training: DataSet,
+    validation: DataSet | None = None,
+    config: NetworkTraining | None = None,
+    *,
+    folder: str | Path | None = None,
+    workers: Workers = 1,
+    progress: Progress = silent,
+) -> TrainedNetwork:
+    """Train a network for several labels a photo with the sum over classes of hinge losses.
+
+    Each photo gives ten views: on a canvas with its longest side 256, padded by the nearest edge pixels, the
+    four corner crops and the centre crop at the network's input size, and their mirror images. The loss of a
+    view is ``Σ_c max(0, 1 − y_c f_c(x))`` over the classes whose label is not difficult.
+
+    Parameters
+    ----------
+    initial : NetworkClassifier
+        Where to start, with the data set's classes
+        (:func:`~pfungst.network.training.initial.initial_network`). It is left as it is.
+    training : DataSet
+        Photos to train on.
+    validation : DataSet, optional
+        Decides the best epoch, by mean area AP of the centre view, and the thresholds. Without it the last
+        epoch is taken and thresholds are 0.
+    config : NetworkTraining, optional
+        Settings.
+    folder : path, optional
+        Where views and checkpoints are kept, so that a stopped training goes on to the same numbers; by
+        default a temporary folder.
+    workers : int or Cluster
+        Processes or a Dask cluster that decode photos and compute frozen features; the numbers do not depend
+        on it. Threads of the descent if the whole network is trained.
+    progress : Progress
+        Told of photos and epochs.
+
+    Raises
+    ------
+    ConfigError
+        If classes do not match, a setting cannot work, or the loss is not finite.
+    DataError
+        If no photo can be read or a class has no positive photo.
+    FileError
+        If ``folder`` holds another training, or another process is at work there.
+
+    Examples
+    --------
+    Train the last layer of EfficientNet-Lite0 and save the model::
+
+        start = initial_network("efficientnet-lite0", data.classes)
+        trained = train_network(start, data.split("train"), data.split("val"), workers=2)
+        trained.classifier.save("model")
+    """
+    settings = config or NetworkTraining()
+    _check(initial, training, validation)
+    network = NetworkClassifier(
+        deepcopy(initial.module),
+        training.classes,
+        initial.preprocess.with_resize(settings.geometry),
+        architecture=initial.architecture,
+        device=initial.device,
+        dtype=initial.dtype,
+    )
+    with _kept_or_temporary(folder) as place, locked(place):
+        _claim(place, _identity(network, training, validation, settings))
+        fitting = Fitting(
+            network, training, validation, settings.descent(),
+            freeze=settings.freeze, score_only_validation=not settings.refit,
+            max_cache_bytes=settings.max_cache_bytes, folder=place, workers=workers, progress=progress,
+        )  # fmt: skip
+        selected, thresholds = fitting.select()
+        if settings.refit and fitting.has_validation:
+            fitting.refit(epochs=selected.best_epoch + 1)
+        fitting.install()
+    undefined = np.isnan(thresholds)
+    network = network.with_thresholds(np.where(undefined, 0.0, thresholds))
+    network.info = _info(training, validation, settings, selected)
+    return TrainedNetwork(
+        classifier=network,
+        history=tuple(selected.history),
+        best_epoch=selected.best_epoch,
+        skipped=fitting.skipped,
+        undefined_thresholds=tuple(np.array(training.classes)[undefined].tolist()),
+    )
+
+
+def _check(initial: NetworkClassifier, training: DataSet, validation: DataSet | None) -> None:
+    for data in (training, validation):
+        if data is not None and data.classes != initial.classes:
+            raise ConfigError(
+                f"data set {data.name!r} has the classes {', '.join(data.classes)}",
+                allowed=f"those of the network: {', '.join(initial.classes)}",
+                hint="initial_network(..., classes=data.classes)",
+            )
+    if validation is not None:
+        both = {record.id for record in training} & {record.id for record in validation}
+        if both:
+            raise DataError(
+                training.root,
+                f"{len(both)} photos are both in {training.name!r} and in {validation.name!r}, among them "
+                f"{min(both)}",
+                allowed="disjoint training and validation sets",
+            )
+
+
+def _info(
+    training: DataSet, validation: DataSet | None, config: NetworkTraining, selected: State
+) -> dict[str, Any]:
+    """What the model folder tells of the training."""
+    return {
+        "training": training.name,
+        "validation": validation.name if validation is not None else None,
+        "settings": asdict(config),
+        "best_epoch": selected.best_epoch + 1,
+        "history": [asdict(epoch) for epoch in selected.history],
+    }
+
+
+def _identity(
+    network: NetworkClassifier, training: DataSet, validation: DataSet | None, config: NetworkTraining
+) -> str:
+    """A hash of all that the result depends on: weights, photos, labels, settings."""
+    digest = hashlib.sha256()
+    for name, value in network.module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).numpy().tobytes())
+    for data in (training, validation):
+        records = [] if data is None else [(record.id, str(record.path)) for record in data]
+        digest.update(json.dumps(records).encode())
+        digest.update(b"" if data is None else data.labels().tobytes())
+    plain = {"settings": asdict(config), "preprocess": network.preprocess.as_dict()}
+    digest.update(json.dumps(plain, sort_keys=True).encode())
+    digest.update(network.preprocess.offset().tobytes())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _kept_or_temporary(folder: str | Path | None) -> Iterator[Path]:
+    if folder is not None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        yield Path(folder)
+    else:
+        with tempfile.TemporaryDirectory(prefix="pfungst-training-") as name:
+            yield Path(name)
+
+
+def _claim(folder: Path, identity: str) -> None:
+    """Mark a folder as this training's, or refuse one that is another's."""
+    mark = folder / "training.json"
+    if mark.exists():
+        try:
+            found = json.loads(mark.read_text(encoding="utf-8"))["identity"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise FileError(mark, f"is damaged ({error})", hint="another folder") from error
+        if found != identity:
+            raise FileError(
+                folder,
+                "holds another training: its photos, labels, settings or first weights differ",
+                hint="the same command as before to go on with it, or removing the folder to start anew",
+            )
+    elif any(item.name != LOCK_FILE for item in folder.iterdir()):
+        raise FileError(folder, "is not empty and holds no training", hint="another folder")
+    else:
+        mark.write_text(json.dumps({"identity": identity}), encoding="utf-8")

@@ -1,0 +1,318 @@
+"""Retraining: the loss and its gradient, what is learnt, what is kept after a kill, and what goes wrong."""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pfungst.contract.ranking import average_precision, equal_error_threshold, mean_average_precision
+from pfungst.errors import ConfigError, DataError, FileError
+from pfungst.images.decode import decode
+from pfungst.network.preprocess import Preprocess
+from pfungst.network.training.backbone import Backbone
+from pfungst.network.training.epochs import Epoch, State, hinge_loss
+from pfungst.network.training.initial import initial_network
+from pfungst.network.training.sources import CanvasSource
+from pfungst.network.training.train import NetworkTraining, train_network
+from pfungst.network.training.view_store import CanvasTask, store_views
+from pfungst.network.views import training_views
+from pfungst.runs.lock import locked
+
+INPUT = Preprocess(input_size=(24, 24), resize_length=32, mean=(127, 127, 127), std=(64, 64, 64))
+
+
+@pytest.fixture
+def start(colour_photos):
+    network = initial_network("small-cnn", colour_photos.classes, random_state=1)
+    network.preprocess = INPUT
+    return network
+
+
+def sets(data):
+    return data.split("train"), data.split("val")
+
+
+def weights(trained):
+    return {name: value.clone() for name, value in trained.classifier.module.state_dict().items()}
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def test_hinge_loss_masks_difficult_labels(rng):
+    scores, labels = rng.normal(size=(5, 4)) * 2, rng.integers(-1, 2, (5, 4))
+    expected = np.mean([
+        sum(max(0.0, 1 - y * f) for y, f in zip(ys, fs, strict=True) if y != 0)
+        for ys, fs in zip(labels, scores, strict=True)
+    ])  # fmt: skip
+    assert hinge_loss(torch.tensor(scores), torch.tensor(labels)).item() == pytest.approx(expected)
+
+
+def test_best_epoch_is_the_first_of_the_best():
+    history = [Epoch(loss=1, mean_ap=value) for value in (0.2, None, 0.7, 0.7)]
+    assert State({}, history=history).best_epoch == 2
+    assert State({}, history=[Epoch(loss=1), Epoch(loss=0.5)]).best_epoch == 1
+    labels = np.array([[1, -1], [-1, -1], [1, -1]], np.int8)
+    scores = np.array([[3.0, 1], [2, 2], [1, 3]])
+    assert mean_average_precision(labels, scores) == average_precision(labels[:, 0], scores[:, 0])
+    assert mean_average_precision(labels[:, 1:], scores[:, 1:]) is None
+
+
+def twin_descent(features, labels, layer, config):
+    """The frozen training in plain NumPy, float64: order, schedule, momentum, decay as documented."""
+    w, b = layer.weight.detach().double().numpy().copy(), layer.bias.detach().double().numpy().copy()
+    settings, vw, vb, first = config.descent(), 0.0, 0.0, True
+    scale = 10 / np.sqrt(np.mean([np.sum(photo[4].astype(float) ** 2) for photo in features]))
+    features, w = features * scale, w / scale
+    for epoch in range(settings.epochs):
+        rate = settings.learning_rate * settings.step_factor ** (epoch // settings.step_epochs)
+        order = np.random.default_rng([config.random_state, epoch]).permutation(len(labels) * 10)
+        for begin in range(0, len(order), settings.batch_size):
+            batch = order[begin : begin + settings.batch_size]
+            x, y = features[batch // 10, batch % 10].astype(float), labels[batch // 10].astype(float)
+            active = (1 - y * (x @ w.T + b) > 0) * -y
+            gw = active.T @ x / len(batch) + settings.weight_decay * w
+            gb = active.mean(axis=0)
+            vw = gw if first else settings.momentum * vw + gw
+            vb = gb if first else settings.momentum * vb + gb
+            first = False
+            w, b = w - rate * vw, b - rate * vb
+    return w * scale, b
+
+
+def test_frozen_training_is_the_descent_of_the_twin(colour_photos, start):
+    config = NetworkTraining(epochs=4, batch_size=32, learning_rate=0.02, weight_decay=0.01, step_epochs=2)
+    train, _ = sets(colour_photos)
+    trained = train_network(start, train, None, config)
+    backbone = Backbone(start.module, INPUT)
+    features = np.stack([backbone.features(training_views(decode(r.path), INPUT)) for r in train])
+    w, b = twin_descent(features, train.labels(), start.module.head, config)
+    head = trained.classifier.module.head
+    np.testing.assert_allclose(head.weight.detach(), w, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(head.bias.detach(), b, rtol=1e-3, atol=1e-5)
+    frozen = {k: v for k, v in weights(trained).items() if not k.startswith("head.")}
+    assert_same(frozen, {k: v for k, v in start.module.state_dict().items() if not k.startswith("head.")})
+    np.testing.assert_array_equal(trained.classifier.thresholds, np.zeros(3))
+    assert trained.best_epoch == 3
+
+
+def test_training_all_layers_learns_colours(colour_photos, start):
+    config = NetworkTraining(freeze=False, epochs=6, learning_rate=0.02, batch_size=30, refit=False)
+    train, val = sets(colour_photos)
+    trained = train_network(start, train, val, config)
+    assert trained.history[trained.best_epoch].mean_ap > 0.85
+    scores = trained.classifier.scores(decode(record.path) for record in val)
+    assert mean_average_precision(val.labels(), scores) == pytest.approx(
+        trained.history[trained.best_epoch].mean_ap
+    )
+    for c in range(3):
+        threshold = equal_error_threshold(val.labels()[:, c], scores[:, c])
+        assert trained.classifier.thresholds[c] == pytest.approx(threshold, abs=1e-4)
+    assert not torch.equal(trained.classifier.module.stem[0].weight, start.module.stem[0].weight)
+
+
+def test_refit_trains_on_all_photos_for_the_best_epochs(colour_photos, start):
+    train, val = sets(colour_photos)
+    config = NetworkTraining(epochs=5, learning_rate=0.02, step_epochs=2)
+    trained = train_network(start, train, val, config)
+    joined = replace(train, records=train.records + val.records)
+    schedule = replace(config, epochs=trained.best_epoch + 1)
+    again = train_network(start, joined, None, schedule)
+    assert_same(weights(trained), weights(again))
+    only = train_network(start, train, val, replace(config, refit=False))
+    np.testing.assert_allclose(only.classifier.thresholds, trained.classifier.thresholds, rtol=1e-5)
+    assert not torch.equal(only.classifier.module.head.weight, trained.classifier.module.head.weight)
+
+
+def test_workers_do_not_change_the_numbers(colour_photos, start):
+    config = NetworkTraining(epochs=2)
+    one = train_network(start, *sets(colour_photos), config)
+    two = train_network(start, *sets(colour_photos), config, workers=2)
+    assert_same(weights(one), weights(two))
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stopper(stage, done):
+    def progress(name, count, _total):
+        if (name, count) == (stage, done):
+            raise StoppedError
+
+    return progress
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_a_stopped_training_goes_on_to_the_same_numbers(colour_photos, start, tmp_path, freeze):
+    config = NetworkTraining(freeze=freeze, epochs=4, batch_size=60, learning_rate=0.01)
+    # dropout's draws must be the same after a resume, too
+    start.module.head = nn.Sequential(nn.Dropout(0.3), start.module.head)
+    start.architecture = None
+    whole = train_network(start, *sets(colour_photos), config)
+    folder = tmp_path / "work"
+    for stage, done in [
+        ("features" if freeze else "canvases", 9),
+        ("epochs (select)", 3),
+        ("epochs (refit)", 1),
+    ]:
+        with pytest.raises(StoppedError):
+            train_network(start, *sets(colour_photos), config, folder=folder, progress=stopper(stage, done))
+    resumed = train_network(start, *sets(colour_photos), config, folder=folder)
+    assert_same(weights(whole), weights(resumed))
+    assert whole.history == resumed.history
+    np.testing.assert_array_equal(whole.classifier.thresholds, resumed.classifier.thresholds)
+    assert len(list((folder / "select").glob("epoch-*"))) == 1
+
+
+KILLED = """
+import os, signal, sys
+import torch
+from pfungst.images.folders import read_folders
+from pfungst.network.training.initial import initial_network
+from pfungst.network.training.train import NetworkTraining, train_network
+
+def progress(stage, done, total):
+    if stage == "epochs (select)" and done == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+torch.set_num_threads(1)
+data = read_folders(sys.argv[1]).with_random_splits({"train": 0.6, "val": 0.4})
+start = initial_network("small-cnn", data.classes)
+train_network(start, data.split("train"), data.split("val"), NetworkTraining(epochs=5),
+              folder=sys.argv[2], progress=progress)
+"""
+
+
+def test_killed_in_the_middle(colour_photos, tmp_path):
+    from pfungst.images.folders import read_folders
+
+    for record in colour_photos:
+        name = sorted(record.positive)[0]
+        (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
+        record.path.rename(tmp_path / "data" / name / record.path.name)
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "data"), str(tmp_path / "work")]
+    killed = subprocess.run(command, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    data = read_folders(tmp_path / "data").with_random_splits({"train": 0.6, "val": 0.4})
+    network = initial_network("small-cnn", data.classes)
+    config = NetworkTraining(epochs=5)
+    resumed = train_network(network, *sets(data), config, folder=tmp_path / "work")
+    assert_same(weights(resumed), weights(train_network(network, *sets(data), config)))
+
+
+def test_another_training_does_not_go_on(colour_photos, start, tmp_path):
+    train, val = sets(colour_photos)
+    train_network(start, train, val, NetworkTraining(epochs=1), folder=tmp_path / "work")
+    with pytest.raises(FileError, match="holds another training: its photos, labels, settings"):
+        train_network(start, train, val, NetworkTraining(epochs=2), folder=tmp_path / "work")
+    with pytest.raises(FileError, match="holds another training"):
+        train_network(start, val, train, NetworkTraining(epochs=1), folder=tmp_path / "work")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("Dear all")
+    with pytest.raises(FileError, match="is not empty and holds no training"):
+        train_network(start, train, val, folder=tmp_path / "other")
+    (tmp_path / "work" / "training.json").write_text("{")
+    with pytest.raises(FileError, match="is damaged"):
+        train_network(start, train, val, folder=tmp_path / "work")
+
+
+def test_two_trainings_in_one_folder_are_refused(colour_photos, start, tmp_path):
+    train, val = sets(colour_photos)
+    folder, once = tmp_path / "work", NetworkTraining(epochs=1)
+    with locked(folder), pytest.raises(FileError, match="another process is at work"):
+        train_network(start, train, val, once, folder=folder)
+    train_network(start, train, val, once, folder=folder)
+
+
+def test_unreadable_photos_are_skipped_and_listed(colour_photos, start, tmp_path):
+    train, val = sets(colour_photos)
+    clean = train_network(
+        start, replace(train, records=train.records[:4] + train.records[5:]), val, NetworkTraining(epochs=2)
+    )
+    train.records[4].path.write_bytes(b"no photo")
+    trained = train_network(start, train, val, NetworkTraining(epochs=2))
+    assert next(str(error) for error in trained.skipped).startswith(str(train.records[4].path))
+    assert_same(weights(trained), weights(clean))
+    for record in train:
+        record.path.unlink()
+    with pytest.raises(DataError, match="no photo of 'discs:train' can be read"):
+        train_network(start, train, val, NetworkTraining(epochs=2))
+
+
+def test_what_cannot_work_is_said_first(colour_photos, start):
+    train, val = sets(colour_photos)
+    with pytest.raises(ConfigError, match=r"has the classes red, blue. Allowed: those of the network: red"):
+        train_network(start, train.select(["red", "blue"]))
+    with pytest.raises(DataError, match="photos are both in 'discs:train' and in 'discs:train'"):
+        train_network(start, train, train)
+    none = [replace(record, positive=record.positive - {"green"}) for record in train]
+    with pytest.raises(DataError, match="no training photo of 'discs:train' shows green"):
+        train_network(start, replace(train, records=tuple(none)), val)
+    with pytest.raises(ConfigError, match=r"need 0.0 GiB on disk. Allowed: at most 0.0 GiB"):
+        train_network(start, train, val, NetworkTraining(max_cache_bytes=1000))
+    with pytest.raises(
+        ConfigError, match=r"the loss became \w+ in epoch \d.* smaller learning rate than 1e\+30"
+    ):
+        train_network(start, train, val, NetworkTraining(learning_rate=1e30, freeze=False))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"geometry": "square"}, "unknown geometry 'square'"),
+        ({"epochs": 0}, "epochs 0"),
+        ({"momentum": 1.0}, "0 ≤ momentum < 1"),
+        ({"learning_rate": -1.0}, "learning_rate > 0"),
+    ],
+)
+def test_settings_are_checked(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        NetworkTraining(**settings)
+
+
+def test_classes_without_a_threshold_are_named(colour_photos, start):
+    train, val = sets(colour_photos)
+    none = [replace(record, positive=record.positive - {"green"}) for record in val]
+    trained = train_network(start, train, replace(val, records=tuple(none)), NetworkTraining(epochs=1))
+    assert trained.undefined_thresholds == ("green",)
+    assert trained.classifier.thresholds[1] == 0
+
+
+def test_warped_geometry_becomes_the_models(colour_photos, start):
+    trained = train_network(start, *sets(colour_photos), NetworkTraining(epochs=1, geometry="warp"))
+    assert trained.classifier.preprocess.resize == "warp"
+    assert start.preprocess.resize == "longest+pad"
+
+
+def test_canvases_give_the_ten_training_views(colour_photos, tmp_path):
+    records = colour_photos.records[:3]
+    stored = store_views(tmp_path / "c.npy", records, CanvasTask(INPUT), (32, 32, 3), np.uint8)
+    source = CanvasSource(stored.array, INPUT)
+    for row, record in enumerate(records):
+        views = source.inputs(np.full(10, row), np.arange(10)).numpy()
+        np.testing.assert_array_equal(views, INPUT.values(training_views(decode(record.path), INPUT)))
+
+
+def test_damaged_stores_are_errors(colour_photos, tmp_path):
+    file = tmp_path / "c.npy"
+    records = colour_photos.records[:2]
+    store_views(file, records, CanvasTask(INPUT), (32, 32, 3), np.uint8)
+    file.with_suffix(".json").write_text(json.dumps({"done": "some"}))
+    with pytest.raises(FileError, match=r"c.json: is damaged"):
+        store_views(file, records, CanvasTask(INPUT), (32, 32, 3), np.uint8)
+    file.with_suffix(".json").write_text(json.dumps({"done": 1, "failed": {}}))
+    with pytest.raises(FileError, match=r"holds \(2, 32, 32, 3\), not \(2, 16, 16, 3\)"):
+        store_views(file, records, CanvasTask(INPUT), (16, 16, 3), np.uint8)
+    file.write_bytes(b"?")
+    with pytest.raises(FileError, match="is damaged"):
+        store_views(file, records, CanvasTask(INPUT), (32, 32, 3), np.uint8)
