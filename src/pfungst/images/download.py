@@ -170,8 +170,9 @@ class _OnlyHttp(urllib.request.HTTPRedirectHandler):
     """Redirects are followed to http and https alone; the standard library would go on to ftp."""
 
     def redirect_request(self, *asked: Any) -> urllib.request.Request | None:
-        request, url = asked[0], asked[-1]
+        request, answer, url = asked[0], asked[1], asked[-1]
         if not _is_http(url):
+            answer.close()
             raise DataError(
                 request.full_url,
                 f"the server sends on to {shown(url)}",
