@@ -39,9 +39,9 @@ from pfungst.audit.survey.surveying import SurveyConfig, survey
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.ranking import equal_error_thresholds
 from pfungst.demo.scenes.planting import KINDS, Plant, Planted, plant
-from pfungst.evaluation.operators import Region
 from pfungst.evaluation.statistics import mean_over_images
 from pfungst.images import DataSet, Record, decode, open_dataset
+from pfungst.images.rectangles import Region
 
 SHARES = (0.4, 0.3, 0.2, 0.4, 0.1)
 VOC_CLASSES = ("person", "horse", "sheep", "cow", "dog", "cat")

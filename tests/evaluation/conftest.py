@@ -8,8 +8,8 @@ from PIL import Image
 
 from pfungst.descriptors import SiftConfig, dense_sift, fit_pca
 from pfungst.fisher.classifier import FisherClassifier, FisherPipeline
-from pfungst.images.boxes import Box
 from pfungst.images.dataset import DataSet, Record
+from pfungst.images.rectangles import Box
 from pfungst.mixture import MixtureConfig, fit_mixture
 
 HEIGHT, WIDTH = 72, 84

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pfungst.contract.classifier import Classifier, ImageArray
 from pfungst.contract.perturbation import Edit, EditScorer
 from pfungst.errors import ConfigError, PfungstError
-from pfungst.evaluation.operators import Region, inpaint, laid_in
-from pfungst.images.boxes import Box
+from pfungst.evaluation.operators import inpaint, laid_in
+from pfungst.images.rectangles import Box, Region
 
 CHAINED_SHARE = 0.1
 """Share of the photo up to which edits are scored as a chain: what sees them reaches well beyond them."""
@@ -52,14 +52,10 @@ def removal_edits(
         raise ConfigError("sources of other shapes than the places to fill", allowed="the same shapes")
     edits = []
     for index, region in enumerate(regions):
-        pixels = laid_in(current, region, _cut(image, sources[index])) if sources else fill(current, region)
+        pixels = laid_in(current, region, sources[index].crop(image)) if sources else fill(current, region)
         edits.append(Edit(top=region.top, left=region.left, pixels=pixels))
         edits[-1].apply(current)
     return tuple(edits)
-
-
-def _cut(image: ImageArray, region: Region) -> ImageArray:
-    return image[region.top : region.bottom, region.left : region.right]
 
 
 def scores_after(

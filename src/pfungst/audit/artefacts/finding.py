@@ -31,9 +31,9 @@ from pfungst.audit.schema import Artefact, safe_name
 from pfungst.audit.survey.surveying import Survey
 from pfungst.contract.classifier import Classifier
 from pfungst.evaluation.orders import generator_for
-from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import NEGATIVE, POSITIVE, Record
 from pfungst.images.decode import decode
+from pfungst.images.rectangles import mask_of
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
 from pfungst.runs.identity import data_identity
@@ -319,8 +319,8 @@ class _Search:
         if suspect.kind == "border":
             return True
         boxes = self.records[item.image].boxes_of(suspect.class_name)
-        inside = box_mask(boxes, *self.survey.size(item.image))
-        covered = sum(int(inside[r.top : r.bottom, r.left : r.right].sum()) for r in item.regions)
+        inside = mask_of(boxes, *self.survey.size(item.image))
+        covered = sum(int(r.crop(inside).sum()) for r in item.regions)
         return covered <= _TOUCHES * item.area
 
     def _stamp(self, suspect: Suspect, found: Sequence[Occurrence]) -> Stamp | BorderStamp:

@@ -17,11 +17,10 @@ from pfungst.audit.survey.surroundings import control_regions
 from pfungst.contract.classifier import Classifier, ImageArray
 from pfungst.contract.perturbation import Edit
 from pfungst.errors import about_photo
-from pfungst.evaluation.operators import Region
 from pfungst.evaluation.orders import generator_for
-from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import Record
 from pfungst.images.decode import decode
+from pfungst.images.rectangles import Region, mask_of
 from pfungst.runs.recorded import Finished
 
 _PAD = 4
@@ -132,7 +131,7 @@ def control_places(
     """An equal area off the object and off the suspect: the same shapes, strips of a frame in short pieces;
     empty where there is no room.
     """
-    taken = box_mask(record.boxes_of(suspect.class_name), size[0], size[1])
+    taken = mask_of(record.boxes_of(suspect.class_name), size[0], size[1])
     for region in regions:
         rows = slice(max(region.top - _PAD, 0), region.bottom + _PAD)
         taken[rows, max(region.left - _PAD, 0) : region.right + _PAD] = True

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.audit.artefacts.search.borders import Frame
-from pfungst.audit.artefacts.search.suspects import Occurrence, PatchSuspect, crop
+from pfungst.audit.artefacts.search.suspects import Occurrence, PatchSuspect
 from pfungst.audit.editing import removal_edits
 from pfungst.contract.classifier import ImageArray
 from pfungst.contract.perturbation import Edit
-from pfungst.evaluation.operators import Region
+from pfungst.images.rectangles import Region
 
 _ENOUGH_PHOTOS = 6
 _STEADY = 4.0
@@ -95,7 +95,7 @@ class Stamp:
         if self.region.shape[0] > size[0] or self.region.shape[1] > size[1]:
             return None
         place = self.suspect.spot(self.region.shape, size, generator)
-        below = crop(image, place).astype(np.float32)
+        below = place.crop(image).astype(np.float32)
         mark = self._upon(below, self.mark, self.ground)
         control = self._upon(below, self.control, self.control_ground) if self.has_control else None
         return (_edit(place, mark),), () if control is None else (_edit(place, control),)
@@ -158,7 +158,7 @@ def lifted(
 def _lift(image: ImageArray, region: Region) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The pixels of a rectangle, and its surroundings filled in over it."""
     fill = removal_edits(image, [region])[0].pixels
-    return crop(image, region).astype(np.float32), fill.astype(np.float32)
+    return region.crop(image).astype(np.float32), fill.astype(np.float32)
 
 
 def _opacity(carriers: Sequence[tuple[ImageArray, Occurrence]], region: Region) -> NDArray[np.float32]:

@@ -17,9 +17,9 @@ from pfungst.audit.artefacts.search.shaping import Grain
 from pfungst.audit.artefacts.search.suspects import BorderSuspect, PatchSuspect, Suspect, plain
 from pfungst.contract.classifier import ImageArray
 from pfungst.errors import PfungstError
-from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import Record
 from pfungst.images.decode import decode
+from pfungst.images.rectangles import mask_of
 from pfungst.runs.recorded import Finished
 
 COARSER = 3.0
@@ -108,7 +108,7 @@ class MineClass:
                 image = decode(record.path)
             except PfungstError:
                 continue
-            inside = box_mask(record.boxes_of(name), *image.shape[:2])
+            inside = mask_of(record.boxes_of(name), *image.shape[:2])
             fine, coarse = (
                 self._seen(record.id, blobs, image, inside, coarser) for coarser in (1.0, COARSER)
             )

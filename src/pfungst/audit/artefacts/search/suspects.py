@@ -13,9 +13,9 @@ from pfungst.audit.artefacts.search.borders import Frame, find_frame
 from pfungst.audit.artefacts.search.features import Look, look, shrunk
 from pfungst.audit.artefacts.search.matching import Match, Matcher, Patch, best_near
 from pfungst.contract.classifier import ImageArray
-from pfungst.evaluation.operators import Region
 from pfungst.images.dataset import Record
 from pfungst.images.decode import decode
+from pfungst.images.rectangles import Region
 from pfungst.runs.recorded import Finished
 
 RIM = 2
@@ -211,8 +211,3 @@ def occurrence(image: str, row: Mapping[str, Any]) -> Occurrence:
         Region(top=top, left=left, bottom=bottom, right=right) for top, left, bottom, right in row["regions"]
     )
     return Occurrence(image=image, similarity=row["similarity"], regions=regions)
-
-
-def crop(image: ImageArray, region: Region) -> ImageArray:
-    """The pixels of a rectangle."""
-    return image[region.top : region.bottom, region.left : region.right]
