@@ -79,7 +79,7 @@ def fisher_trainer(sizes: Sizes) -> Trainer:
     settings = FisherTraining(
         n_components=sizes.components,
         dims=min(64, sizes.components),
-        sift=SiftConfig(step=sizes.step),
+        descriptor=SiftConfig(step=sizes.step),
         n_sampled=sizes.sampled,
         mixture_iterations=25,
     )

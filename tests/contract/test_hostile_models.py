@@ -147,7 +147,7 @@ class TestFisher:
         rng = np.random.default_rng(1)
         ones = np.ones((2, 2))
         pipeline = FisherPipeline(
-            sift=SiftConfig(step=8, bin_sizes=(4,)),
+            descriptor=SiftConfig(step=8, bin_sizes=(4,)),
             pca=PCA(mean=np.zeros(128), components=rng.normal(size=(2, 128)), explained_variance=np.ones(2)),
             mixture=GaussianMixture(weights=np.array([0.4, 0.6]), means=ones, variances=ones),
         )
