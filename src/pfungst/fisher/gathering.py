@@ -25,10 +25,10 @@ from pfungst.fisher.classifier import FisherPipeline
 from pfungst.images import DataSet, Record, decode
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
-from pfungst.runs.files import make_folder, writing
 from pfungst.runs.identity import data_identity
 from pfungst.runs.recorded import Finished, Run, run_items
 from pfungst.runs.shards import SHARD_ROWS
+from pfungst.writing import make_folder, writing
 
 if TYPE_CHECKING:
     from pfungst.fisher.training import FisherTraining
@@ -78,14 +78,14 @@ class Gathering:
             data.records,
             keys=[record.id for record in data],
             files=[record.path for record in data],
-            skipped=data.problems,
+            problems=data.problems,
             configuration={"version": __version__, "data": data_identity(data), **configuration},
             out=self.folder / name.replace(" ", "-") if self.keep else None,
             workers=self.workers,
             progress=progress,
             stage=name,
         )
-        failures = tuple(error for _, error in run.failures)
+        failures = tuple(PfungstError(failure.reason) for failure in run.failures)
         with run:
             records = run.records()
             if not records:
