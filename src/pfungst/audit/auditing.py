@@ -12,13 +12,14 @@ from pathlib import Path
 
 from pfungst import __version__
 from pfungst.audit.config import PARTS, AuditConfig, Subject
-from pfungst.audit.schema import Audit, Photo, PhotoBox, safe_name
+from pfungst.audit.schema import Audit, Photo, PhotoBox
 from pfungst.audit.study import Study
 from pfungst.audit.survey.surveying import Survey
 from pfungst.audit.verdict import find_problems
 from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError
 from pfungst.evaluation.quality import has_boxes
+from pfungst.files import safe_name
 from pfungst.images.dataset import DataSet
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers

@@ -15,7 +15,6 @@ Zou and Donner 2008.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import hypot, isfinite
@@ -25,14 +24,14 @@ from typing import Literal
 import numpy as np
 
 from pfungst.audit.schema import Artefact, Audit, ClassAudit, ModelAudit
+from pfungst.audit.survey.surveying import open_survey
 from pfungst.audit.verdict import same_artefact
-from pfungst.contract.plain import to_plain
+from pfungst.contract.plain import to_json
 from pfungst.errors import ConfigError
 from pfungst.evaluation.precision import precision_difference
 from pfungst.evaluation.statistics import BootstrapConfig, Estimate
 from pfungst.images.dataset import DIFFICULT, NEGATIVE, POSITIVE
-from pfungst.runs.journal import read_records
-from pfungst.runs.recorded import RECORDS_FILE
+from pfungst.writing import write_whole
 
 COMPARISON_FILE = "comparison.json"
 
@@ -103,10 +102,7 @@ class Comparison:
 
     def save(self, folder: str | Path) -> Path:
         """Write ``comparison.json``."""
-        target = Path(folder) / COMPARISON_FILE
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(to_plain(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        return target
+        return write_whole(Path(folder) / COMPARISON_FILE, to_json(self))
 
 
 def compare_audits(
@@ -204,7 +200,7 @@ class _Scores:
         second: ModelAudit,
         bootstrap: BootstrapConfig | None,
     ) -> None:
-        self.first, self.second, self.bootstrap = first, second, bootstrap
+        self.bootstrap = bootstrap
         self.a, self.b = _scores(before, first), _scores(after, second)
         self.photos = [photo for photo in audit.photos if photo.id in self.a and photo.id in self.b]
 
@@ -214,22 +210,19 @@ class _Scores:
             POSITIVE if name in photo.positive else DIFFICULT if name in photo.difficult else NEGATIVE
             for photo in self.photos
         ]
-        column_a, column_b = _column(self.first, name), _column(self.second, name)
         return precision_difference(
             np.array(labels),
-            np.array([self.a[photo.id][column_a] for photo in self.photos]),
-            np.array([self.b[photo.id][column_b] for photo in self.photos]),
+            np.array([self.a[photo.id][name] for photo in self.photos]),
+            np.array([self.b[photo.id][name] for photo in self.photos]),
             self.bootstrap,
         )
 
 
-def _scores(folder: Path, model: ModelAudit) -> dict[str, list[float]]:
-    records = read_records(folder / model.survey / RECORDS_FILE)
-    return {record["image"]: record["scores"] for record in records}
-
-
-def _column(model: ModelAudit, name: str) -> int:
-    return [row.name for row in model.classes].index(name)
+def _scores(folder: Path, model: ModelAudit) -> dict[str, dict[str, float]]:
+    """f(x) by photo and class, as the model's survey has it."""
+    found = open_survey(folder / model.survey)
+    rows = zip(found.ids, found.scores().tolist(), strict=True)
+    return {image: dict(zip(found.classes, scores, strict=True)) for image, scores in rows}
 
 
 def _labelled(audit: Audit) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -8,7 +8,6 @@ every float may be NaN, which is null on disk.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Literal
 
 from pfungst.contract.plain import from_plain, to_plain
 from pfungst.errors import DataError
+from pfungst.evaluation.rows import Quality
 from pfungst.evaluation.statistics import Estimate
 from pfungst.files import parse_json, read_bounded, shown
 
@@ -25,7 +25,6 @@ FORMAT = "pfungst-audit"
 FORMAT_VERSION = 1
 PICTURES_FOLDER = "pictures"
 _MAX_BYTES = 512 * 2**20
-_LONGEST_NAME = 100
 
 
 def picture_file(folder: str | Path, name: str) -> Path:
@@ -43,20 +42,6 @@ def picture_file(folder: str | Path, name: str) -> Path:
     if not file.is_relative_to((Path(folder) / PICTURES_FOLDER).resolve()):
         raise DataError(folder, f"names the picture {name!r}, which is not in {PICTURES_FOLDER}/")
     return file
-
-
-def safe_name(text: str) -> str:
-    """The name of a model, class or photo as part of a file name.
-
-    A long one is cut and told from others by a hash, so that two of them and an ending fit into the 255 bytes
-    that file systems allow.
-    """
-    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text).strip(".")
-    encoded = name.encode()
-    if len(encoded) <= _LONGEST_NAME:
-        return name or "_"
-    mark = hashlib.sha256(text.encode()).hexdigest()[:10]
-    return f"{encoded[: _LONGEST_NAME - len(mark) - 1].decode(errors='ignore')}-{mark}"
 
 
 def survey_folder(folder: str | Path, name: str) -> Path:
@@ -316,8 +301,7 @@ class ModelAudit:
         Folder of its survey, relative to the audit.
     mean_ap : float
         Over the classes with positives.
-    quality : mapping or None
-        The tables of :class:`pfungst.evaluation.summary.Quality`, plain.
+    quality : Quality or None
     quality_rule : str
         The name of the model's own rule in these tables.
     """
@@ -329,7 +313,7 @@ class ModelAudit:
     survey: str
     mean_ap: float
     classes: tuple[ClassAudit, ...]
-    quality: Mapping[str, Any] | None = None
+    quality: Quality | None = None
     quality_rule: str = ""
     failed: tuple[str, ...] = ()
 

@@ -27,10 +27,12 @@ from pfungst.audit.artefacts.search.suspects import (
     from_record,
     occurrence,
 )
-from pfungst.audit.schema import Artefact, safe_name
+from pfungst.audit.schema import Artefact
 from pfungst.audit.survey.surveying import Survey
 from pfungst.contract.classifier import Classifier
+from pfungst.errors import Failure
 from pfungst.evaluation.orders import generator_for
+from pfungst.files import safe_name
 from pfungst.images.dataset import NEGATIVE, POSITIVE, Record
 from pfungst.images.decode import decode
 from pfungst.images.rectangles import mask_of
@@ -175,7 +177,7 @@ class _Search:
         self.identity, self.out = dict(identity or {}), None if out is None else Path(out)
         self.workers, self.progress = workers, progress
         self.records = {record.id: record for record in survey.data if record.id in set(survey.ids)}
-        self.failures: list[tuple[str, Exception]] = []
+        self.failures: list[Failure] = []
 
     # what is looked at
 

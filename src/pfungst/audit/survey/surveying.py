@@ -29,7 +29,7 @@ from pfungst.audit.survey.surroundings import (
 from pfungst.contract.classifier import Classifier, ImageArray, explain_classes
 from pfungst.contract.explanation import Explanation
 from pfungst.contract.plain import from_plain, to_plain
-from pfungst.errors import ConfigError, DataError, PfungstError, about_photo
+from pfungst.errors import ConfigError, DataError, Failure, about_photo
 from pfungst.evaluation.quality import common_classes
 from pfungst.images.dataset import NEGATIVE, POSITIVE, DataSet, Record
 from pfungst.images.decode import decode
@@ -143,7 +143,7 @@ class StoredSurvey:
         return tuple(self._records)
 
     @property
-    def failures(self) -> tuple[tuple[str, PfungstError], ...]:
+    def failures(self) -> tuple[Failure, ...]:
         """Photos that could not, and why."""
         return self.run.failures
 
@@ -275,7 +275,7 @@ def survey(
         data.records,
         keys=[record.id for record in data],
         files=[record.path for record in data],
-        skipped=data.problems,
+        problems=data.problems,
         configuration=configuration,
         out=out,
         workers=workers,
