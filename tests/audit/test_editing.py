@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pfungst.audit.editing import edited, pixel_region, removal_edits
+from pfungst.audit.editing import edited, removal_edits
 from pfungst.contract.look import Edit
 from pfungst.errors import ConfigError
 from pfungst.images import Box
@@ -10,13 +10,13 @@ from pfungst.images import Box
 def test_a_removed_place_shows_its_surroundings():
     image = np.full((30, 40, 3), (200, 100, 50), dtype=np.uint8)
     image[5:15, 10:20] = 0
-    region = pixel_region(Box(class_name="x", left=9.5, top=4.2, right=20.5, bottom=15.9), 30, 40)
+    region = Box(class_name="x", left=9.5, top=4.2, right=20.5, bottom=15.9).pixels(30, 40)
     assert (region.top, region.left, region.bottom, region.right) == (4, 9, 16, 21)
     edited = image.copy()
     for edit in removal_edits(image, [region]):
         edit.apply(edited)
     assert (edited == (200, 100, 50)).all()
-    clipped = pixel_region(Box(class_name="x", left=-3, top=25, right=50, bottom=99), 30, 40)
+    clipped = Box(class_name="x", left=-3, top=25, right=50, bottom=99).pixels(30, 40)
     assert (clipped.top, clipped.left, clipped.bottom, clipped.right) == (25, 0, 30, 40)
 
 
@@ -28,7 +28,7 @@ def test_overlapping_places_are_filled_one_after_the_other():
         Box(class_name="x", left=8, top=4, right=14, bottom=10),
     ]
     edited = image.copy()
-    for edit in removal_edits(image, [pixel_region(box, 20, 20) for box in boxes]):
+    for edit in removal_edits(image, [box.pixels(20, 20) for box in boxes]):
         edit.apply(edited)
     assert edited[7, 12, 0] < 130
 
@@ -45,7 +45,7 @@ def test_edits_are_applied_to_a_copy_in_order():
 def test_sources_have_the_shapes_of_the_places():
     image = np.zeros((20, 20, 3), dtype=np.uint8)
     place, other = (
-        pixel_region(Box(class_name="x", left=0, top=0, right=side, bottom=5), 20, 20) for side in (5, 6)
+        Box(class_name="x", left=0, top=0, right=side, bottom=5).pixels(20, 20) for side in (5, 6)
     )
     with pytest.raises(ConfigError, match="sources of other shapes"):
         removal_edits(image, [place], [other])

@@ -27,7 +27,6 @@ from pfungst.audit.schema import (
     EditTest,
     ModelAudit,
     Photo,
-    PhotoBox,
     Problem,
     Strategies,
     StrategyPoint,
@@ -35,6 +34,7 @@ from pfungst.audit.schema import (
 from pfungst.audit.survey.records import THUMBNAIL
 from pfungst.contract.heatmap import colours, scaled
 from pfungst.evaluation.statistics import Estimate
+from pfungst.images.rectangles import Box
 from pfungst.runs.recorded import Finished, run_items
 
 CLASSES = ("horse", "boat", "cat", "dog")
@@ -76,7 +76,7 @@ def scenes(names: Sequence[str], per_class: int, first_id: str | None = None) ->
                 height=375,
                 width=500,
                 positive=(name,),
-                boxes=(PhotoBox(class_name=name, **corners),),
+                boxes=(Box(class_name=name, **corners),),
             )
             found.append(Scene(photo=photo, box=box, tag=position == 0 and index % 3 != 2))
     return found

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pfungst.audit.config import PARTS, AuditConfig, Subject
-from pfungst.audit.schema import Audit, Photo, PhotoBox, safe_name
+from pfungst.audit.schema import Audit, Photo, safe_name
 from pfungst.audit.study import Study
 from pfungst.audit.survey import Survey
 from pfungst.audit.verdict import find_problems
@@ -116,17 +116,7 @@ def _photos(data: DataSet, surveys: Sequence[Survey]) -> tuple[Photo, ...]:
             width=sizes[record.id][1],
             positive=tuple(sorted(record.positive)),
             difficult=tuple(sorted(record.difficult)),
-            boxes=tuple(
-                PhotoBox(
-                    class_name=box.class_name,
-                    left=float(box.left),
-                    top=float(box.top),
-                    right=float(box.right),
-                    bottom=float(box.bottom),
-                    difficult=box.difficult,
-                )
-                for box in record.boxes
-            ),
+            boxes=record.boxes,
         )
         for record in data
         if record.id in sizes

@@ -9,21 +9,11 @@ import numpy as np
 from pfungst.contract.classifier import ImageArray
 from pfungst.contract.look import Edit
 from pfungst.errors import ConfigError
-from pfungst.evaluation.operators import Region, inpaint, laid_in
-from pfungst.images.boxes import Box
+from pfungst.evaluation.operators import inpaint, laid_in
+from pfungst.images.rectangles import Region
 
 _UNUSED = np.random.default_rng(0)
 """The fill draws nothing."""
-
-
-def pixel_region(box: Box, height: int, width: int) -> Region:
-    """The smallest rectangle of whole pixels around a box, within the photo."""
-    return Region(
-        top=max(int(np.floor(box.top)), 0),
-        left=max(int(np.floor(box.left)), 0),
-        bottom=min(int(np.ceil(box.bottom)), height),
-        right=min(int(np.ceil(box.right)), width),
-    )
 
 
 def removal_edits(
@@ -51,14 +41,10 @@ def removal_edits(
         raise ConfigError("sources of other shapes than the places to fill", allowed="the same shapes")
     edits = []
     for index, region in enumerate(regions):
-        pixels = laid_in(current, region, _cut(image, sources[index])) if sources else fill(current, region)
+        pixels = laid_in(current, region, sources[index].crop(image)) if sources else fill(current, region)
         edits.append(Edit(top=region.top, left=region.left, pixels=pixels))
         edits[-1].apply(current)
     return tuple(edits)
-
-
-def _cut(image: ImageArray, region: Region) -> ImageArray:
-    return image[region.top : region.bottom, region.left : region.right]
 
 
 def edited(image: ImageArray, edits: Sequence[Edit]) -> ImageArray:

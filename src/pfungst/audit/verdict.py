@@ -7,6 +7,7 @@ from math import isfinite
 
 from pfungst.audit.schema import Artefact, ClassAudit, ModelAudit, Problem
 from pfungst.evaluation.statistics import Estimate
+from pfungst.images.rectangles import Rectangle
 
 _KINDS = {"artefact": 0, "context": 1, "heatmap": 2, "data": 3}
 _SAME_PLACE = 0.3
@@ -63,16 +64,8 @@ def same_artefact(first: Artefact, second: Artefact) -> bool:
     shared = first.boxes.keys() & second.boxes.keys()
     if not shared:
         return False
-    overlaps = [_overlap(first.boxes[image], second.boxes[image]) for image in shared]
+    overlaps = [Rectangle.of(first.boxes[image]).iou(Rectangle.of(second.boxes[image])) for image in shared]
     return sum(overlaps) / len(overlaps) >= _SAME_PLACE
-
-
-def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    """Intersection over union of two boxes ``(left, top, right, bottom)``."""
-    wide, tall = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    common = max(wide, 0.0) * max(tall, 0.0)
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common
-    return common / union if union > 0 else 0.0
 
 
 def _artefact_problem(group: Sequence[tuple[str, str, Artefact]]) -> Problem:

@@ -64,7 +64,7 @@ class DemoConfig:
     models: tuple[str, ...] = MODELS
     fisher: FisherTraining = field(
         default_factory=lambda: FisherTraining(
-            n_components=48, dims=64, sift=SiftConfig(step=4), n_sampled=100_000, mixture_iterations=25
+            n_components=48, dims=64, descriptor=SiftConfig(step=4), n_sampled=100_000, mixture_iterations=25
         )
     )
     network_epochs: int = 10
@@ -189,8 +189,9 @@ def _subject(  # noqa: PLR0917 - private, one caller
 
 
 def _train_fisher(dataset: DataSet, config: DemoConfig, progress: Progress) -> FisherClassifier:
-    settings = replace(config.fisher, workers=config.workers, random_state=config.random_state)
-    return train_fisher(dataset.split("train"), dataset.split("val"), settings, progress=progress).classifier
+    settings = replace(config.fisher, random_state=config.random_state)
+    train, validation = dataset.split("train"), dataset.split("val")
+    return train_fisher(train, validation, settings, workers=config.workers, progress=progress).classifier
 
 
 def _train_network(dataset: DataSet, config: DemoConfig, progress: Progress) -> NetworkClassifier:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pfungst.audit.schema import Artefact, Audit, ClassAudit, Problem
+from pfungst.images.rectangles import Rectangle
 from pfungst.report import charts
 from pfungst.report.class_pages import LinkedPage, remove_class_pages, write_class_pages
 from pfungst.report.page import write_page
@@ -171,7 +172,7 @@ def _drawing(folder: Path, audit: Audit, sources: Sources) -> dict[str, Any]:
     }
 
 
-def _places(artefact: Artefact, *, photos: Mapping[str, Any]) -> list[charts.Rectangle]:
+def _places(artefact: Artefact, *, photos: Mapping[str, Any]) -> list[Rectangle]:
     return charts.places(artefact, photos)
 
 

@@ -34,8 +34,8 @@ from pfungst.contract.classifier import Classifier
 from pfungst.contract.look import Looking, looking
 from pfungst.errors import Failure
 from pfungst.evaluation.orders import generator_for
-from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import NEGATIVE, POSITIVE, Record
+from pfungst.images.rectangles import mask_of
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
 from pfungst.runs.identity import data_identity
@@ -313,7 +313,7 @@ class _Search:
 
     def _is_removable(self, suspect: Suspect, item: Occurrence) -> bool:
         boxes = self.records[item.image].boxes_of(suspect.class_name)
-        return suspect.is_removable(item, box_mask(boxes, *self.survey.size(item.image)))
+        return suspect.is_removable(item, mask_of(boxes, *self.survey.size(item.image)))
 
     def _stamp(self, suspect: Suspect, found: Sequence[Occurrence]) -> Stamp:
         """What is pasted elsewhere, from the photos that show it best."""

@@ -12,8 +12,8 @@ from pfungst.audit.artefacts.search.features import Look, look, shrunk
 from pfungst.audit.artefacts.search.proposals import Blob
 from pfungst.audit.survey.kept import KeptPhotos
 from pfungst.contract.classifier import ImageArray
-from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import Record
+from pfungst.images.rectangles import mask_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,7 +46,7 @@ class SearchedPhoto:
 
     def on_object(self, class_name: str) -> NDArray[np.bool_]:
         """Pixels in boxes of a class, ``(height, width)``."""
-        return box_mask(self.record.boxes_of(class_name), *self.size)
+        return mask_of(self.record.boxes_of(class_name), *self.size)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -20,8 +20,8 @@ from pfungst.audit.editing import removal_edits
 from pfungst.audit.survey.surroundings import control_regions
 from pfungst.contract.classifier import ImageArray
 from pfungst.contract.look import Edit
-from pfungst.evaluation.operators import Region
 from pfungst.evaluation.orders import generator_for
+from pfungst.images.rectangles import Region
 
 TOUCHES = 0.1
 """Largest share of a suspect that may lie on the object in a photo where it is taken out."""
@@ -133,7 +133,7 @@ class Suspect(ABC):
 
     def is_removable(self, found: Occurrence, on_object: NDArray[np.bool_]) -> bool:
         """Whether its removal from a photo leaves the object whole."""
-        covered = sum(int(on_object[r.top : r.bottom, r.left : r.right].sum()) for r in found.regions)
+        covered = sum(int(r.crop(on_object).sum()) for r in found.regions)
         return covered <= TOUCHES * found.area
 
     def removal(self, image: ImageArray, found: Occurrence) -> Edits:

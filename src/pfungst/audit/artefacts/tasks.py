@@ -15,8 +15,8 @@ from pfungst.audit.artefacts.search.proposals import Blob
 from pfungst.audit.artefacts.suspects import Arrays, Detector, Occurrence, Suspect
 from pfungst.audit.survey.kept import KeptPhotos
 from pfungst.errors import PfungstError
-from pfungst.evaluation.operators import Region
 from pfungst.images.dataset import Record
+from pfungst.images.rectangles import Region
 from pfungst.runs.recorded import Finished
 
 

@@ -30,7 +30,6 @@ from pfungst.audit.schema.records import (
     ClassAudit,
     ModelAudit,
     Photo,
-    PhotoBox,
     Problem,
 )
 
@@ -48,7 +47,6 @@ __all__ = [
     "EditTest",
     "ModelAudit",
     "Photo",
-    "PhotoBox",
     "Problem",
     "Strategies",
     "StrategyPoint",

@@ -14,6 +14,7 @@ from pfungst.contract.plain import from_plain, to_plain
 from pfungst.errors import DataError
 from pfungst.evaluation.statistics import Estimate
 from pfungst.files import parse_json, read_bounded, shown
+from pfungst.images.rectangles import Box
 
 FORMAT = "pfungst-audit"
 FORMAT_VERSION = 2
@@ -95,18 +96,6 @@ class ModelAudit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotoBox:
-    """An object's box in the photo's pixels."""
-
-    class_name: str
-    left: float
-    top: float
-    right: float
-    bottom: float
-    difficult: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class Photo:
     """One photo of the audit; its thumbnail and heatmaps lie in the surveys under its id."""
 
@@ -115,7 +104,7 @@ class Photo:
     width: int
     positive: tuple[str, ...]
     difficult: tuple[str, ...] = ()
-    boxes: tuple[PhotoBox, ...] = ()
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

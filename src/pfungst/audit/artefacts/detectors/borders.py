@@ -16,7 +16,7 @@ from pfungst.audit.artefacts.suspects import Arrays, Carrier, Edges, Edits, Occu
 from pfungst.audit.editing import removal_edits
 from pfungst.contract.classifier import ImageArray
 from pfungst.contract.look import Edit
-from pfungst.evaluation.operators import Region
+from pfungst.images.rectangles import Region
 
 RIM = 2
 """Pixels of the photo inside a frame that belong to it: blur and ringing."""

@@ -20,7 +20,7 @@ from pfungst.audit.artefacts.suspects import Carrier, Edits
 from pfungst.audit.editing import removal_edits
 from pfungst.contract.classifier import ImageArray
 from pfungst.contract.look import Edit
-from pfungst.evaluation.operators import Region
+from pfungst.images.rectangles import Region
 
 _ENOUGH_PHOTOS = 6
 _STEADY = 4.0
@@ -73,7 +73,7 @@ class PatchStamp:
         if self.region.shape[0] > size[0] or self.region.shape[1] > size[1]:
             return None
         place = self.spot(self.region.shape, size, generator)
-        below = _crop(image, place).astype(np.float32)
+        below = place.crop(image).astype(np.float32)
         mark = self._upon(below, self.mark, self.ground)
         control = self._upon(below, self.control, self.control_ground) if self.has_control else None
         return (_edit(place, mark),), () if control is None else (_edit(place, control),)
@@ -132,11 +132,7 @@ def lifted(
 def _lift(image: ImageArray, region: Region) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The pixels of a rectangle, and its surroundings filled in over it."""
     fill = removal_edits(image, [region])[0].pixels
-    return _crop(image, region).astype(np.float32), fill.astype(np.float32)
-
-
-def _crop(image: ImageArray, region: Region) -> ImageArray:
-    return image[region.top : region.bottom, region.left : region.right]
+    return region.crop(image).astype(np.float32), fill.astype(np.float32)
 
 
 def _opacity(carriers: Sequence[Carrier], region: Region) -> NDArray[np.float32]:

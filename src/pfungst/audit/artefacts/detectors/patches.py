@@ -16,7 +16,7 @@ from pfungst.audit.artefacts.search.matching import Match, Matcher, Patch, best_
 from pfungst.audit.artefacts.search.mining import Candidate, Seen, merged, mine
 from pfungst.audit.artefacts.search.shaping import Grain
 from pfungst.audit.artefacts.suspects import Arrays, Carrier, Place, Suspect
-from pfungst.evaluation.operators import Region
+from pfungst.images.rectangles import Region
 
 COARSER = 3.0
 """How much coarser the second scale is."""

@@ -14,7 +14,7 @@ from pfungst.audit.artefacts.proof.proving import Trial, TryEdits, edit_rows
 from pfungst.audit.editing import edited
 from pfungst.audit.schema import PICTURES_FOLDER, EditPair, safe_name
 from pfungst.contract.classifier import ImageArray
-from pfungst.evaluation.operators import Region
+from pfungst.images.rectangles import Region
 
 _SIDE, _AROUND, _LEAST = 480, 8, 160
 

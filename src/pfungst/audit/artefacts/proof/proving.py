@@ -15,8 +15,8 @@ from pfungst.contract.classifier import ImageArray
 from pfungst.contract.look import Looking
 from pfungst.errors import about_photo
 from pfungst.evaluation.orders import generator_for
-from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import Record
+from pfungst.images.rectangles import mask_of
 from pfungst.runs.recorded import Finished
 
 
@@ -117,7 +117,7 @@ class TryEdits:
 
 def carrier_of(record: Record, image: ImageArray, class_name: str, found: Occurrence) -> Carrier:
     """A photo in which a suspect was found."""
-    return Carrier(found, image, box_mask(record.boxes_of(class_name), *image.shape[:2]))
+    return Carrier(found, image, mask_of(record.boxes_of(class_name), *image.shape[:2]))
 
 
 def edit_rows(records: Sequence[Mapping[str, Any]], position: int, kind: str) -> list[dict[str, Any]]:
