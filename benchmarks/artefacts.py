@@ -34,8 +34,7 @@ from numpy.typing import NDArray
 
 from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
 from pfungst.audit.schema import Artefact
-from pfungst.audit.survey.surroundings import ContextConfig
-from pfungst.audit.survey.surveying import SurveyConfig, survey
+from pfungst.audit.survey import KEPT_PIXELS, ContextConfig, SurveyConfig, survey
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.ranking import equal_error_thresholds
 from pfungst.demo.scenes.planting import KINDS, Plant, Planted, plant
@@ -179,7 +178,12 @@ def measured(  # noqa: PLR0917 - a script
 def searched(
     classifier: Classifier, test: DataSet, model: str, sizes: Sizes, workers: int
 ) -> Mapping[str, tuple[Artefact, ...]]:
-    config = SurveyConfig(options=EXPLAIN[model], errors=False, context=ContextConfig(edits=False))
+    config = SurveyConfig(
+        options=EXPLAIN[model],
+        errors=False,
+        context=ContextConfig(edits=False),
+        kept_pixels=KEPT_PIXELS,
+    )
     seen = survey(classifier, test, config, workers=workers)
     return find_artefacts(classifier, seen, sizes.search, workers=workers).by_class
 
@@ -251,7 +255,7 @@ def _overlaps(artefact: Artefact, record: Record, regions: Sequence[Region]) -> 
         truth[region.top : region.bottom, region.left : region.right] = True
     left, top, right, bottom = (int(edge) for edge in artefact.boxes[record.id])
     suspect[top:bottom, left:right] = True
-    if artefact.kind == "border":  # its box is what lies within
+    if artefact.hollow:  # its box is what lies within
         suspect = ~suspect
     common = float((truth & suspect).sum())
     return common / (truth | suspect).sum() >= 0.3 or common / truth.sum() >= 0.6

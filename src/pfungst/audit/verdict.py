@@ -56,7 +56,12 @@ def _artefact_problems(models: Sequence[ModelAudit]) -> list[Problem]:
 
 
 def same_artefact(first: Artefact, second: Artefact) -> bool:
-    """Whether two findings of one class are one flaw: at the same places in the photos that both name."""
+    """Whether two findings of one class are one flaw: at the same places in the photos that both name.
+
+    Of what is a property of whole photos and has no place: the same in words.
+    """
+    if not first.boxes and not second.boxes:
+        return (first.kind, first.where) == (second.kind, second.where)
     shared = first.boxes.keys() & second.boxes.keys()
     if not shared:
         return False
