@@ -185,7 +185,7 @@ class TestFisher:
     def test_settings_that_would_hang_or_fail_later(self, tmp_path, good, field, value):
         folder = good.save(tmp_path / "m")
         content = json.loads((folder / "model.json").read_text())
-        content["config"]["sift"][field] = value
+        content["config"]["descriptor"][field] = value
         (folder / "model.json").write_text(json.dumps(content))
         with pytest.raises(ModelError, match="not a consistent Fisher-vector model"):
             load_model(folder)
