@@ -140,8 +140,8 @@ def test_explain_goes_on_after_a_bad_photo(model, photos, tmp_path):
     assert result.exit_code == 3
     numbers = json.loads(result.stdout)
     assert len(numbers["explanations"]) == 1
-    assert "tiny.png" in numbers["failed"][0]
-    assert "1 x 1 pixels is too small" in numbers["failed"][0]
+    assert "tiny.png" in numbers["failures"][0]["reason"]
+    assert "1 x 1 pixels is too small" in numbers["failures"][0]["reason"]
     alone = run("explain", model, tiny, "--out", tmp_path / "o")
     assert "tiny.png" in str(alone.exception)
 

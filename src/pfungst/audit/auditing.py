@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pfungst.audit.config import PARTS, AuditConfig, Subject
-from pfungst.audit.schema import Audit, Photo, safe_name
+from pfungst.audit.schema import Audit, Photo
 from pfungst.audit.study import Study
 from pfungst.audit.survey import Survey
 from pfungst.audit.verdict import find_problems
 from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError
 from pfungst.evaluation.quality import has_boxes
+from pfungst.files import safe_name
 from pfungst.images.dataset import DataSet
 from pfungst.progress import Progress, named, silent
 from pfungst.runs.executor import Workers
