@@ -5,12 +5,9 @@ Every stage keeps its records in a folder of the audit, so an interrupted audit 
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 
-from pfungst import __version__
 from pfungst.audit.config import PARTS, AuditConfig, Subject
 from pfungst.audit.schema import Audit, Photo, PhotoBox
 from pfungst.audit.study import Study
@@ -23,6 +20,7 @@ from pfungst.files import safe_name
 from pfungst.images.dataset import DataSet
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
+from pfungst.runs.manifest import library_versions
 
 
 def audit_models(
@@ -88,7 +86,7 @@ def audit_models(
         not_run=_not_run(config, data),
         skipped=tuple(dict.fromkeys(text for model in models for text in model.failed)),
         settings=to_plain(config),
-        versions=_versions(),
+        versions=library_versions(),
     )
     audit.save(folder)
     return audit
@@ -161,12 +159,3 @@ def _not_run(config: AuditConfig, data: DataSet) -> tuple[str, ...]:
     if not has_boxes(data):
         left.append("localisation and context: the photos have no boxes")
     return tuple(left)
-
-
-def _versions() -> dict[str, str]:
-    names = ("numpy", "scipy", "scikit-learn", "pillow", "torch")
-    return {
-        "pfungst": __version__,
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in names},
-    }

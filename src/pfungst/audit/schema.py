@@ -19,6 +19,7 @@ from pfungst.errors import DataError
 from pfungst.evaluation.rows import Quality
 from pfungst.evaluation.statistics import Estimate
 from pfungst.files import parse_json, read_bounded, shown
+from pfungst.writing import write_whole
 
 AUDIT_FILE = "audit.json"
 FORMAT = "pfungst-audit"
@@ -405,13 +406,9 @@ class Audit:
 
     def save(self, folder: str | Path) -> Path:
         """Write ``audit.json`` in one move."""
-        target = Path(folder) / AUDIT_FILE
-        target.parent.mkdir(parents=True, exist_ok=True)
         content = {"format": FORMAT, "version": FORMAT_VERSION, "audit": to_plain(self)}
-        part = target.with_suffix(".part")
-        part.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(target)
-        return target
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+        return write_whole(Path(folder) / AUDIT_FILE, text)
 
     @classmethod
     def load(cls, folder: str | Path) -> Audit:

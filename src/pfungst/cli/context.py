@@ -52,6 +52,7 @@ def context(
     from pfungst.audit.survey.surveying import SurveyConfig
     from pfungst.evaluation.statistics import BootstrapConfig
     from pfungst.files import safe_name
+    from pfungst.report.context_figure import context_content, save_context
 
     dataset = _options.open_split(data, split, seed=seed)
     names = _options.headings(models)
@@ -74,27 +75,15 @@ def context(
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
-    _write(found, dataset.name, out, json)
+    if json is not None:
+        _run.write_json(json, context_content(found, data=dataset.name))
+    if out is not None:
+        save_context(out, found, data=dataset.name)
     if json != "-":
         for name, result in found.items():
             rows = {class_name: result.rows[class_name] for class_name in result.ranking}
             _print(rows, f"{name} on {dataset.name}")
     _run.finish([f"{name}, {text}" for name, result in found.items() for text in result.failed])
-
-
-def _write(found: dict[str, Context], data: str, out: Path | None, json: str | None) -> None:
-    from pfungst.contract.plain import to_plain
-
-    content = {"data": data, "models": to_plain(found)}
-    if json is not None:
-        _run.write_json(json, content)
-    if out is None:
-        return
-    from pfungst.report.context_figure import save_context_figure
-
-    _run.write_json(str(out / "context.json"), content)
-    tables = {name: result.rows for name, result in found.items()}
-    save_context_figure(out / "context.png", tables, title=f"Context on {data}")
 
 
 def _print(rows: dict[str, ContextRow], title: str) -> None:
