@@ -16,10 +16,11 @@ from pfungst.contract.classifier import Classifier, ImageArray
 from pfungst.contract.explanation import Explanation
 from pfungst.contract.look import looking
 from pfungst.contract.plain import stored_as, to_plain
-from pfungst.errors import Failure, unknown_name
+from pfungst.errors import Failure, FileError, unknown_name
 from pfungst.evaluation.scoring import finite_scores
 from pfungst.files import as_text, distinct_names
 from pfungst.images.dataset import DataSet, Record
+from pfungst.images.decode import SUFFIXES
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
 from pfungst.runs.photos import Photo, run_photos
@@ -98,6 +99,7 @@ def explain_photos(
     ----------
     classifier : Classifier
     photos : sequence of path
+        Files, or folders of photos.
     out : path
         Folder of the pictures: one PNG for each photo and class, photo, heatmap and overlay over a legend.
     classes : str or sequence of str
@@ -116,9 +118,9 @@ def explain_photos(
     ConfigError
         If a class or an option is unknown.
     FileError
-        If the disk is full or cannot be written to.
+        If there is no photo, or the disk is full or cannot be written to.
     """
-    paths, folder = [Path(photo) for photo in photos], Path(out)
+    paths, folder = photo_files(photos), Path(out)
     names = _checked(classifier, classes)
     data = _data_set(paths)
     settings = {
@@ -153,6 +155,25 @@ def explain_photos(
     )
     rows = tuple(row for record in run.rows(_Record) for row in record.explanations)
     return Heatmaps(heatmaps=rows, failures=run.failures)
+
+
+def photo_files(places: Sequence[str | Path]) -> list[Path]:
+    """Photos as they are named, and those of folders in the order of their names.
+
+    Raises
+    ------
+    FileError
+        If there is none.
+    """
+    found: list[Path] = []
+    for place in map(Path, places):
+        if place.is_dir():
+            found += [item for item in sorted(place.iterdir()) if item.suffix.lower() in SUFFIXES]
+        else:
+            found.append(place)
+    if not found:
+        raise FileError(", ".join(map(str, places)), "holds no photo", allowed=", ".join(sorted(SUFFIXES)))
+    return found
 
 
 def _checked(classifier: Classifier, classes: str | Sequence[str]) -> str | tuple[str, ...]:

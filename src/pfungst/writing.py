@@ -70,7 +70,7 @@ def write_whole(path: str | Path, content: bytes | str, *, durable: bool = True)
     return Path(path)
 
 
-def write_with(path: str | Path, save: Callable[[BinaryIO], object]) -> Path:
+def write_with(path: str | Path, save: Callable[[BinaryIO], object], *, durable: bool = True) -> Path:
     """:func:`write_whole` of what ``save`` writes into a stream in memory, such as a picture.
 
     Examples
@@ -81,7 +81,7 @@ def write_with(path: str | Path, save: Callable[[BinaryIO], object]) -> Path:
     """
     buffer = io.BytesIO()
     save(buffer)
-    return write_whole(path, buffer.getvalue())
+    return write_whole(path, buffer.getvalue(), durable=durable)
 
 
 @contextlib.contextmanager

@@ -59,6 +59,15 @@ class Cluster:
                 allowed="an address like tcp://host:8786 or a scheduler file, and a positive time",
             )
 
+    @property
+    def fixed(self) -> None:
+        """Its workers come and go."""
+
+    def crew(self, task: Callable[[Any], Any], name: Callable[[Any], str], n_items: int | None) -> Crew:
+        """The cluster's workers."""
+        del n_items
+        return DaskWorkers(task, name, cluster=self)
+
     def connect(self) -> Any:
         """A ``distributed.Client`` of the cluster, which has a worker.
 
