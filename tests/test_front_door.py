@@ -22,7 +22,9 @@ def test_importing_is_quick_and_loads_nothing_heavy():
 
 
 def test_photos_and_fisher_vectors_do_without_torch():
-    code = "import sys, pfungst as pf; pf.open_dataset; pf.train_fisher; pf.load; print('torch' in sys.modules)"
+    code = (
+        "import sys, pfungst as pf; pf.open_dataset; pf.train_fisher; pf.load; print('torch' in sys.modules)"
+    )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "False"
 
@@ -34,7 +36,11 @@ def test_every_name_can_be_had_and_has_a_docstring(name):
 
 def test_the_stub_says_what_the_door_does():
     stub = Path(pfungst.__file__).with_name("__init__.pyi").read_text(encoding="utf-8")
-    stated = {name: home for home, name, again in re.findall(r"from (\S+) import (\w+) as (\w+)", stub) if name == again}
+    stated = {
+        name: home
+        for home, name, again in re.findall(r"from (\S+) import (\w+) as (\w+)", stub)
+        if name == again
+    }
     assert stated == pfungst._HOMES
 
 

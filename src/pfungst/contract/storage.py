@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pfungst import __version__
 from pfungst.errors import ModelError
 from pfungst.files import parse_json, read_bounded, shown, usable_name
+from pfungst.images.seen import SeenPhotos
 
 FORMAT = "pfungst-model"
 FORMAT_VERSION = 1
@@ -35,11 +36,15 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFolder:
-    """The content of a model folder: ``kind`` of model, its ``config`` (plain JSON) and named arrays."""
+    """The content of a model folder: ``kind`` of model, its ``config`` (plain JSON) and named arrays.
+
+    ``seen`` are the photos that it has learned from, None if that is not known; they lie among the arrays.
+    """
 
     kind: str
     config: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
+    seen: SeenPhotos | None = None
 
 
 def write_model_folder(path: str | Path, content: ModelFolder) -> Path:
@@ -60,7 +65,8 @@ def write_model_folder(path: str | Path, content: ModelFolder) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
-        arrays = {name: np.ascontiguousarray(array) for name, array in content.arrays.items()}
+        kept = dict(content.arrays) | (content.seen.arrays() if content.seen is not None else {})
+        arrays = {name: np.ascontiguousarray(array) for name, array in kept.items()}
         save_file(arrays, staging / ARRAYS_FILE)
         description = {
             "format": FORMAT,
@@ -194,7 +200,9 @@ def read_model_folder(path: str | Path, *, kind: str | None = None) -> ModelFold
         raise ModelError(file, f"is not a readable safetensors file ({error})") from error
     check_finite(file, arrays)
     _check_numbers(file, arrays)
-    return ModelFolder(kind=description["kind"], config=description["config"], arrays=arrays)
+    seen = SeenPhotos.from_arrays(arrays)
+    own = {name: array for name, array in arrays.items() if not name.startswith("seen.")}
+    return ModelFolder(kind=description["kind"], config=description["config"], arrays=own, seen=seen)
 
 
 def _check_numbers(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
