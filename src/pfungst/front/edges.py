@@ -1,4 +1,4 @@
-"""What people hand in, made what the rooms work with: photos, models and photo sets from wherever they are."""
+"""What people hand in, made what the rooms work with: photos, models and photo sets, wherever they are."""
 
 from __future__ import annotations
 
