@@ -128,12 +128,12 @@ class FisherTracer:
         sums = np.empty((n_batches, *self._matrix.shape), dtype=np.float32)
         per_chunk = max(CHUNK_ROWS // size, 1)
         for chunk in posterior_chunks(values, self._matrix, chunk_rows=per_chunk * size):
-            chunk.monomials[...] *= chunk.scale
-            for start in range(0, chunk.scale.size, size):
+            by_descriptor = chunk.posteriors.T.tocsr()
+            for start in range(0, len(chunk.monomials), size):
                 batch = slice(start, start + size)
-                moments = sums[(chunk.rows.start + start) // size]
-                np.matmul(chunk.unnormalised[:, batch], chunk.monomials[:, batch].T, out=moments)
+                moments = by_descriptor[batch].T @ chunk.monomials[batch]
                 self._mapping.apply(moments)
+                sums[(chunk.rows.start + start) // size] = moments
         return sums.reshape(n_batches, -1)
 
     def _trace(self, drawn: BatchSums, removed: BatchSums) -> NDArray[np.float64]:
