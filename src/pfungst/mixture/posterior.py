@@ -6,8 +6,8 @@ The log joint density log π_k N(l; μ_k, Σ_k) of a diagonal Gaussian is linear
 
 so one product of a ``(K, 1 + 2D)`` matrix with the monomials of a chunk of descriptors gives it for all K
 components. Of the posteriors, only those are kept that are not lost in the rounding of their sum, 1: on
-photos some 15 of 256 a descriptor in float32. Exponentials are taken of those alone, and sums over descriptors
-are sparse products. Encoding, relevance and expectation-maximisation all run on these chunks.
+photos some 15 of 256 a descriptor in float32. Exponentials are taken of those alone, and sums over
+descriptors are sparse products. Encoding, relevance and expectation-maximisation all run on these chunks.
 """
 
 from __future__ import annotations
