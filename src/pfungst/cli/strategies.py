@@ -89,7 +89,7 @@ def strategies(
         _write(found, out, json)
         if json != "-":
             _print(found, f"{model} on {dataset.name}")
-    _run.finish([f"{image}: {error}" for image, error in seen.failures])
+    _run.finish(seen.failures)
 
 
 def _figure_name(position: int, name: str) -> str:
