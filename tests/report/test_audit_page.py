@@ -122,7 +122,7 @@ def test_the_numbers_are_those_of_the_records(example):
     assert f"{row.context.ratio.mean:.2f} {row.context.ratio.low:.2f} to {row.context.ratio.high:.2f}" in text
     assert "−1.24" in text  # change by removal, with a true minus sign
     assert "epsilon=100" in text
-    assert "2008000999: cannot be decoded (truncated JPEG)" in text
+    assert "2008000999.jpg: cannot be decoded (truncated JPEG)" in text
     assert "Written by Pfungst 0.2.0" in text
 
 

@@ -89,7 +89,7 @@ def audit_models(
         problems=find_problems(models),
         ran=_ran(config),
         not_run=_not_run(config, data),
-        failures=tuple(dict.fromkeys(text for model in models for text in model.failures)),
+        failures=tuple(dict.fromkeys(failure for model in models for failure in model.failures)),
         settings=to_plain(config),
         versions=library_versions(),
     )
