@@ -90,7 +90,7 @@ def _train_network(study: Study) -> dict[str, Any]:
             photos.train,
             photos.val,
             settings,
-            folder=unfinished,
+            out=unfinished,
             workers=config.workers,
             progress=study.told(config.network_name),
         )
@@ -101,7 +101,7 @@ def _train_network(study: Study) -> dict[str, Any]:
             "best_epoch": trained.best_epoch + 1,
             "history": [{"loss": epoch.loss, "validation_map": epoch.mean_ap} for epoch in trained.history],
             "undefined_thresholds": list(trained.undefined_thresholds),
-            "failures": [str(error) for error in trained.skipped],
+            "failures": [str(error) for error in trained.failures],
         }
 
     configuration = {
