@@ -158,7 +158,16 @@ def usable_name(name: object) -> bool:
 
 def as_text(name: str) -> str:
     """The name of a file as text that can be written anywhere: bytes that are no UTF-8 become escapes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if name.isascii() or is_text(name):
+        return name
+    return name.encode("utf-8", "surrogateescape" if _from_bytes(name) else "replace").decode(
+        "utf-8", "backslashreplace"
+    )
+
+
+def _from_bytes(name: str) -> bool:
+    """Whether all that is no Unicode in it stands for bytes of a file's name."""
+    return all(not "\ud800" <= letter <= "\udfff" or "\udc80" <= letter <= "\udcff" for letter in name)
 
 
 def safe_name(text: str) -> str:
