@@ -56,7 +56,7 @@ def write_whole(path: str | Path, content: bytes | str, *, durable: bool = True)
     path : path
         Its folder is made if it is missing.
     content : bytes or str
-        Text is written as UTF-8.
+        Text is written as UTF-8; half a surrogate pair, from the name of a file, becomes ``?``.
     durable : bool
         Wait until it is on the disk, so that the move is whole after a power failure too.
 
@@ -66,7 +66,7 @@ def write_whole(path: str | Path, content: bytes | str, *, durable: bool = True)
         If the disk is full or the folder cannot be written to; no half file is left.
     """
     with whole_file(path, durable=durable) as part, part.open("wb", buffering=0) as stream:
-        write_all(stream, content.encode() if isinstance(content, str) else content)
+        write_all(stream, content.encode("utf-8", "replace") if isinstance(content, str) else content)
     return Path(path)
 
 

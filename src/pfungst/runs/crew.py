@@ -115,6 +115,9 @@ class Executor(Protocol):
     def fixed(self) -> int | None:
         """How many workers there are; None if they come and go."""
 
+    def machines(self) -> list[str]:
+        """The different kinds of machines that it works on (:func:`~pfungst.runs.machine.machine_kind`)."""
+
     def crew(self, task: Callable[[Any], Any], name: Callable[[Any], str], n_items: int | None) -> Crew:
         """Workers that hold ``task``; no more than are of use for so many items, if their number is known."""
 

@@ -19,6 +19,7 @@ from pfungst.progress import Progress, silent
 from pfungst.runs.cluster import Cluster
 from pfungst.runs.crew import Answer, Crew, Executor, Here
 from pfungst.runs.local import Processes
+from pfungst.runs.machine import machine_kind
 from pfungst.runs.single import single_thread
 
 __all__ = [
@@ -72,6 +73,10 @@ class ThisMachine:
     """So many processes here; one is the process that calls."""
 
     fixed: int
+
+    def machines(self) -> list[str]:
+        """That of the process that calls."""
+        return [machine_kind()]
 
     def crew(self, task: Callable[[Any], Any], name: Callable[[Any], str], n_items: int | None) -> Crew:
         """Processes, or this one alone."""
