@@ -190,8 +190,8 @@ class DataSet:
         """
         rest = [record.path for record in self.records if record.digest is None]
         found = each(rest, digest_of, stage="files", workers=workers, progress=progress)
-        new = dict(zip(rest, found, strict=True))
-        records = (replace(record, digest=record.digest or new[record.path]) for record in self.records)
+        new = {path: digest for path, digest in zip(rest, found, strict=True) if isinstance(digest, Digest)}
+        records = (replace(record, digest=record.digest or new.get(record.path)) for record in self.records)
         return replace(self, records=tuple(records))
 
     def with_random_splits(
