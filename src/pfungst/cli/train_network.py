@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,6 +59,7 @@ def network(
     """
     from pfungst.contract.storage import check_target
     from pfungst.network import NetworkTraining, initial_network, train_network
+    from pfungst.writing import remove_folder
 
     check_target(out)
     config = NetworkTraining(
@@ -91,7 +91,7 @@ def network(
             progress=progress,
         )
     trained.classifier.save(out)
-    shutil.rmtree(folder)
+    remove_folder(folder)
     _report(trained, out, json)
 
 
