@@ -6,13 +6,14 @@ from fuzzing.model_folders import Models
 from fuzzing.photo_sets import Table, Trees, Yolo
 from fuzzing.pictures import Images
 from fuzzing.records import Attributions, Audits, Journals
+from fuzzing.runs import Runs
 from fuzzing.target import Case, Target
 
 TARGETS: dict[str, type[Target]] = {
     kind.name: kind
     for kind in (
         Voc, Coco, Yolo, Table, Trees, Prototxt, Caffemodel, Models, Images, Scenes, Folders, Audits,
-        Journals, Attributions,
+        Journals, Runs, Attributions,
     )
 }  # fmt: skip
 

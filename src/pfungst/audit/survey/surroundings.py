@@ -1,6 +1,6 @@
 """One heatmap against its class's boxes: relevance on the object, off it, and in a control region off it.
 
-A survey measures every photo once (:mod:`pfungst.audit.survey.surveying`);
+A survey measures every photo once (:mod:`pfungst.audit.survey`);
 :mod:`pfungst.audit.context.measuring` makes class tables of these records.
 """
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.audit.editing import pixel_region, removal_edits
+from pfungst.audit.editing import removal_edits
 from pfungst.contract.classifier import ImageArray
-from pfungst.contract.perturbation import Edit
+from pfungst.contract.look import Edit
 from pfungst.errors import ConfigError
 from pfungst.evaluation.localisation import Localisation, localise
 from pfungst.evaluation.orders import generator_for
@@ -24,6 +24,8 @@ CONTROL_OVERLAP = 0.1
 """Largest share of a control rectangle that may lie on the object or on another control rectangle."""
 
 OBJECT, CONTROL = "object", "control"
+EditedScores = Mapping[tuple[str, str], float]
+"""f(x) of a class after :data:`OBJECT` or :data:`CONTROL` was filled in, by class and which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +169,7 @@ def find_places(
     inside = mask_of(tuple(boxes), height, width)
     if not inside.any():
         return None
-    regions = tuple(pixel_region(_widened(box, config.margin, height, width), height, width) for box in boxes)
+    regions = tuple(_widened(box, config.margin, height, width).pixels(height, width) for box in boxes)
     regions = tuple(
         sorted((item for item in regions if min(item.shape) > 0), key=lambda item: -np.prod(item.shape))
     )
@@ -233,7 +235,7 @@ def measured_surroundings(
     relevance: NDArray[np.floating],
     boxes: Sequence[Box],
     places: Places,
-    edited_scores: Mapping[tuple[str, str], float],
+    after: EditedScores,
 ) -> Surroundings:
     """Sums of relevance on and off the object, the heatmap's localisation scores, f(x) after the edits.
 
@@ -246,9 +248,16 @@ def measured_surroundings(
         outside=_amounts(relevance, ~places.inside),
         control=_amounts(relevance, control) if places.control else None,
         localisation=localise(relevance, tuple(boxes)),
-        without_object=edited_scores.get((name, OBJECT), float("nan")),
-        without_control=edited_scores.get((name, CONTROL), float("nan")),
+        **edited_scores(name, after),
     )
+
+
+def edited_scores(name: str, after: EditedScores) -> dict[str, float]:
+    """A class's scores after the edits as :class:`Surroundings` names them; NaN where there was none."""
+    return {
+        "without_object": after.get((name, OBJECT), float("nan")),
+        "without_control": after.get((name, CONTROL), float("nan")),
+    }
 
 
 def _amounts(relevance: NDArray[np.floating], mask: NDArray[np.bool_]) -> Amounts:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pfungst.audit.artefacts.search.borders import Frame, common_frame, find_frame, pieces
+from pfungst.audit.artefacts.detectors.frames import Frame, common_frame, find_frame, pieces
 from pfungst.images.rectangles import Region
 
 DARK = (20, 30, 60)
