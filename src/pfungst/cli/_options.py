@@ -30,14 +30,6 @@ JsonTarget = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Write the numbers as JSON; '-' for standard output."),
 ]
-SurveyFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--survey",
-        metavar="DIR",
-        help="Folder of surveys that commands share, such as an audit's --out; default this command's --out.",
-    ),
-]
 Format = Annotated[
     str | None,
     typer.Option("--format", help="Layout of the photo set, if it is not recognised: voc, coco, yolo, …"),
@@ -45,6 +37,14 @@ Format = Annotated[
 Images = Annotated[
     Path | None,
     typer.Option("--images", help="Folder of the photos, where they do not lie beside the annotation file."),
+]
+SurveyFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--survey",
+        metavar="DIR",
+        help="Folder of surveys that commands share, such as an audit's --out; default this command's --out.",
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same numbers.")]
 Classes = Annotated[str | None, typer.Option(help="Only these classes, separated by commas.")]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pfungst.errors import ConfigError, DataError
 from pfungst.images.digests import Digest, digest_of, each
+from pfungst.images.names import nearly, nfc
 from pfungst.images.rectangles import Box
 from pfungst.progress import Progress, silent
 
@@ -163,14 +164,19 @@ class DataSet:
         ConfigError
             If none is named, or one twice.
         """
-        if not classes or len(set(classes)) != len(classes):
-            raise ConfigError(f"classes {', '.join(classes) or '(none)'}", allowed="at least one, each once")
-        for name in classes:
+        wanted = tuple(map(nfc, classes))
+        if not wanted or len(set(wanted)) != len(wanted):
+            raise ConfigError(f"classes {', '.join(wanted) or '(none)'}", allowed="at least one, each once")
+        for name in wanted:
             if name not in self.classes:
+                meant = nearly(name, self.classes)
                 raise DataError(
-                    self.root, f"no class {name!r} in data set {self.name!r}", allowed=", ".join(self.classes)
+                    self.root,
+                    f"no class {name!r} in data set {self.name!r}",
+                    allowed=", ".join(self.classes),
+                    hint=None if meant is None else repr(meant),
                 )
-        return replace(self, classes=tuple(classes))
+        return replace(self, classes=wanted)
 
     def labels(self) -> NDArray[np.int8]:
         """``(n_records, n_classes)`` of +1 (shown), 0 (difficult only), −1 (not shown)."""

@@ -120,10 +120,7 @@ def _read_own_layout(place: Place, root: Path) -> DataSet:
     main = [path for path in lists if path.parts[:-1] == (_LISTS, "Main")]
     chosen = [root / path for path in main or lists]
     place.read.update(chosen)
-    by_id = {
-        entry.id: PurePosixPath(_PHOTOS, *entry.path.relative_to(root / _PHOTOS).parts)
-        for entry in found.entries
-    }
+    by_id = {entry.id: PurePosixPath(entry.path.relative_to(root / _PHOTOS)) for entry in found.entries}
     splits = listed_splits(chosen, found, by_id, {*found.classes, *VOC_CLASSES})
     return found.finish(classes=_in_order(found.classes), splits=splits)
 
