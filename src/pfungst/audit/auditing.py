@@ -11,14 +11,14 @@ from importlib import metadata
 from pathlib import Path
 
 from pfungst import __version__
-from pfungst.audit.config import PARTS, AuditConfig, Subject
+from pfungst.audit.config import AuditConfig, Subject
+from pfungst.audit.examined import examined
 from pfungst.audit.schema import Audit, Photo, PhotoBox, safe_name
 from pfungst.audit.study import Study
 from pfungst.audit.survey.surveying import Survey
 from pfungst.audit.verdict import find_problems
 from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError
-from pfungst.evaluation.quality import has_boxes
 from pfungst.images.dataset import DataSet
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
@@ -74,17 +74,19 @@ def audit_models(
     ]
     surveys = [study.survey() for study in studies]
     models = tuple(study.audited(found) for study, found in zip(studies, surveys, strict=True))
+    shown = _photos(data, surveys)
+    ran, not_run = examined(models, config.parts)
     audit = Audit(
         title=title or f"Audit of {', '.join(subject.name for subject in subjects)}",
         data=data.name,
         split=split,
         classes=tuple(dict.fromkeys(name for found in surveys for name in found.classes)),
         n_photos=len(data),
-        photos=_photos(data, surveys),
+        photos=shown,
         models=models,
-        problems=find_problems(models),
-        ran=_ran(config),
-        not_run=_not_run(config, data),
+        problems=find_problems(models, shown),
+        ran=ran,
+        not_run=not_run,
         skipped=tuple(dict.fromkeys(text for model in models for text in model.failed)),
         settings=to_plain(config),
         versions=_versions(),
@@ -135,31 +137,6 @@ def _photos(data: DataSet, surveys: Sequence[Survey]) -> tuple[Photo, ...]:
         for record in data
         if record.id in sizes
     )
-
-
-_IN_WORDS = {
-    "quality": "whether the heatmaps are right, on a sample of {quality_images} photos",
-    "context": "how much each class lives off its surroundings",
-    "strategies": "groups of heatmaps that are alike",
-    "artefacts": "marks that recur in the photos of a class, tested by removal and insertion",
-}
-
-
-def _ran(config: AuditConfig) -> tuple[str, ...]:
-    values = {"quality_images": config.quality_images}
-    parts = [_IN_WORDS[name].format(**values) for name in PARTS if name in config.parts]
-    return ("scores and a heatmap of every class shown or wrongly predicted", *parts)
-
-
-def _not_run(config: AuditConfig, data: DataSet) -> tuple[str, ...]:
-    left = [
-        f"{_IN_WORDS[name].format(quality_images=0).split(',', maxsplit=1)[0]}: not asked for"
-        for name in PARTS
-        if name not in config.parts
-    ]
-    if not has_boxes(data):
-        left.append("localisation and context: the photos have no boxes")
-    return tuple(left)
 
 
 def _versions() -> dict[str, str]:

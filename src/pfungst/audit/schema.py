@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from pfungst.contract.plain import from_plain, to_plain
 from pfungst.errors import DataError
+from pfungst.evaluation.chance import Chance
 from pfungst.evaluation.statistics import Estimate
 from pfungst.files import parse_json, read_bounded, shown
 
@@ -274,6 +275,10 @@ class ClassAudit:
     ----------
     ap : Estimate or None
         Average precision (area) with its interval over photos.
+    negatives : int
+        Photos known not to show the class.
+    chance : Chance or None
+        What average precision a random order of the same photos reaches, and how often it reaches ``ap``.
     localisation : mapping of str to Estimate or None
         ``pointing``, ``mass``, ``rank`` and their chance levels ``near_area`` and ``area``.
     quality_a, quality_v : Estimate or None
@@ -289,6 +294,8 @@ class ClassAudit:
     threshold: float
     ap: Estimate | None = None
     ap_11pt: float = float("nan")
+    negatives: int = 0
+    chance: Chance | None = None
     context: ContextRow | None = None
     localisation: Mapping[str, Estimate | None] = field(default_factory=dict)
     quality_a: Estimate | None = None
@@ -372,7 +379,15 @@ class Problem:
     models : tuple of str
         The models it was found in.
     sentence : str
-        What is wrong, with the numbers.
+        What is wrong, in plain words.
+    numbers : tuple of str
+        What was measured, a sentence for each model.
+    advice : str
+        The one thing to do next.
+    photos : tuple of str
+        Photos that it is about, those that tell most first; what ``advice`` speaks of.
+    example : str
+        The photo that shows it best, or empty.
     picture : str
         A picture file, or empty.
     reference : str
@@ -384,6 +399,10 @@ class Problem:
     models: tuple[str, ...]
     title: str
     sentence: str
+    numbers: tuple[str, ...] = ()
+    advice: str = ""
+    photos: tuple[str, ...] = ()
+    example: str = ""
     picture: str = ""
     reference: str = ""
     severity: float = float("nan")

@@ -108,7 +108,9 @@ def print_audit(audit: Audit) -> None:
         typer.echo("No problem was found by what was examined.")
     for number, problem in enumerate(audit.problems, 1):
         typer.secho(f"{number}. {problem.title}", bold=True)
-        typer.echo(f"   {problem.sentence}")
+        for line in (problem.sentence, *problem.numbers, problem.advice and f"Next: {problem.advice}"):
+            if line:
+                typer.echo(f"   {line}")
     for model in audit.models:
         _print_model(model)
 
