@@ -66,7 +66,11 @@ def _no_artefacts(row: ClassAudit) -> str:
 
 
 PARTS = (
-    _Part(name="", title="scores, and a heatmap of every class shown or wrongly predicted", lacking=_no_score),
+    _Part(
+        name="",
+        title="scores, and a heatmap of every class shown or wrongly predicted",
+        lacking=_no_score,
+    ),
     _Part(name="quality", title="whether the heatmaps are right", lacking=_no_quality),
     _Part(name="context", title="whether a class lives off its surroundings", lacking=_no_context),
     _Part(name="strategies", title="groups of photos that are recognised alike", lacking=_no_strategies),

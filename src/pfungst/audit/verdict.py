@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from math import isfinite
 from typing import Any
 
@@ -44,6 +44,9 @@ def find_problems(models: Sequence[ModelAudit], photos: Sequence[Photo] = ()) ->
 
 
 def _artefact_problems(models: Sequence[ModelAudit], photos: Mapping[str, Photo]) -> list[Problem]:
+    recognised = {
+        row.name: set(row.context.ratios) for model in models for row in model.classes if row.context
+    }
     proved = [
         (model.name, row.name, artefact)
         for model in models
@@ -62,7 +65,7 @@ def _artefact_problems(models: Sequence[ModelAudit], photos: Mapping[str, Photo]
             groups.append([item])
         else:
             home.append(item)
-    return [_artefact_problem(group, photos) for group in groups]
+    return [_artefact_problem(group, photos, recognised.get(group[0][1], set())) for group in groups]
 
 
 def same_artefact(first: Artefact, second: Artefact) -> bool:
@@ -82,7 +85,9 @@ def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
     return common / union if union > 0 else 0.0
 
 
-def _artefact_problem(group: Sequence[tuple[str, str, Artefact]], photos: Mapping[str, Photo]) -> Problem:
+def _artefact_problem(
+    group: Sequence[tuple[str, str, Artefact]], photos: Mapping[str, Photo], recognised: Set[str]
+) -> Problem:
     strongest = max(group, key=lambda item: words.mean_of(item[2].effect))
     _, class_name, artefact = strongest
     carriers = tuple(dict.fromkeys(image for _, _, item in (strongest, *group) for image in item.boxes))
@@ -95,7 +100,7 @@ def _artefact_problem(group: Sequence[tuple[str, str, Artefact]], photos: Mappin
         numbers=words.joined((name, words.artefact_numbers(item)) for name, _, item in group),
         advice=words.artefact_advice(artefact, len(carriers)),
         photos=carriers,
-        example=clearest(carriers, class_name, photos),
+        example=clearest(sorted(carriers, key=lambda image: image not in recognised), class_name, photos),
         picture=artefact.crop,
         reference=artefact.id,
         severity=words.mean_of(artefact.effect),

@@ -1,7 +1,7 @@
 r"""What average precision a score that knows nothing reaches on the same photos.
 
-With R photos of a class among N, every order of the photos is equally likely by chance. With ``r_1 < … < r_R``
-the ranks of the class's photos in such an order, its average precision is
+With R photos of a class among N, every order of the photos is equally likely by chance. With
+``r_1 < … < r_R`` the ranks of the class's photos in such an order, its average precision is
 
     ``AP = (1/R) Σ_k max_{l ≥ k} l / r_l``
 
