@@ -54,6 +54,25 @@ def _too_large(file: Path, size: int, limit: int, error: type[FileError], what: 
     return error(file, f"has {size} bytes, too large for {what}", allowed=allowed)
 
 
+def write_whole(path: str | Path, content: bytes) -> Path:
+    """Write a file in one move, its folders with it: there is the whole of it or nothing.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+    """
+    target = Path(path)
+    part = target.with_name(f"{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(target)
+    except OSError as error:
+        raise FileError(target, f"cannot be written ({error.strerror})") from error
+    return target
+
+
 def is_file(path: Path) -> bool:
     """Whether there is a regular file; False, not an error, for names that no file can have."""
     try:

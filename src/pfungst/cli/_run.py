@@ -19,8 +19,9 @@ from pfungst.progress import Progress
 if TYPE_CHECKING:
     from pfungst.evaluation.statistics import Estimate
 
-EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
-"""Exit codes: 0 done; 1 stopped by an error; 2 wrong usage; 3 done, but some inputs failed; 130 interrupt."""
+EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+"""Exit codes: 0 done; 1 stopped by an error; 2 wrong usage; 3 done, but some inputs failed; 4 done, and what
+`--fail-on` or `--fail-if` names was found; 130 interrupt."""
 
 
 @dataclass
@@ -126,12 +127,18 @@ def finite(content: Any) -> Any:
 
 def finish(failures: Sequence[PfungstError | str]) -> None:
     """List what failed, at the end; exit 3 if anything did."""
+    tell_failures(failures)
+    if failures:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def tell_failures(failures: Sequence[PfungstError | str]) -> None:
+    """List what failed on standard error."""
     if not failures:
         return
     typer.secho(f"{len(failures)} failed:", err=True, fg="yellow")
     for failure in failures:
         typer.echo(f"  {failure}", err=True)
-    raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def comma_list(text: str | None) -> tuple[str, ...] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pfungst.cli import _options, _run
+from pfungst.cli import _gate, _options, _run
 
 if TYPE_CHECKING:
     from pfungst.audit import Subject
@@ -38,18 +38,23 @@ def audit(
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
+    fail_on: _gate.FailOn = None,
+    fail_if: _gate.FailIf = None,
+    junit: _gate.Junit = None,
+    sarif: _gate.Sarif = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Find out what models rely on, and write one report that a person reads first.
 
     Scores and explains every photo, then measures heatmap quality, dependence on context, groups of alike
     heatmaps (strategies) and recurring marks (artefacts), which are removed and inserted as a test. Open
-    report.html in the folder afterwards.
+    report.html in the folder afterwards. With --fail-on or --fail-if it stops a pipeline.
     """
     from pfungst.audit import AuditConfig, audit_models
     from pfungst.report.audit_page import write_report
     from pfungst.runs.identity import unchanged_model
 
+    gate = _gate.Gate.read(fail_on, fail_if, junit, sarif)
     config = AuditConfig(parts=_run.comma_list(parts) or (), quality_images=quality_images, random_state=seed)
     dataset = _options.open_split(data, split, seed=seed)
     with ExitStack() as stack:
@@ -75,7 +80,10 @@ def audit(
         if json != "-":
             print_audit(result)
             typer.echo(f"Open {page.resolve()} in a browser.")
-    _run.finish(result.skipped)
+    _run.tell_failures(result.skipped)
+    gate.close(result)
+    if result.skipped:
+        raise typer.Exit(_run.EXIT_INCOMPLETE)
 
 
 def subjects(models: Sequence[Path], rules: Sequence[str]) -> list[Subject]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pfungst.cli import _options, _run
+from pfungst.cli import _gate, _options, _run
 
 if TYPE_CHECKING:
     from pfungst.audit.comparing import Change, Comparison
@@ -18,6 +18,13 @@ def compare(
     after: Annotated[Path, typer.Argument(metavar="AUDIT_B", help="Another one, to be held against it.")],
     out: Annotated[Path | None, typer.Option(help="Folder for comparison.html and comparison.json.")] = None,
     seed: _options.Seed = 0,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            help="'new': end with exit code 4 if the second audit has a problem that the first has not; "
+            "'new:artefact' and the like for one kind. Several are separated by commas."
+        ),
+    ] = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Hold two audits against each other: precision, context and artefacts, each change with its interval.
@@ -26,9 +33,12 @@ def compare(
     its interval leaves out zero.
     """
     from pfungst.audit.comparing import compare_audits
+    from pfungst.audit.gate import new_kinds, new_problems
+    from pfungst.audit.schema import Audit
     from pfungst.contract.plain import to_plain
     from pfungst.evaluation.statistics import BootstrapConfig
 
+    kinds = new_kinds(_run.comma_list(fail_on) or ())
     result = compare_audits(before, after, bootstrap=BootstrapConfig(random_state=seed))
     if out is not None:
         from pfungst.report.comparison_page import write_comparison
@@ -41,6 +51,8 @@ def compare(
         _print(result)
         if out is not None:
             typer.echo(f"Open {page.resolve()} in a browser.")
+    if kinds:
+        _gate.stop(new_problems(Audit.load(before), Audit.load(after), kinds))
 
 
 def _print(result: Comparison) -> None:
