@@ -91,7 +91,9 @@ def make_model(data: DataSet, components: int, step: int) -> FisherClassifier:
     sample = np.concatenate([dense_sift(decode(record.path), sift).values for record in data.records[:4]])
     pca = fit_pca(sample, 64 if components > 8 else 16)
     config = MixtureConfig(n_components=components, init="random", max_iter=4)
-    pipeline = FisherPipeline(sift=sift, pca=pca, mixture=fit_mixture(pca.transform(sample[::4]), config))
+    pipeline = FisherPipeline(
+        descriptor=sift, pca=pca, mixture=fit_mixture(pca.transform(sample[::4]), config)
+    )
     weights = np.random.default_rng(0).normal(0, 1, (len(data.classes), pipeline.n_dimensions))
     zeros = np.zeros(len(data.classes))
     return FisherClassifier(pipeline, data.classes, weights, zeros, thresholds=zeros)

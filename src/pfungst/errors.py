@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 _MAX_MESSAGE = 8000
 
@@ -64,6 +65,21 @@ def _rebuild(
     PfungstError.__init__(error, problem, allowed=allowed, hint=hint)
     error.__dict__.update(state)
     return error
+
+
+class Failure(NamedTuple):
+    """An item (a photo, as a rule) that could not be used, and why; the work went on without it."""
+
+    item: str
+    error: PfungstError
+
+    def __str__(self) -> str:
+        """The reason, which names the item's file."""
+        return str(self.error)
+
+    def as_dict(self) -> dict[str, str]:
+        """Plain words for JSON."""
+        return {"item": self.item, "reason": str(self.error)}
 
 
 class ConfigError(PfungstError):

@@ -1,9 +1,10 @@
 from dataclasses import replace
 
-from pfungst.audit.schema import Artefact, ClassAudit, ContextRow, ModelAudit, Photo, PhotoBox
+from pfungst.audit.schema import Artefact, ClassAudit, ContextRow, ModelAudit, Photo
 from pfungst.audit.verdict import find_problems
 from pfungst.evaluation.chance import Chance
 from pfungst.evaluation.statistics import Estimate
+from pfungst.images.rectangles import Box
 
 
 def estimate(mean, low=None, high=None):
@@ -148,7 +149,7 @@ def test_a_class_is_told_once_and_a_proved_mark_comes_before_too_few():
 
 
 def box(name, left, top, right, bottom):
-    return PhotoBox(class_name=name, left=left, top=top, right=right, bottom=bottom)
+    return Box(class_name=name, left=left, top=top, right=right, bottom=bottom)
 
 
 def test_the_clearest_of_the_telling_photos_is_the_example():

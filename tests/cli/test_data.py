@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from pfungst.cli.main import app
 from pfungst.images import download
-from pfungst.images.download import Archive
+from pfungst.images.archives import Archive
 
 OBJECT = (
     "<object><name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>1</xmin><ymin>1</ymin>"

@@ -147,7 +147,7 @@ class TestFisher:
         rng = np.random.default_rng(1)
         ones = np.ones((2, 2))
         pipeline = FisherPipeline(
-            sift=SiftConfig(step=8, bin_sizes=(4,)),
+            descriptor=SiftConfig(step=8, bin_sizes=(4,)),
             pca=PCA(mean=np.zeros(128), components=rng.normal(size=(2, 128)), explained_variance=np.ones(2)),
             mixture=GaussianMixture(weights=np.array([0.4, 0.6]), means=ones, variances=ones),
         )
@@ -185,7 +185,7 @@ class TestFisher:
     def test_settings_that_would_hang_or_fail_later(self, tmp_path, good, field, value):
         folder = good.save(tmp_path / "m")
         content = json.loads((folder / "model.json").read_text())
-        content["config"]["sift"][field] = value
+        content["config"]["descriptor"][field] = value
         (folder / "model.json").write_text(json.dumps(content))
         with pytest.raises(ModelError, match="not a consistent Fisher-vector model"):
             load_model(folder)

@@ -8,8 +8,8 @@ from PIL import Image
 
 from pfungst.descriptors import SiftConfig, dense_sift, fit_pca
 from pfungst.fisher.classifier import FisherClassifier, FisherPipeline
-from pfungst.images.boxes import Box
 from pfungst.images.dataset import DataSet, Record
+from pfungst.images.rectangles import Box
 from pfungst.mixture import MixtureConfig, fit_mixture
 
 HEIGHT, WIDTH = 72, 84
@@ -31,7 +31,7 @@ def fisher_model():
     pca = fit_pca(np.concatenate(values), 8)
     sample = np.concatenate([pca.transform(part) for part in values])
     mixture = fit_mixture(sample, MixtureConfig(n_components=6, init="random", max_iter=8))
-    pipeline = FisherPipeline(sift=SIFT, pca=pca, mixture=mixture)
+    pipeline = FisherPipeline(descriptor=SIFT, pca=pca, mixture=mixture)
     weights = np.random.default_rng(8).normal(0, 0.5, (2, pipeline.n_dimensions))
     return FisherClassifier(pipeline, ("cat", "dog"), weights, np.zeros(2), thresholds=np.array([-9.0, -9.0]))
 

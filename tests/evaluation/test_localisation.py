@@ -3,7 +3,7 @@ import pytest
 
 from pfungst.errors import ConfigError
 from pfungst.evaluation.localisation import localise
-from pfungst.images.boxes import Box
+from pfungst.images.rectangles import Box
 
 
 def box(left, top, right, bottom):

@@ -68,7 +68,7 @@ def twin(classifier, item):
     current, rows = item.picture.copy(), []
     for position, index in enumerate(item.order, start=1):
         region = grid[index]
-        current[region.top : region.bottom, region.left : region.right] = fill(current, region)
+        region.crop(current)[...] = fill(current, region)
         if position % item.per_step == 0:
             rows.append(classifier.scores([current])[0])
     return np.array(rows)
@@ -77,7 +77,7 @@ def twin(classifier, item):
 def test_grid_covers_every_pixel_once():
     count = np.zeros((20, 26), int)
     for region in region_grid(20, 26, 6):
-        count[region.top : region.bottom, region.left : region.right] += 1
+        region.crop(count)[...] += 1
     assert (count == 1).all()
     assert len(region_grid(20, 26, 6)) == 4 * 5
     with pytest.raises(ConfigError, match="regions of 0 pixels"):
@@ -87,10 +87,7 @@ def test_grid_covers_every_pixel_once():
 def test_relevance_is_summed_over_the_regions():
     relevance = np.random.default_rng(0).normal(size=(20, 26))
     sums = region_relevance(relevance, 6)
-    expected = [
-        relevance[region.top : region.bottom, region.left : region.right].sum()
-        for region in region_grid(20, 26, 6)
-    ]
+    expected = [region.crop(relevance).sum() for region in region_grid(20, 26, 6)]
     assert sums == pytest.approx(expected)
     assert sums.sum() == pytest.approx(relevance.sum())
 

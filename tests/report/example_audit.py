@@ -27,14 +27,14 @@ from pfungst.audit.schema import (
     EditTest,
     ModelAudit,
     Photo,
-    PhotoBox,
     Strategies,
     StrategyPoint,
 )
-from pfungst.audit.survey.surveying import THUMBNAIL
+from pfungst.audit.survey.records import THUMBNAIL
 from pfungst.audit.verdict import find_problems
 from pfungst.contract.heatmap import colours, scaled
 from pfungst.evaluation.statistics import Estimate
+from pfungst.images.rectangles import Box
 from pfungst.runs.recorded import Finished, run_items
 
 CLASSES = ("horse", "boat", "cat", "dog")
@@ -76,7 +76,7 @@ def scenes(names: Sequence[str], per_class: int, first_id: str | None = None) ->
                 height=375,
                 width=500,
                 positive=(name,),
-                boxes=(PhotoBox(class_name=name, **corners),),
+                boxes=(Box(class_name=name, **corners),),
             )
             found.append(Scene(photo=photo, box=box, tag=position == 0 and index % 3 != 2))
     return found
@@ -127,7 +127,7 @@ _STRENGTH = {
 
 
 def write_survey(folder: Path, found: Sequence[Scene], names: Sequence[str], kind: str) -> None:
-    """The folder that :func:`pfungst.audit.survey.surveying.survey` would write."""
+    """The folder that :func:`pfungst.audit.survey.survey` would write."""
     looks = dict(zip(names, CLASSES, strict=False))
 
     def finished(scene: Scene) -> Finished:
@@ -409,7 +409,7 @@ def build_example(
                 classes=tuple(class_audits(kind, found, names, writer)),
                 quality=quality(kind),
                 quality_rule="epsilon=100" if kind == "fisher" else "epsilon-plus",
-                failed=("2008000999: is no photo",) if kind == "fisher" else (),
+                failures=("2008000999: is no photo",) if kind == "fisher" else (),
             )
         )
     photos = tuple(scene.photo for scene in found)
@@ -426,7 +426,7 @@ def build_example(
         ran=("scores of every photo", "heatmaps of every class shown and the worst false positive",
              "context ratio and edits", "strategies of every class", "artefacts: places, looks, borders"),
         not_run=("heatmap quality beyond a sample of 30 photos: --quality-images",),
-        skipped=("2008000999: cannot be decoded (truncated JPEG)",),
+        failures=("2008000999: cannot be decoded (truncated JPEG)",),
         settings={"seed": 0, "survey": {"map_side": 128, "thumbnail_side": 240}, "rules": ["epsilon=100"]},
         versions={"pfungst": "0.2.0", "numpy": "2.1.0", "torch": "2.9.0"},
     )  # fmt: skip

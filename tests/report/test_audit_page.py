@@ -171,7 +171,7 @@ def test_a_heatmap_keeps_white_for_zero_and_the_colours_of_the_legend():
         (lambda a: a, "The quality of this model's heatmaps was not measured"),
         (lambda a: replace(a, models=tuple(replace(m, survey="elsewhere") for m in a.models)),
          "No photos with heatmaps belong to this audit: the surveys of its models are missing."),
-        (lambda a: replace(a, skipped=(), not_run=(), settings={}, versions={}), "Every photo could be"),
+        (lambda a: replace(a, failures=(), not_run=(), settings={}, versions={}), "Every photo could be"),
         (lambda a: without(a, ap=None, localisation={}, quality_a=None, quality_v=None), "not measured"),
     ],
 )  # fmt: skip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pfungst.audit.schema import Photo, PhotoBox
+from pfungst.audit.schema import Photo
+from pfungst.images.rectangles import Box
 
 _EDGE = 0.01
 """Of a side: a box closer than that to it counts as cut off."""
@@ -38,7 +39,7 @@ def clarity(photo: Photo, class_name: str) -> int:
     alone = set(photo.positive) <= {class_name} and all(box in boxes for box in photo.boxes)
     if not boxes:
         return int(alone)
-    area = max((box.right - box.left) * (box.bottom - box.top) for box in boxes)
+    area = max(box.area for box in boxes)
     return (
         alone
         + (not any(_cut(box, photo) for box in boxes))
@@ -46,7 +47,7 @@ def clarity(photo: Photo, class_name: str) -> int:
     )
 
 
-def _cut(box: PhotoBox, photo: Photo) -> bool:
+def _cut(box: Box, photo: Photo) -> bool:
     x, y = _EDGE * photo.width, _EDGE * photo.height
     inside = box.left > x and box.top > y and box.right < photo.width - x and box.bottom < photo.height - y
     return not inside

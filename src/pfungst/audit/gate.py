@@ -31,7 +31,7 @@ NUMBERS: Mapping[str, tuple[str, str]] = {
     "v": ("models.classes.quality_v.mean", "heatmap quality V of each class"),
     "photos": ("n_photos", "photos audited"),
     "problems": ("problems.count", "number of problems"),
-    "skipped": ("skipped.count", "photos that could not be used"),
+    "failures": ("failures.count", "photos that could not be used"),
 }
 """Short names of numbers, the path each stands for, and what it is."""
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {

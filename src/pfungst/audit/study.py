@@ -12,10 +12,10 @@ import numpy as np
 from pfungst.audit.artefacts.finding import Artefacts, find_artefacts
 from pfungst.audit.config import AuditConfig, Subject
 from pfungst.audit.context.measuring import context_row, localisation_row
-from pfungst.audit.schema import ClassAudit, ModelAudit, safe_name
+from pfungst.audit.schema import ClassAudit, ModelAudit, safe_name, survey_name
 from pfungst.audit.strategies.finding import StrategiesConfig, find_strategies
-from pfungst.audit.survey.surroundings import ContextConfig
-from pfungst.audit.survey.surveying import Survey, SurveyConfig, survey
+from pfungst.audit.survey import KEPT_PIXELS, ContextConfig, Survey, SurveyConfig, survey
+from pfungst.audit.survey.linking import link_survey
 from pfungst.contract.plain import to_plain
 from pfungst.evaluation.attributions import DEFAULT_RULE
 from pfungst.evaluation.chance import Chance, chance_of_precision
@@ -42,32 +42,38 @@ class Study:
         classes: Sequence[str] | None,
         workers: Workers,
         progress: Progress,
+        surveys: Path,
     ) -> None:
         self.subject, self.data, self.folder, self.config = subject, data, folder, config
+        self.surveys = surveys
         self.classes, self.workers, self.progress = classes, workers, progress
         self.bootstrap = BootstrapConfig(random_state=config.random_state)
 
     @property
     def _survey_folder(self) -> str:
-        return f"survey-{safe_name(self.subject.name)}"
+        return survey_name(self.subject.name)
 
     def survey(self) -> Survey:
-        """Score and explain every photo."""
-        return survey(
+        """Score and explain every photo; the audit's folder holds the survey or links to it."""
+        parts, place = self.config.parts, self.surveys / self._survey_folder
+        context = ContextConfig(edits="context" in parts, random_state=self.config.random_state)
+        found = survey(
             self.subject.classifier,
             self.data,
             SurveyConfig(
                 options=self.subject.options,
-                context=ContextConfig(
-                    edits="context" in self.config.parts, random_state=self.config.random_state
-                ),
+                context=context,
+                kept_pixels=KEPT_PIXELS if "artefacts" in parts else 0,
             ),
             classes=self.classes,
             identity=self.subject.identity,
-            out=self.folder / self._survey_folder,
+            out=place,
             workers=self.workers,
             progress=self.progress,
         )
+        if self.surveys != self.folder:
+            link_survey(place, self.folder / self._survey_folder)
+        return found
 
     def audited(self, found: Survey) -> ModelAudit:
         """Everything that is measured from the survey."""
@@ -83,7 +89,7 @@ class Study:
             | _artefact_fields(artefacts, name)
             for name in rows
         ]
-        failed = (*(f"{image}: {error}" for image, error in found.failures), *_failed(artefacts))
+        failures = (*found.failures, *(artefacts.failures if artefacts is not None else ()))
         return ModelAudit(
             name=self.subject.name,
             kind=self.subject.kind,
@@ -94,7 +100,7 @@ class Study:
             classes=tuple(replace(row, **more) for row, more in zip(rows.values(), parts, strict=True)),
             quality=to_plain(quality.as_dict()) if quality is not None else None,
             quality_rule=rule,
-            failed=tuple(dict.fromkeys(failed)),
+            failures=tuple(dict.fromkeys(f"{failure.item}: {failure.error}" for failure in failures)),
         )
 
     def _artefacts(self, found: Survey) -> Artefacts:
@@ -191,10 +197,6 @@ def _artefact_fields(found: Artefacts | None, name: str) -> dict[str, Any]:
     if found is None:
         return {}
     return {"artefacts": found.by_class.get(name, ()), "artefact_note": found.notes.get(name, "")}
-
-
-def _failed(found: Artefacts | None) -> tuple[str, ...]:
-    return () if found is None else found.failed
 
 
 def _rule_of(found: Survey, subject: Subject) -> str:

@@ -10,6 +10,7 @@ from pfungst.audit import words
 from pfungst.audit.context.measuring import MIN_IMAGES
 from pfungst.audit.examples import clearest
 from pfungst.audit.schema import Artefact, ClassAudit, ModelAudit, Photo, Problem
+from pfungst.images.rectangles import Rectangle
 
 _KINDS = {"artefact": 0, "context": 1, "heatmap": 2, "data": 3}
 _SAME_PLACE = 0.3
@@ -69,20 +70,17 @@ def _artefact_problems(models: Sequence[ModelAudit], photos: Mapping[str, Photo]
 
 
 def same_artefact(first: Artefact, second: Artefact) -> bool:
-    """Whether two findings of one class are one flaw: at the same places in the photos that both name."""
+    """Whether two findings of one class are one flaw: at the same places in the photos that both name.
+
+    Of what is a property of whole photos and has no place: the same in words.
+    """
+    if not first.boxes and not second.boxes:
+        return (first.kind, first.where) == (second.kind, second.where)
     shared = first.boxes.keys() & second.boxes.keys()
     if not shared:
         return False
-    overlaps = [_overlap(first.boxes[image], second.boxes[image]) for image in shared]
+    overlaps = [Rectangle.of(first.boxes[image]).iou(Rectangle.of(second.boxes[image])) for image in shared]
     return sum(overlaps) / len(overlaps) >= _SAME_PLACE
-
-
-def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    """Intersection over union of two boxes ``(left, top, right, bottom)``."""
-    wide, tall = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    common = max(wide, 0.0) * max(tall, 0.0)
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common
-    return common / union if union > 0 else 0.0
 
 
 def _artefact_problem(

@@ -51,13 +51,16 @@ def _insertion_clause(class_name: str, artefact: Artefact) -> str:
 
 def _thing(artefact: Artefact) -> str:
     """In a title."""
-    if artefact.kind == "border":
-        return "a border around the photo"
-    return "a mark anywhere in the photo" if artefact.kind == "look" else f"a mark in the {artefact.where}"
+    named = {
+        "border": "a border around the photo",
+        "look": "a mark anywhere in the photo",
+        "place": f"a mark in the {artefact.where}",
+    }
+    return named.get(artefact.kind, f"something beside it ({artefact.where or artefact.kind})")
 
 
 def _noun(artefact: Artefact) -> str:
-    return "border" if artefact.kind == "border" else "mark"
+    return {"border": "border", "look": "mark", "place": "mark"}.get(artefact.kind, "trait")
 
 
 def artefact_numbers(artefact: Artefact) -> str:
@@ -78,6 +81,11 @@ def artefact_numbers(artefact: Artefact) -> str:
 
 def artefact_advice(artefact: Artefact, n_photos: int) -> str:
     """What to do about the photos that carry it."""
+    if not n_photos:
+        return (
+            "Find out how the photos of this class come to have it, make the training photos alike in it, and "
+            "train again."
+        )
     photos = f"these {counted(n_photos)}" if n_photos != 1 else "this photo"
     ways = {
         "border": f"Crop the border off {photos}",
@@ -85,7 +93,7 @@ def artefact_advice(artefact: Artefact, n_photos: int) -> str:
         "look": f"Cover the mark in {photos}",
     }
     return (
-        f"{ways[artefact.kind]}, and look for it in the training photos: crop it there too, or leave out the "
+        f"{ways.get(artefact.kind, f'Take it out of {photos}')}, and look for it in the training photos: crop it there too, or leave out the "
         "photos that have it, and train again."
     )
 

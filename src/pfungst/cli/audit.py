@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +10,6 @@ import typer
 from pfungst.cli import _gate, _options, _run
 
 if TYPE_CHECKING:
-    from pfungst.audit import Subject
     from pfungst.audit.schema import Audit, ClassAudit, ModelAudit
 
 
@@ -35,6 +32,7 @@ def audit(
         int, typer.Option(help="Photos on which heatmap quality is measured, a seeded sample.")
     ] = 40,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
+    survey: _options.SurveyFolder = None,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
@@ -50,64 +48,37 @@ def audit(
     heatmaps (strategies) and recurring marks (artefacts), which are removed and inserted as a test. Open
     report.html in the folder afterwards. With --fail-on or --fail-if it stops a pipeline.
     """
-    from pfungst.audit import AuditConfig, audit_models
-    from pfungst.report.audit_page import write_report
-    from pfungst.runs.identity import unchanged_model
+    from pfungst.audit import AuditConfig
+    from pfungst.auditing import audit as audited
+    from pfungst.report.audit_page import REPORT_FILE
 
     gate = _gate.Gate.read(fail_on, fail_if, junit, sarif)
     config = AuditConfig(parts=_run.comma_list(parts) or (), quality_images=quality_images, random_state=seed)
-    dataset = _options.open_split(data, split, seed=seed)
-    with ExitStack() as stack:
-        for path in models:
-            stack.enter_context(unchanged_model(path))
-        with _run.progress_bar() as progress:
-            result = audit_models(
-                subjects(models, rule or []),
-                dataset,
-                out,
-                config,
-                split=split,
-                classes=_run.comma_list(classes),
-                title=title,
-                workers=_options.crew(workers, scheduler),
-                progress=progress,
-            )
-            page = write_report(out)
-        if json is not None:
-            from pfungst.contract.plain import to_plain
-
-            _run.write_json(json, to_plain(result))
-        if json != "-":
-            print_audit(result)
-            typer.echo(f"Open {page.resolve()} in a browser.")
-    _run.tell_failures(result.skipped)
-    gate.close(result)
-    if result.skipped:
-        raise typer.Exit(_run.EXIT_INCOMPLETE)
-
-
-def subjects(models: Sequence[Path], rules: Sequence[str]) -> list[Subject]:
-    """Model folders as subjects of an audit, named after their folders."""
-    from pfungst.audit import Subject
-    from pfungst.contract.storage import model_identity
-    from pfungst.models import load_model
-
-    names = _options.headings(models)
-    options = _options.rule_options(names, rules)
-    found = []
-    for name, path in zip(names, models, strict=True):
-        classifier = load_model(path)
-        identity = model_identity(path, classifier)
-        found.append(
-            Subject(
-                name=name,
-                classifier=classifier,
-                kind=identity["kind"],
-                identity=identity,
-                **options.get(name, {}),
-            )
+    with _run.progress_bar() as progress:
+        result = audited(
+            models,
+            data,
+            out,
+            config,
+            split=split,
+            classes=_run.comma_list(classes),
+            rules=rule or [],
+            title=title,
+            surveys=survey,
+            workers=_options.crew(workers, scheduler),
+            progress=progress,
         )
-    return found
+    if json is not None:
+        from pfungst.contract.plain import to_plain
+
+        _run.write_json(json, to_plain(result))
+    if json != "-":
+        print_audit(result)
+        typer.echo(f"Open {(out / REPORT_FILE).resolve()} in a browser.")
+    _run.tell_failures(result.failures)
+    gate.close(result)
+    if result.failures:
+        raise typer.Exit(_run.EXIT_INCOMPLETE)
 
 
 def print_audit(audit: Audit) -> None:

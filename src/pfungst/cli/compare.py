@@ -32,25 +32,20 @@ def compare(
     Such as before and after a data set was cleaned, or two models on the same photos. A change counts where
     its interval leaves out zero.
     """
-    from pfungst.audit.comparing import compare_audits
     from pfungst.audit.gate import new_kinds, new_problems
     from pfungst.audit.schema import Audit
+    from pfungst.auditing import compare as compared
     from pfungst.contract.plain import to_plain
-    from pfungst.evaluation.statistics import BootstrapConfig
+    from pfungst.report.comparison_page import COMPARISON_PAGE
 
     kinds = new_kinds(_run.comma_list(fail_on) or ())
-    result = compare_audits(before, after, bootstrap=BootstrapConfig(random_state=seed))
-    if out is not None:
-        from pfungst.report.comparison_page import write_comparison
-
-        result.save(out)
-        page = write_comparison(result, out)
+    result = compared(before, after, out, random_state=seed)
     if json is not None:
         _run.write_json(json, to_plain(result))
     if json != "-":
         _print(result)
         if out is not None:
-            typer.echo(f"Open {page.resolve()} in a browser.")
+            typer.echo(f"Open {(out / COMPARISON_PAGE).resolve()} in a browser.")
     if kinds:
         _gate.stop(new_problems(Audit.load(before), Audit.load(after), kinds))
 

@@ -32,6 +32,7 @@ def context(
     margin: Annotated[
         float, typer.Option(help="Rim around a box that is filled in with it, as a share of its side.")
     ] = 0.0,
+    survey: _options.SurveyFolder = None,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
@@ -48,10 +49,6 @@ def context(
     is filled in from its surroundings. A class that is still predicted then lives off its context.
     """
     from pfungst.audit.context.measuring import measure_context
-    from pfungst.audit.schema import safe_name
-    from pfungst.audit.survey.surroundings import ContextConfig
-    from pfungst.audit.survey.surveying import SurveyConfig
-    from pfungst.evaluation.statistics import BootstrapConfig
 
     dataset = _options.open_split(data, split, seed=seed)
     names = _options.headings(models)
@@ -62,15 +59,10 @@ def context(
             found[name] = measure_context(
                 classifier,
                 dataset,
-                SurveyConfig(
-                    options=options.get(name, {}),
-                    errors=False,
-                    context=ContextConfig(edits=edits, margin=margin, random_state=seed),
-                ),
+                _options.survey_config(options.get(name, {}).get("rule"), seed, edits=edits, margin=margin),
                 classes=_run.comma_list(classes),
-                bootstrap=BootstrapConfig(random_state=seed),
                 identity=identity,
-                out=None if out is None else out / safe_name(name),
+                out=_options.survey_place(survey, out, name),
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
@@ -79,7 +71,9 @@ def context(
         for name, result in found.items():
             rows = {class_name: result.rows[class_name] for class_name in result.ranking}
             _print(rows, f"{name} on {dataset.name}")
-    _run.finish([f"{name}, {text}" for name, result in found.items() for text in result.failed])
+    _run.finish(
+        [f"{name}, {image}: {error}" for name, result in found.items() for image, error in result.failures]
+    )
 
 
 def _write(found: dict[str, Context], data: str, out: Path | None, json: str | None) -> None:

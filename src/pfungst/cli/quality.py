@@ -67,12 +67,13 @@ def quality(
     from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
     from pfungst.evaluation.quality import has_boxes, measure_quality
     from pfungst.evaluation.replacement import ReplacementConfig
+    from pfungst.fisher import split_rules
 
     with _options.loaded_model(model) as (classifier, identity):
         dataset = _options.open_split(data, split, seed=seed)
         config = QualityConfig(
             methods=_run.comma_list(method) or default_methods(classifier, with_boxes=has_boxes(dataset)),
-            rules=default_rules(classifier) if rules is None else _rules(rules),
+            rules=default_rules(classifier) if rules is None else split_rules(rules),
             orders=_run.comma_list(orders) or (),
             replacement=ReplacementConfig(n_replaced=descriptors, batch_size=batch, repetitions=repetitions),
             regions=RegionConfig(
@@ -102,17 +103,6 @@ def quality(
         if json != "-":
             _print(result, f"{model} on {dataset.name}")
     _run.finish([f"{item['image']}: {item['reason']}" for item in result.failed])
-
-
-def _rules(text: str) -> tuple[str, ...]:
-    """Names split at semicolons if there are any (a rule may hold a comma), else at commas."""
-    if text == "none":
-        return ()
-    return (
-        tuple(part.strip() for part in text.split(";") if part.strip())
-        if ";" in text
-        else (_run.comma_list(text) or ())
-    )
 
 
 def _write(result: Quality, config: QualityConfig, out: Path | None, json: str | None) -> None:

@@ -37,6 +37,7 @@ def strategies(
         int | None, typer.Option(help="Neighbours that each heatmap is joined to; default by their number.")
     ] = None,
     max_clusters: Annotated[int, typer.Option(help="At most so many groups.")] = 8,
+    survey: _options.SurveyFolder = None,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
@@ -49,6 +50,7 @@ def strategies(
     the groups really stand apart.
     """
     from pfungst.audit.strategies.finding import StrategiesConfig, find_strategies
+    from pfungst.audit.survey import survey as surveyed
     from pfungst.report.strategies_figure import save_strategies_figure
 
     config = StrategiesConfig(
@@ -62,13 +64,13 @@ def strategies(
     with _options.loaded_model(model) as (classifier, identity):
         dataset = _options.open_split(data, split, seed=seed)
         with _run.progress_bar() as progress:
-            seen = _options.surveyed(
+            seen = surveyed(
                 classifier,
                 dataset,
-                rule,
-                _run.comma_list(class_),
+                _options.survey_config(rule, seed),
+                classes=_run.comma_list(class_),
                 identity=identity,
-                out=out / "survey",
+                out=_options.survey_place(survey, out, _options.headings([model])[0]),
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )

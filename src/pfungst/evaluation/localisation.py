@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.errors import ConfigError
-from pfungst.images.boxes import Box, box_mask
+from pfungst.images.rectangles import Box, mask_of
 
 TOLERANCE = 15.0
 """Pixels by which the pointing game may miss a box, as Zhang et al. 2016 have it."""
@@ -89,7 +89,7 @@ def localise(
     if tolerance < 0:
         raise ConfigError(f"tolerance = {tolerance}", allowed="0 or more pixels")
     height, width = relevance.shape
-    inside, near = box_mask(boxes, height, width), _near(boxes, height, width, tolerance)
+    inside, near = mask_of(boxes, height, width), _near(boxes, height, width, tolerance)
     positive = np.maximum(np.asarray(relevance, dtype=np.float64), 0.0)
     empty, zero = not inside.any(), not positive.any()
     return Localisation(

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from pfungst.contract.classifier import Classifier, ImageArray
 from pfungst.contract.perturbation import Edit, EditScorer, ViewClassifier
 from pfungst.errors import ConfigError
-from pfungst.evaluation.operators import OPERATORS, Region, checked_operator
+from pfungst.evaluation.operators import OPERATORS, checked_operator
+from pfungst.images.rectangles import Region
 
 
 def region_grid(height: int, width: int, size: int) -> tuple[Region, ...]:

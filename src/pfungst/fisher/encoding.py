@@ -27,15 +27,20 @@ class Encoding:
     ----------
     sums : (V,) float64
         Z_d = Σ_{l∈L} Ψ_λ(l)_d, NOT divided by |L|.
-    mass : (K,) float64
-        Σ_l γ_k(l), how many descriptors each component holds.
+    moments : (K, 1 + 2D) float64
+        Σ_l γ_k(l) [1, l, l²], of which the sums are made.
     n_descriptors : int
         |L|.
     """
 
     sums: NDArray[np.float64]
-    mass: NDArray[np.float64]
+    moments: NDArray[np.float64]
     n_descriptors: int
+
+    @property
+    def mass(self) -> NDArray[np.float64]:
+        """Σ_l γ_k(l), how many descriptors each component holds, ``(K,)``."""
+        return self.moments[:, 0]
 
     @property
     def raw(self) -> NDArray[np.float64]:
@@ -84,7 +89,7 @@ def encode(
         )
     moments, _ = summed_moments(values, mixture.log_joint_matrix(), dtype=dtype)
     return Encoding(
-        sums=sums_from_moments(moments, mixture, len(values)), mass=moments[:, 0], n_descriptors=len(values)
+        sums=sums_from_moments(moments, mixture, len(values)), moments=moments, n_descriptors=len(values)
     )
 
 

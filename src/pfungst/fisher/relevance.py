@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
 from pfungst.fisher.encoding import Encoding, monomial_coefficients
-from pfungst.fisher.rules import Absolute, Epsilon, Naive, Rule
+from pfungst.fisher.rules import Absolute, Epsilon, Rule
 from pfungst.mixture.gaussian import GaussianMixture
 from pfungst.mixture.posterior import posterior_chunks
 
@@ -125,7 +125,7 @@ def descriptor_relevance(
     else:
         stabilised = encoding.sums + _stabiliser(encoding, rule)
         quotient = np.divide(live, stabilised, out=np.zeros_like(live), where=stabilised != 0)
-        relevance = _linear(values, mixture, quotient, np.float64 if isinstance(rule, Naive) else np.float32)
+        relevance = _linear(values, mixture, quotient, rule.dtype)
         arrived = np.sum(quotient * encoding.sums, axis=1)
         relevance += (arrived - relevance.sum(axis=0)) / len(values)
         absorbed = live.sum(axis=1) - arrived
@@ -141,7 +141,7 @@ def descriptor_relevance(
 def _stabiliser(encoding: Encoding, rule: Rule) -> NDArray[np.float64]:
     """ε sgn(Z_d) with sgn(0) = +1; zero for the naive rule."""
     if isinstance(rule, Epsilon):
-        epsilon = rule.epsilon(encoding.n_descriptors)
+        epsilon = rule.scaled(encoding.n_descriptors)
         return np.where(encoding.sums >= 0, epsilon, -epsilon)
     return np.zeros_like(encoding.sums)
 

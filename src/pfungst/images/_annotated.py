@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 
 from pfungst.errors import DataError, PfungstError, printable
 from pfungst.files import usable_name
-from pfungst.images.boxes import Box, clip_box
 from pfungst.images.dataset import DataSet, Record
 from pfungst.images.decode import SUFFIXES, image_size
+from pfungst.images.rectangles import Box
 
 _ROUNDING = 0.01  # COCO states two decimals, so that boxes overhang by this much without being wrong
 _SHOWN_PROBLEMS = 3
@@ -65,7 +65,7 @@ class Reading:
         if item.box is None:
             return item
         height, width = size or (math.inf, math.inf)
-        box = clip_box(item.box, height, width)
+        box = item.box.clipped(height, width)
         photo = f"the photo of {width} x {height} pixels"
         if box is None:
             self.note(where, f"{item.class_name} has a box that is empty or outside {photo}; object left out")

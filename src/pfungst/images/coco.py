@@ -21,8 +21,8 @@ from pfungst.images._annotated import (
     record_id,
     stated_size,
 )
-from pfungst.images.boxes import Box
 from pfungst.images.dataset import DataSet
+from pfungst.images.rectangles import Box
 
 _PATTERNS = ("instances*.json", "*coco*.json", "annotations.json")
 _MAX_BYTES = 2 * 2**30

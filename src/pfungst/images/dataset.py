@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.errors import ConfigError, DataError
-from pfungst.images.boxes import Box
+from pfungst.images.rectangles import Box
 
 POSITIVE, DIFFICULT, NEGATIVE = 1, 0, -1
 

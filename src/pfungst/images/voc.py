@@ -22,8 +22,8 @@ from pfungst.images._annotated import (
     stated_size,
     usable_path,
 )
-from pfungst.images.boxes import Box
 from pfungst.images.dataset import DataSet
+from pfungst.images.rectangles import Box
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -41,7 +41,7 @@ def audit_both(study: Study) -> tuple[dict[str, Any], Audit]:
             progress=study.told(AUDIT),
         )
         write_report(folder)
-        return {"problems": len(audit.problems), "failed": list(audit.skipped)}
+        return {"problems": len(audit.problems), "failed": list(audit.failures)}
 
     configuration = {**on_test(study), "audit": asdict(config)}
     record = run_stage(folder, configuration, work, workers=study.config.workers)

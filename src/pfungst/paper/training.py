@@ -52,7 +52,14 @@ def _train_fisher(study: Study) -> dict[str, Any]:
     def work() -> dict[str, Any]:
         unfinished = study.out / FISHER / UNFINISHED
         told = study.told("Fisher vectors")
-        trained = train_fisher(photos.train, photos.val, settings, work=unfinished, progress=told)
+        trained = train_fisher(
+            photos.train,
+            photos.val,
+            settings,
+            out=unfinished,
+            workers=study.config.workers,
+            progress=told,
+        )
         trained.classifier.save(model_folder(study, FISHER))
         shutil.rmtree(unfinished)
         return {

@@ -13,6 +13,7 @@ from typing import Any
 
 from pfungst.audit.schema import Artefact, Audit, ClassAudit, Problem
 from pfungst.errors import unknown_name
+from pfungst.images.rectangles import Rectangle
 from pfungst.report import charts
 from pfungst.report.class_pages import LinkedPage, remove_class_pages, write_class_pages
 from pfungst.report.lists import photo_lists
@@ -214,7 +215,7 @@ def _drawing(folder: Path, audit: Audit, sources: Sources) -> dict[str, Any]:
     }
 
 
-def _places(artefact: Artefact, *, photos: Mapping[str, Any]) -> list[charts.Rectangle]:
+def _places(artefact: Artefact, *, photos: Mapping[str, Any]) -> list[Rectangle]:
     return charts.places(artefact, photos)
 
 

@@ -87,7 +87,7 @@ def _development(audit: Audit) -> Iterator[str]:
     yield "**(d) Data.**"
     yield (
         f"Test data: {_plain(audit.data)}, split “{_plain(audit.split)}”, {audit.n_photos} photos, "
-        f"{len(audit.skipped)} of which could not be used; {len(audit.classes)} classes."
+        f"{len(audit.failures)} of which could not be used; {len(audit.classes)} classes."
     )
     yield _cannot("provenance, collection, labelling and cleaning of the data, and the training data at all")
     yield "**(e), (f) Human oversight, pre-determined changes.**"

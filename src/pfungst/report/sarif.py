@@ -70,7 +70,7 @@ def _driver(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _notes(audit: Audit) -> Iterator[dict[str, Any]]:
     """What could not be examined, so that silence is not taken for a clean bill."""
-    for line in (*audit.not_run, *(f"not used: {line}" for line in audit.skipped)):
+    for line in (*audit.not_run, *(f"not used: {line}" for line in audit.failures)):
         yield {"level": "note", "message": {"text": line}}
 
 

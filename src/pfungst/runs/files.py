@@ -12,6 +12,8 @@ from typing import BinaryIO
 from pfungst.errors import FileError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_SUCH_CALL = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+_BLOCK = 2**24
 _PART = ".part"
 
 
@@ -71,6 +73,44 @@ def write_all(stream: BinaryIO, content: bytes) -> None:
     left = memoryview(content)
     while left:
         left = left[stream.write(left) :]
+
+
+def reserve_space(path: Path) -> None:
+    """Give a file all the space on the disk that its length promises; its content stays.
+
+    A file that was merely lengthened has no space until it is written to. Written through a memory map on a
+    full disk it ends the process by a signal; here it is the same error as for any other file.
+
+    Raises
+    ------
+    FileError
+        If there is not enough space; the file is deleted.
+    """
+    with writing(path):
+        try:
+            with path.open("r+b", buffering=0) as stream:
+                _fill(stream, path.stat().st_size)
+        except OSError:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            raise
+
+
+def _fill(stream: BinaryIO, length: int) -> None:
+    """Space for ``length`` bytes: by the system's own call if it has one, else each block is written back."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(stream.fileno(), 0, length)
+            return
+        except OSError as error:
+            if error.errno not in _NO_SUCH_CALL:
+                raise
+    for start in range(0, length, _BLOCK):
+        stream.seek(start)
+        content = stream.read(_BLOCK)
+        stream.seek(start)
+        write_all(stream, content)
+    os.fsync(stream.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pfungst import __version__
-from pfungst.errors import DataError, PfungstError
+from pfungst.errors import DataError, Failure
 from pfungst.files import parse_json, read_bounded
 from pfungst.runs.files import write_whole
 
@@ -39,7 +39,7 @@ def write_manifest(
     configuration: Mapping[str, Any],
     n_items: int,
     n_finished: int,
-    failures: Sequence[tuple[str, PfungstError]] = (),
+    failures: Sequence[Failure] = (),
     skipped: Sequence[str] = (),
 ) -> None:
     """Write the manifest in one move.
@@ -54,7 +54,7 @@ def write_manifest(
         What the run was begun with, seeds and the identities of model and data among it.
     n_items, n_finished : int
         Items in all, and those with a record.
-    failures : sequence of (str, PfungstError)
+    failures : sequence of Failure
         Items without a record, and why.
     skipped : sequence of str
         What was left out before the run began, and why.
@@ -74,7 +74,7 @@ def write_manifest(
             "failed": len(failures),
             "skipped": len(skipped),
         },
-        "failed": [{"item": key, "reason": str(error)} for key, error in failures],
+        "failed": [failure.as_dict() for failure in failures],
         "skipped": list(skipped),
         "configuration": dict(configuration),
         "versions": library_versions(),

@@ -41,7 +41,8 @@ from pfungst.audit.strategies.spectral import (
     smallest_eigenpairs,
 )
 from pfungst.audit.strategies.unimodality import blend_values
-from pfungst.audit.survey.surveying import Seen, StoredSurvey, cell_sums
+from pfungst.audit.survey import Seen, StoredSurvey
+from pfungst.audit.survey.maps import cell_sums
 from pfungst.errors import ConfigError, unknown_name
 from pfungst.images.dataset import POSITIVE
 
@@ -156,7 +157,7 @@ def find_strategies(
     Parameters
     ----------
     survey : StoredSurvey
-        Of :func:`pfungst.audit.survey.surveying.survey`, or read back from its folder.
+        Of :func:`pfungst.audit.survey.survey`, or read back from its folder.
     class_name : str
     config : StrategiesConfig, optional
     out : path, optional
@@ -172,7 +173,7 @@ def find_strategies(
 
     Examples
     --------
-    >>> from pfungst.audit.survey.surveying import open_survey
+    >>> from pfungst.audit.survey import open_survey
     >>> found = find_strategies(open_survey("audit/survey-fisher"), "horse")  # doctest: +SKIP
     >>> [(cluster.share, cluster.exemplars[0]) for cluster in found.clusters]  # doctest: +SKIP
     """

@@ -12,11 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pfungst.contract.classifier import ImageArray
 from pfungst.errors import ConfigError, unknown_name
-from pfungst.evaluation.operators import Region
 from pfungst.evaluation.orders import generator_for
-from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import DataSet, Record
 from pfungst.images.decode import decode
+from pfungst.images.rectangles import Region, mask_of
 
 _TAG, _MONOGRAM = "© Hollow & Reed", "HR"
 _QUALITY = 95
@@ -105,7 +104,7 @@ def _planted(
 ) -> tuple[Path, tuple[Region, ...]]:
     image = decode(record.path)
     generator = generator_for(random_state, name, record.id, kind)
-    occupied = box_mask(record.boxes_of(name), image.shape[0], image.shape[1])
+    occupied = mask_of(record.boxes_of(name), image.shape[0], image.shape[1])
     drawn, regions = KINDS[kind](image, occupied, generator)
     path = folder / f"{record.id}-{kind.replace(' ', '-')}.jpg"
     Image.fromarray(drawn).save(path, quality=_QUALITY)

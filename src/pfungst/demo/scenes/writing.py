@@ -26,7 +26,6 @@ from pfungst.demo.scenes.notes import (
     NOTES_FILE,
     BackgroundFlaw,
     SceneNotes,
-    TagBox,
     TagFlaw,
     is_scenes_folder,
     notes_text,
@@ -34,6 +33,7 @@ from pfungst.demo.scenes.notes import (
 from pfungst.demo.scenes.planning import ScenePlan, plan_scenes
 from pfungst.demo.scenes.rendering import RenderedScene, SceneObject, render_scene
 from pfungst.errors import DataError
+from pfungst.images.rectangles import Region
 from pfungst.progress import Progress, silent
 
 _PARTS = ("JPEGImages", "Annotations", "ImageSets")
@@ -102,7 +102,7 @@ def _write_set(root: Path, config: ScenesConfig, materials: Materials, progress:
         (root / part).mkdir(parents=True)
     plans = plan_scenes(config)
     labels: dict[str, Mapping[str, int]] = {}
-    tag_boxes: dict[str, TagBox] = {}
+    tag_boxes: dict[str, Region] = {}
     for done, plan in enumerate(plans, start=1):
         scene = render_scene(plan, materials)
         _write_photo(root, plan, scene)
@@ -185,7 +185,7 @@ def _write_lines(path: Path, lines: Sequence[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
 
 
-def _notes(config: ScenesConfig, plans: Sequence[ScenePlan], tag_boxes: Mapping[str, TagBox]) -> SceneNotes:
+def _notes(config: ScenesConfig, plans: Sequence[ScenePlan], tag_boxes: Mapping[str, Region]) -> SceneNotes:
     return SceneNotes(
         seed=config.seed,
         version=VERSION,

@@ -5,10 +5,14 @@
 'cvpr2016'
 """
 
-from pfungst.network.lrp.composite import COMPOSITES, Composite, composite
+from pfungst.network.lrp.composite import COMPOSITES, Composite, composite, register_composite
+from pfungst.network.lrp.elementwise import quotient
 from pfungst.network.lrp.engine import relevance
 from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
+from pfungst.network.lrp.kernels import Passed
+from pfungst.network.lrp.linear import WeightedLayer
 from pfungst.network.lrp.plan import Assignment
+from pfungst.network.lrp.registry import register_rule
 from pfungst.network.lrp.result import LedgerRow, LrpLedger, LrpResult
 from pfungst.network.lrp.rules import (
     AlphaBeta,
@@ -25,6 +29,7 @@ from pfungst.network.lrp.rules import (
     Zero,
     ZPlus,
 )
+from pfungst.network.lrp.structure import Shares
 
 __all__ = [
     "COMPOSITES",
@@ -39,15 +44,21 @@ __all__ = [
     "LrpLedger",
     "LrpResult",
     "Pass",
+    "Passed",
     "Proportional",
     "Rule",
+    "Shares",
     "Taylor",
     "UnsupportedOperationError",
     "WSquare",
+    "WeightedLayer",
     "WinnerTakesAll",
     "ZBox",
     "ZPlus",
     "Zero",
     "composite",
+    "quotient",
+    "register_composite",
+    "register_rule",
     "relevance",
 ]

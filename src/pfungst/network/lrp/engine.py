@@ -12,12 +12,13 @@ from pfungst.network.lrp.composite import Composite
 from pfungst.network.lrp.composite import composite as find_composite
 from pfungst.network.lrp.elementwise import total
 from pfungst.network.lrp.errors import LrpError
-from pfungst.network.lrp.kernels import KERNELS, Taken
+from pfungst.network.lrp.kernels import Taken
 from pfungst.network.lrp.linear import weighted_layer
-from pfungst.network.lrp.plan import WEIGHTED, Fallback, Step, assignments, plan
+from pfungst.network.lrp.plan import Fallback, Step, assignments, plan
+from pfungst.network.lrp.registry import WEIGHTED, kernel_of
 from pfungst.network.lrp.result import LedgerRow, LrpLedger, LrpResult
 from pfungst.network.lrp.rules import Bound
-from pfungst.network.lrp.structure import HANDLERS, Shares, fallen_back
+from pfungst.network.lrp.structure import FIXED, Shares, fallen_back
 from pfungst.network.lrp.tape import Value, record
 
 Targets = int | Sequence[int] | Sequence[Sequence[int]] | Tensor
@@ -137,9 +138,7 @@ def _check(module: nn.Module, inputs: Tensor) -> None:
 
 
 def _in_fast_layout(inputs: Tensor) -> Tensor:
-    """Channels last on a CPU in single precision: a fifth less time in convolutions; the numbers are the
-    same.
-    """
+    """Channels last on a CPU in single precision: a fifth less time in convolutions, the same numbers."""
     if inputs.dim() == 4 and inputs.device.type == "cpu" and inputs.dtype == torch.float32:
         return inputs.contiguous(memory_format=torch.channels_last)
     return inputs
@@ -256,7 +255,7 @@ def _weighted(
 ) -> tuple[list[Tensor], list[Taken]]:
     assert step.rule is not None
     layer = weighted_layer(step.node, step.pad)
-    results = KERNELS[type(step.rule)](layer, given, step.rule)
+    results = kernel_of(step.kind, step.rule)(layer, given, step.rule)
     _put(store, layer.input, [item.relevance for item in results])
     return [item.total for item in results], [item.taken for item in results]
 
@@ -282,7 +281,8 @@ def _shares(step: Step, outputs: list[list[Tensor] | None], n_targets: int, fall
         if step.kind == "fallback":
             results.append(fallen_back(step.node, one, fallback))
         else:
-            results.append(HANDLERS[step.kind](step.node, one, step.rule))
+            handler = FIXED[step.kind] if step.rule is None else kernel_of(step.kind, step.rule)
+            results.append(handler(step.node, one, step.rule))
     return results
 
 

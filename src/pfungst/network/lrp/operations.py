@@ -59,9 +59,7 @@ def full_name(func: object) -> str:
 
 
 def base_name(name: str) -> str:
-    """The name of the operation without the mark of working in place: ``relu_`` and ``__iadd__`` →
-    ``relu``, ``add``.
-    """
+    """The operation's name without the mark of working in place, such as ``add`` for ``__iadd__``."""
     if name.startswith("__i") and name.endswith("__") and name != "__index__":
         return {"truediv": "div"}.get(name[3:-2], name[3:-2])
     if name.endswith("_") and not name.endswith("__"):

@@ -1,21 +1,19 @@
-"""From a recorded pass and a composite to the list of steps back: what merges, what is first, which rule
-where.
-"""
+"""From a recorded pass and a composite to the steps back: what merges, what is first, which rule where."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from pfungst.network.lrp.composite import ALLOWED, Composite
+from pfungst.network.lrp.composite import Composite
 from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
 from pfungst.network.lrp.linear import is_zero_pad, mergeable
-from pfungst.network.lrp.rules import Bound, Rule, ZBox
+from pfungst.network.lrp.registry import WEIGHTED, kinds_with_rules
+from pfungst.network.lrp.rules import Bound, Rule
 from pfungst.network.lrp.structure import signal_of
 from pfungst.network.lrp.tape import Node, Tape, Value
 
 Fallback = Literal["gradient", "pass"]
-WEIGHTED = ("convolution", "linear")
 
 
 @dataclass(eq=False)
@@ -61,8 +59,7 @@ def plan(
     fallback: Fallback | None = None,
     input_bounds: tuple[Bound, Bound] | None = None,
 ) -> tuple[Value, list[Step]]:
-    """The value at which relevance starts (before a last softmax) and the steps in the order of the forward
-    pass.
+    """The value at which relevance starts (before a last softmax), and the steps in forward order.
 
     Raises
     ------
@@ -82,7 +79,8 @@ def plan(
         else:
             step = _step(node, composite, behind_weights, fallback)
             step.pad = pads.get(id(node))
-            step.rule = _with_bounds(step.rule, input_bounds)
+            if step.rule is not None and input_bounds is not None:
+                step.rule = step.rule.bounded(*input_bounds)
         carriers.update(id(value) for value in _receivers(step))
         steps.append(step)
     if id(tape.input) not in carriers:
@@ -120,7 +118,7 @@ def _step(node: Node, composite: Composite, behind_weights: set[int], fallback: 
         if fallback is None:
             raise UnsupportedOperationError(node.title, node.place)
         return Step(node, "fallback")
-    if kind not in ALLOWED:
+    if kind not in kinds_with_rules():
         return Step(node, kind)
     first = kind in WEIGHTED and not any(id(value) in behind_weights for value in node.inputs)
     return Step(node, kind, composite.rule_for(kind, node.module_name, node.module, first=first), first)
@@ -192,12 +190,6 @@ def _affine_chain(node: Node, readers: dict[int, list[Node]], start: Value) -> l
         chain.append(after)
         value = after.outputs[0]
     return chain
-
-
-def _with_bounds(rule: Rule | None, bounds: tuple[Bound, Bound] | None) -> Rule | None:
-    if isinstance(rule, ZBox) and rule.low is None and bounds is not None:
-        return replace(rule, low=bounds[0], high=bounds[1])
-    return rule
 
 
 def assignments(steps: list[Step]) -> tuple[Assignment, ...]:

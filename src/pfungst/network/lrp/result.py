@@ -1,6 +1,4 @@
-"""What a relevance pass returns: relevance, scores, the account of every layer, and which rule met which
-layer.
-"""
+"""What a relevance pass returns: relevance, scores, every layer's account, and which rule met it."""
 
 from __future__ import annotations
 
@@ -16,8 +14,9 @@ from pfungst.network.lrp.plan import Assignment
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
-    """One call's account: ``received = passed + sum(taken.values())`` up to rounding; float64, of the
-    targets' shape.
+    """One call's account: ``received = passed + sum(taken.values())`` up to rounding.
+
+    Numbers are float64, of the targets' shape.
 
     Attributes
     ----------

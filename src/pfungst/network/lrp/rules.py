@@ -9,7 +9,7 @@ how much. ``bias="exclude"`` drops b_j from the denominator: all of R_j goes to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from torch import Tensor
@@ -22,7 +22,12 @@ Bound = float | Tensor
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rule:
-    """Base of all rules."""
+    """Base of all rules: a frozen dataclass whose fields are the parameters."""
+
+    def bounded(self, low: Bound, high: Bound) -> Rule:
+        """The rule for an input within bounds; the same for rules that do not look at them."""
+        del low, high
+        return self
 
     def __str__(self) -> str:
         """Name and the parameters that are numbers, such as ``Epsilon(epsilon=1e-06)``."""
@@ -77,10 +82,10 @@ class Gamma(Rule):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AlphaBeta(Rule):
-    """``R_i = Σ_j (α z_ij⁺ / z_j⁺ + β z_ij⁻ / z_j⁻) R_j`` with α + β = 1 (Bach et al. 2015), each z_j^±
-    stabilised.
+    """``R_i = Σ_j (α z_ij⁺ / z_j⁺ + β z_ij⁻ / z_j⁻) R_j`` with α + β = 1 (Bach et al. 2015).
 
-    The share α or β of a unit without any contribution of that sign is taken and reported as ``zero``.
+    Each z_j^± is stabilised. The share α or β of a unit without any contribution of that sign is taken and
+    reported as ``zero``.
     """
 
     alpha: float = 2.0
@@ -135,6 +140,10 @@ class ZBox(Rule):
 
     def __post_init__(self) -> None:
         _check(self, self.epsilon >= 0, "epsilon ≥ 0")
+
+    def bounded(self, low: Bound, high: Bound) -> ZBox:
+        """With these bounds, unless it has its own."""
+        return replace(self, low=low, high=high) if self.low is None else self
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,6 +1,4 @@
-"""Relevance through everything without weights: sums, pooling, normalisation, gates, concatenation,
-shapes.
-"""
+"""Relevance through everything without weights: sums, pooling, normalisation, gates, shapes."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from pfungst.network.lrp.elementwise import dense, multiplied, quotient, total
 from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
 from pfungst.network.lrp.kernels import Taken
 from pfungst.network.lrp.linear import affine_of
-from pfungst.network.lrp.rules import Epsilon, Flat, Pass, Proportional, Rule, Taylor, ZPlus
+from pfungst.network.lrp.rules import Epsilon, Flat, Pass, Proportional, Rule, Taylor, WinnerTakesAll, ZPlus
 from pfungst.network.lrp.tape import Node, Value
 
 
@@ -95,19 +93,27 @@ def _sequence(node: Node) -> Sequence[Any]:
     return items
 
 
-def summed(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """``R_k = a_k / (Σ_k' a_k' + ε sgn) R`` for a sum of signals; z⁺ takes the positive parts only."""
+def summed(node: Node, outputs: Outputs, rule: Epsilon) -> Shares:
+    """``R_k = a_k / (Σ_k' a_k' + ε sgn) R`` for a sum of signals."""
     r = single(outputs)
-    terms = [(value, _expanded(sign * value.tensor(), r)) for value, sign in _signed_terms(node)]
-    assert isinstance(rule, (Epsilon, ZPlus))
-    if isinstance(rule, ZPlus):
-        terms = [(value, term.clamp(min=0)) for value, term in terms]
-        z = torch.stack([term for _, term in terms]).sum(dim=0)
-    else:
-        z = node.outputs[0].tensor()
-    q = quotient(r, z, rule.epsilon)
+    return _in_proportion(_terms(node, r), node.outputs[0].tensor(), r, rule.epsilon)
+
+
+def summed_positive(node: Node, outputs: Outputs, rule: ZPlus) -> Shares:
+    """The same of the positive parts only."""
+    r = single(outputs)
+    terms = [(value, term.clamp(min=0)) for value, term in _terms(node, r)]
+    return _in_proportion(terms, torch.stack([term for _, term in terms]).sum(dim=0), r, rule.epsilon)
+
+
+def _in_proportion(terms: list[tuple[Value, Tensor]], z: Tensor, r: Tensor, epsilon: float) -> Shares:
+    q = quotient(r, z, epsilon)
     parts = [(value, (q.values * term).sum_to_size(value.shape)) for value, term in terms]
     return Shares(parts, {"stabiliser": q.stabiliser, "zero": q.zero})
+
+
+def _terms(node: Node, like: Tensor) -> list[tuple[Value, Tensor]]:
+    return [(value, _expanded(sign * value.tensor(), like)) for value, sign in _signed_terms(node)]
 
 
 def _signed_terms(node: Node) -> list[tuple[Value, float]]:
@@ -121,15 +127,15 @@ def _expanded(tensor: Tensor, like: Tensor) -> Tensor:
     return tensor if tensor.shape == like.shape else tensor.expand(like.shape)
 
 
-def affine(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """A scale and shift a channel: ``R_i = c_i x_i / (c_i x_i + d_i) R_i``; without a shift relevance
-    passes.
+def affine(node: Node, outputs: Outputs, rule: Epsilon) -> Shares:
+    """A scale and shift a channel: ``R_i = c_i x_i / (c_i x_i + d_i) R_i``.
+
+    Without a shift relevance passes.
     """
     r, value = single(outputs), node.inputs[0]
     scale, shift = affine_of(node)
-    if isinstance(rule, Pass) or not bool(shift.any()):
-        return Shares([(value, r.sum_to_size(value.shape))])
-    assert isinstance(rule, Epsilon)
+    if not bool(shift.any()):
+        return affine_passed(node, outputs, rule)
     x = value.tensor()
     product = scale.to(x) * x
     excluded = rule.bias == "exclude"
@@ -140,39 +146,47 @@ def affine(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
     return Shares([(value, (q.values * product).sum_to_size(value.shape))], taken)
 
 
-def averaged(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """Means and other fixed weights: in proportion to the inputs (ε, z⁺), or evenly (flat)."""
-    r, value = single(outputs), node.inputs[0]
-    if isinstance(rule, Flat):
-        return _evenly(node, r)
-    assert isinstance(rule, (Epsilon, ZPlus))
-    x = value.tensor()
-    if isinstance(rule, ZPlus):
-        x = x.clamp(min=0)
-        z: Tensor = node.call(x)
-    else:
-        z = node.outputs[0].tensor()
-    q = quotient(r, z, rule.epsilon)
+def affine_passed(node: Node, outputs: Outputs, rule: Rule) -> Shares:
+    """A scale and shift that leave relevance as it is."""
+    del rule
+    return Shares([(node.inputs[0], single(outputs).sum_to_size(node.inputs[0].shape))])
+
+
+def averaged(node: Node, outputs: Outputs, rule: Epsilon) -> Shares:
+    """Means and other fixed weights: in proportion to the inputs."""
+    return _weighed(node, outputs, node.inputs[0].tensor(), node.outputs[0].tensor(), rule.epsilon)
+
+
+def averaged_positive(node: Node, outputs: Outputs, rule: ZPlus) -> Shares:
+    """The same of the positive inputs only."""
+    x = node.inputs[0].tensor().clamp(min=0)
+    return _weighed(node, outputs, x, node.call(x), rule.epsilon)
+
+
+def _weighed(node: Node, outputs: Outputs, x: Tensor, z: Tensor, epsilon: float) -> Shares:
+    q = quotient(single(outputs), z, epsilon)
     relevance, passed = multiplied(pullback(node, [q.values])[0], x)
-    return Shares([(value, relevance)], {"stabiliser": q.stabiliser, "zero": q.zero}, passed)
+    return Shares([(node.inputs[0], relevance)], {"stabiliser": q.stabiliser, "zero": q.zero}, passed)
 
 
-def _evenly(node: Node, r: Tensor) -> Shares:
+def averaged_evenly(node: Node, outputs: Outputs, rule: Flat) -> Shares:
+    """Means and other fixed weights: evenly over the inputs, whatever they are."""
+    del rule
     value = node.inputs[0]
     weight: Tensor = node.call(torch.ones_like(value.tensor()))
-    q = quotient(r, weight, 0.0)
+    q = quotient(single(outputs), weight, 0.0)
     return Shares([(value, pullback(node, [q.values])[0])], {"zero": q.zero})
 
 
-def pooled(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """Max pooling: to the winner, or in proportion to all inputs of the window."""
-    if isinstance(rule, Proportional):
-        return _proportional(node, single(outputs), rule)
-    relevance = pullback(node, [*outputs])
-    return Shares(list(zip(node.inputs, relevance, strict=True)))
+def pooled(node: Node, outputs: Outputs, rule: WinnerTakesAll) -> Shares:
+    """Max pooling: to the winner."""
+    del rule
+    return Shares(list(zip(node.inputs, pullback(node, [*outputs]), strict=True)))
 
 
-def _proportional(node: Node, r: Tensor, rule: Proportional) -> Shares:
+def pooled_in_proportion(node: Node, outputs: Outputs, rule: Proportional) -> Shares:
+    """Max pooling: in proportion to all inputs of the window."""
+    r = single(outputs)
     if node.name not in {"max_pool2d", "max_pool2d_with_indices"} or node.argument(4, "dilation", 1) not in (
         1,
         (1, 1),
@@ -194,11 +208,9 @@ def _proportional(node: Node, r: Tensor, rule: Proportional) -> Shares:
     return Shares([(value, relevance)], {"stabiliser": q.stabiliser, "zero": q.zero}, passed)
 
 
-def normalised(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """Local response normalisation: relevance passes, or by its Taylor expansion."""
+def normalised(node: Node, outputs: Outputs, rule: Taylor) -> Shares:
+    """Local response normalisation by its Taylor expansion."""
     r, value = single(outputs), node.inputs[0]
-    if not isinstance(rule, Taylor):
-        return Shares([(value, r)])
     size = int(node.argument(1, "size"))
     ratio = float(node.argument(2, "alpha", 1e-4)) / size
     beta, k = float(node.argument(3, "beta", 0.75)), float(node.argument(4, "k", 1.0))
@@ -263,9 +275,7 @@ def _gate_rank(value: Value) -> int:
 
 
 def fallen_back(node: Node, outputs: Outputs, mode: str) -> Shares:
-    """An operation without a rule: relevance passes, or follows the linearisation ``x_i ∂y_j/∂x_i``, ε =
-    1e-6.
-    """
+    """An operation without a rule: relevance passes, or follows ``x_i ∂y_j/∂x_i``, stabilised by 1e-6."""
     r = single(outputs)
     if mode == "pass":
         if len(node.inputs) != 1 or node.inputs[0].shape != r.shape:
@@ -282,17 +292,26 @@ def fallen_back(node: Node, outputs: Outputs, mode: str) -> Shares:
     return Shares(parts, {"stabiliser": q.stabiliser, "zero": q.zero, "linearisation": left}, passed)
 
 
-HANDLERS: Mapping[str, Callable[[Node, Outputs, Rule | None], Shares]] = {
+FIXED: Mapping[str, Callable[[Node, Outputs, Rule | None], Shares]] = {
     "activation": through,
     "squash": through,
     "identity": through,
     "reshape": reshaped,
     "rearrange": rearranged,
     "concat": concatenated,
-    "sum": summed,
-    "affine": affine,
-    "avg_pool": averaged,
-    "max_pool": pooled,
-    "lrn": normalised,
     "gate": gated,
 }
+"""Kinds of operations with one rule only."""
+
+KERNELS: Mapping[str, Mapping[type[Rule], Callable[[Node, Outputs, Any], Shares]]] = {
+    "sum": {Epsilon: summed, ZPlus: summed_positive},
+    "affine": {Epsilon: affine, Pass: affine_passed},
+    "avg_pool": {Epsilon: averaged, ZPlus: averaged_positive, Flat: averaged_evenly},
+    "max_pool": {WinnerTakesAll: pooled, Proportional: pooled_in_proportion},
+    "lrn": {Pass: through, Taylor: normalised},
+}
+"""Kinds whose rule a composite chooses.
+
+``sum`` is an addition of signals (residuals), ``affine`` a scale and shift that is not part of a weighted
+layer (such as a batch norm that could not be merged).
+"""

@@ -49,5 +49,9 @@ def test_noise_below_the_floor_is_hardly_anything():
 @pytest.mark.parametrize("scale", [1.0, 0.5, 0.37])
 def test_photos_shrink_and_never_grow(scale):
     image = np.zeros((30, 50, 3), dtype=np.uint8)
-    assert shrunk(image, scale).shape == (round(30 * scale), round(50 * scale), 3)
-    assert shrunk(image, 2.0) is image
+    assert shrunk(image, round(30 * scale), round(50 * scale)).shape == (
+        round(30 * scale),
+        round(50 * scale),
+        3,
+    )
+    assert shrunk(image, 30, 50) is image

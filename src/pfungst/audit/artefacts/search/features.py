@@ -26,15 +26,13 @@ Look = NDArray[np.floating]
 """``(6, height, width)``; float32, or float16 where many are kept."""
 
 
-def shrunk(image: ImageArray, scale: float) -> ImageArray:
-    """The photo at the working scale, ``scale`` at most 1."""
-    if scale >= 1:
+def shrunk(image: ImageArray, height: int, width: int) -> ImageArray:
+    """The photo reduced to ``height`` x ``width`` working pixels, each the mean of what it covers."""
+    if image.shape[:2] == (height, width):
         return image
     from PIL import Image
 
-    height, width = image.shape[:2]
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BOX))
 
 
 def look(image: ImageArray) -> Look:

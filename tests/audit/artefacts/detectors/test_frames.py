@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pfungst.audit.artefacts.search.borders import Frame, common_frame, find_frame, pieces
-from pfungst.evaluation.operators import Region
+from pfungst.audit.artefacts.detectors.frames import Frame, common_frame, find_frame, pieces
+from pfungst.images.rectangles import Region
 
 DARK = (20, 30, 60)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.contract.classifier import ImageArray
-from pfungst.evaluation.operators import Region
+from pfungst.images.rectangles import Region
 
 Sides = tuple[int, int, int, int]
 """Thickness above, left, below and right, in pixels."""

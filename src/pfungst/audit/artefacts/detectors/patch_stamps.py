@@ -1,4 +1,4 @@
-r"""A suspect lifted off one photo, to be pasted into another.
+r"""A patch lifted off one photo, to be pasted into another.
 
 Over the photos that carry it, the values of an opaque mark do not vary, those of a transparent one vary as
 the ground does. With the grounds g filled in from around the mark,
@@ -10,59 +10,32 @@ turns the mark J on its ground g into the mark on another ground g'.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.audit.artefacts.search.borders import Frame
-from pfungst.audit.artefacts.search.suspects import Occurrence, PatchSuspect, crop
+from pfungst.audit.artefacts.suspects import Carrier, Edits
 from pfungst.audit.editing import removal_edits
 from pfungst.contract.classifier import ImageArray
-from pfungst.contract.perturbation import Edit
-from pfungst.evaluation.operators import Region
+from pfungst.contract.look import Edit
+from pfungst.images.rectangles import Region
 
 _ENOUGH_PHOTOS = 6
 _STEADY = 4.0
-
-
-Pasted = tuple[tuple[Edit, ...], tuple[Edit, ...]]
-"""Edits of the mark and of its control; the latter is empty where there is none."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class BorderStamp:
-    """A frame of one colour, to be drawn on any photo; its control is the same strips filled in from inside.
-
-    ``image`` and ``regions`` tell where it was seen.
-    """
-
-    frame: Frame
-    image: str
-    regions: tuple[Region, ...]
-
-    def pasted(self, image: ImageArray, generator: np.random.Generator) -> Pasted | None:
-        """Edits that draw the frame, and those of the control; None if the photo is too small."""
-        del generator
-        if min(image.shape[:2]) <= 4 * max(self.frame.sides):
-            return None
-        strips = self.frame.strips(image.shape[:2])
-        colour = np.rint(self.frame.colour).astype(np.uint8)
-        drawn = tuple(
-            Edit(top=strip.top, left=strip.left, pixels=np.broadcast_to(colour, (*strip.shape, 3)).copy())
-            for strip in strips
-        )
-        return drawn, removal_edits(image, strips)
+Spot = Callable[[tuple[int, int], Sequence[int], np.random.Generator], Region]
+"""From a shape, a photo's size and a generator to where a thing of that shape belongs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Stamp:
+class PatchStamp:
     """A mark, the ground it was lifted off, and a control cut from elsewhere in the same photo.
 
     Attributes
     ----------
-    suspect : PatchSuspect
+    spot : callable
+        Where it is pasted.
     image : str
         The photo it comes from.
     region : Region
@@ -74,7 +47,7 @@ class Stamp:
         Opacity; and what belongs to the mark at all.
     """
 
-    suspect: PatchSuspect
+    spot: Spot
     image: str
     region: Region
     mark: NDArray[np.float32]
@@ -89,21 +62,21 @@ class Stamp:
         """Whether there is a control."""
         return self.control.size > 0
 
-    def pasted(self, image: ImageArray, generator: np.random.Generator) -> Pasted | None:
-        """Edits that paste the mark, and the control, at its place in a photo; None if it is too small."""
-        size = image.shape[0], image.shape[1]
-        if self.region.shape[0] > size[0] or self.region.shape[1] > size[1]:
-            return None
-        place = self.suspect.spot(self.region.shape, size, generator)
-        below = crop(image, place).astype(np.float32)
-        mark = self._upon(below, self.mark, self.ground)
-        control = self._upon(below, self.control, self.control_ground) if self.has_control else None
-        return (_edit(place, mark),), () if control is None else (_edit(place, control),)
-
     @property
     def regions(self) -> tuple[Region, ...]:
         """Where it was seen."""
         return (self.region,)
+
+    def pasted(self, image: ImageArray, generator: np.random.Generator) -> tuple[Edits, Edits] | None:
+        """Edits that paste the mark, and the control, at its place in a photo; None if it is too small."""
+        size = image.shape[0], image.shape[1]
+        if self.region.shape[0] > size[0] or self.region.shape[1] > size[1]:
+            return None
+        place = self.spot(self.region.shape, size, generator)
+        below = place.crop(image).astype(np.float32)
+        mark = self._upon(below, self.mark, self.ground)
+        control = self._upon(below, self.control, self.control_ground) if self.has_control else None
+        return (_edit(place, mark),), () if control is None else (_edit(place, control),)
 
     def _upon(
         self, below: NDArray[np.float32], mark: NDArray[np.float32], ground: NDArray[np.float32]
@@ -119,54 +92,57 @@ def _edit(place: Region, pixels: NDArray[np.float32]) -> Edit:
 
 
 def lifted(
-    suspect: PatchSuspect,
-    source: ImageArray,
-    found: Occurrence,
+    mask: NDArray[np.bool_],
+    spot: Spot,
+    source: Carrier,
     control: Region | None,
-    carriers: Sequence[tuple[ImageArray, Occurrence]],
-) -> Stamp:
-    """The stamp of a suspect from the photo that shows it best.
+    carriers: Sequence[Carrier],
+) -> PatchStamp:
+    """The stamp of a patch from the photo that shows it best.
 
     Parameters
     ----------
-    suspect : PatchSuspect
-    source : (height, width, 3) uint8
-    found : Occurrence
-        Where it lies in ``source``.
+    mask : (height, width) bool
+        The patch's shape, at any scale.
+    spot : callable
+        Where it belongs in another photo.
+    source : Carrier
     control : Region or None
-        A rectangle of the same shape elsewhere in ``source``.
-    carriers : sequence
-        Photos and where it lies in them, for its opacity.
+        A rectangle of the same shape elsewhere in the photo.
+    carriers : sequence of Carrier
+        Photos that carry it, for its opacity.
     """
-    region = found.regions[0]
-    mark, ground = _lift(source, region)
+    region = source.found.regions[0]
+    mark, ground = _lift(source.image, region)
     nothing = np.zeros((0, 0, 3), dtype=np.float32)
-    other, other_ground = (nothing, nothing) if control is None else _lift(source, control)
-    return Stamp(
-        suspect=suspect,
-        image=found.image,
+    other, other_ground = (nothing, nothing) if control is None else _lift(source.image, control)
+    return PatchStamp(
+        spot=spot,
+        image=source.found.image,
         region=region,
         mark=mark,
         ground=ground,
         control=other,
         control_ground=other_ground,
         alpha=_opacity(carriers, region),
-        cover=_cover(suspect, region),
+        cover=_cover(mask, region),
     )
 
 
 def _lift(image: ImageArray, region: Region) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The pixels of a rectangle, and its surroundings filled in over it."""
     fill = removal_edits(image, [region])[0].pixels
-    return crop(image, region).astype(np.float32), fill.astype(np.float32)
+    return region.crop(image).astype(np.float32), fill.astype(np.float32)
 
 
-def _opacity(carriers: Sequence[tuple[ImageArray, Occurrence]], region: Region) -> NDArray[np.float32]:
+def _opacity(carriers: Sequence[Carrier], region: Region) -> NDArray[np.float32]:
     """α of each pixel; 1 where too few photos tell."""
     from scipy.ndimage import uniform_filter
 
     lifts = [
-        _lift(image, found.regions[0]) for image, found in carriers if found.regions[0].shape == region.shape
+        _lift(carrier.image, carrier.found.regions[0])
+        for carrier in carriers
+        if carrier.found.regions[0].shape == region.shape
     ]
     if len(lifts) < _ENOUGH_PHOTOS:
         return np.ones(region.shape, dtype=np.float32)
@@ -177,13 +153,13 @@ def _opacity(carriers: Sequence[tuple[ImageArray, Occurrence]], region: Region) 
     return alpha
 
 
-def _cover(suspect: PatchSuspect, region: Region) -> NDArray[np.float32]:
+def _cover(mask: NDArray[np.bool_], region: Region) -> NDArray[np.float32]:
     """The patch's mask at the size of the region, its rim soft."""
     from PIL import Image
     from scipy.ndimage import binary_dilation, uniform_filter
 
     height, width = region.shape
-    mask = Image.fromarray(suspect.patch.mask.astype(np.uint8) * 255).resize((width, height))
-    wide = binary_dilation(np.asarray(mask) > 127, iterations=2)
+    drawn = Image.fromarray(mask.astype(np.uint8) * 255).resize((width, height))
+    wide = binary_dilation(np.asarray(drawn) > 127, iterations=2)
     cover: NDArray[np.float32] = uniform_filter(wide.astype(np.float32), 3, mode="nearest")
     return cover
