@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 _MAX_MESSAGE = 8000
 
@@ -67,19 +67,24 @@ def _rebuild(
     return error
 
 
-class Failure(NamedTuple):
-    """An item (a photo, as a rule) that could not be used, and why; the work went on without it."""
+@dataclass(frozen=True)
+class Failure:
+    """An item (a photo, as a rule) that could not be used, and why; the work went on without it.
 
-    item: str
-    error: PfungstError
+    It unpacks as ``item, reason``.
+    """
+
+    item: str = field(metadata={"formerly": ("image",)})
+    reason: str
+
+    def __iter__(self) -> Iterator[str]:
+        """The item, then the reason."""
+        yield self.item
+        yield self.reason
 
     def __str__(self) -> str:
         """The reason, which names the item's file."""
-        return str(self.error)
-
-    def as_dict(self) -> dict[str, str]:
-        """Plain words for JSON."""
-        return {"item": self.item, "reason": str(self.error)}
+        return self.reason
 
 
 class ConfigError(PfungstError):

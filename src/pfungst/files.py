@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import math
 import reprlib
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +22,7 @@ MAX_NAME = 200
 
 _MAX_INTEGER = 2**64
 _MIB = 2**20
+_LONGEST_PART = 100
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
 
@@ -52,25 +55,6 @@ def read_bounded(path: str | Path, limit: int, *, error: type[FileError], what: 
 def _too_large(file: Path, size: int, limit: int, error: type[FileError], what: str) -> FileError:
     allowed = f"at most {limit // _MIB} MiB" if limit >= _MIB else f"at most {limit} bytes"
     return error(file, f"has {size} bytes, too large for {what}", allowed=allowed)
-
-
-def write_whole(path: str | Path, content: bytes) -> Path:
-    """Write a file in one move, its folders with it: there is the whole of it or nothing.
-
-    Raises
-    ------
-    FileError
-        If it cannot be written.
-    """
-    target = Path(path)
-    part = target.with_name(f"{target.name}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.replace(target)
-    except OSError as error:
-        raise FileError(target, f"cannot be written ({error.strerror})") from error
-    return target
 
 
 def is_file(path: Path) -> bool:
@@ -152,6 +136,44 @@ def is_text(text: str) -> bool:
 def usable_name(name: object) -> bool:
     """Whether this can be a class name: 1 to ``MAX_NAME`` printable characters, not all spaces."""
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable() and not name.isspace()
+
+
+def as_text(name: str) -> str:
+    """The name of a file as text that can be written anywhere: bytes that are no UTF-8 become escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def safe_name(text: str) -> str:
+    """The name of a model, class or photo as part of a file name.
+
+    A long one is cut and told from others by a hash, so that two of them and an ending fit into the 255 bytes
+    that file systems allow.
+    """
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text).strip(".")
+    encoded = name.encode()
+    if len(encoded) <= _LONGEST_PART:
+        return name or "_"
+    mark = hashlib.sha256(as_text(text).encode()).hexdigest()[:10]
+    return f"{encoded[: _LONGEST_PART - len(mark) - 1].decode(errors='ignore')}-{mark}"
+
+
+def distinct_names(texts: Sequence[str]) -> list[str]:
+    """:func:`safe_name` of each text, numbered where two would be the same file.
+
+    Examples
+    --------
+    >>> distinct_names(["a b", "a_b", "c"])
+    ['a_b', 'a_b-2', 'c']
+    """
+    names: list[str] = []
+    taken: set[str] = set()
+    for text in texts:
+        plain = safe_name(text)
+        numbered = (f"{plain}-{number}" for number in itertools.count(2))
+        name = next(item for item in itertools.chain([plain], numbered) if item.casefold() not in taken)
+        names.append(name)
+        taken.add(name.casefold())  # some file systems do not tell A from a
+    return names
 
 
 def shown(value: object) -> str:

@@ -1,9 +1,10 @@
 import pytest
 
 from pfungst.audit import AuditConfig, Subject, audit_models
-from pfungst.audit.schema import Audit, picture_file, safe_name
+from pfungst.audit.schema import Audit, picture_file
 from pfungst.errors import ConfigError
 from pfungst.evaluation.config import RegionConfig
+from pfungst.files import safe_name
 
 SMALL = AuditConfig(
     parts=("quality",),

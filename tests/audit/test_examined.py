@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from pfungst.audit.config import PARTS
 from pfungst.audit.examined import examined
 from pfungst.audit.schema import ClassAudit, ContextRow, ModelAudit, Strategies
@@ -23,13 +25,17 @@ def model(*classes, quality=None):
                       classes=classes, quality=quality)  # fmt: skip
 
 
+def curve(rule, n_images, class_name="all"):
+    return SimpleNamespace(class_name=class_name, rule=rule, n_images=n_images)
+
+
 CONTEXT = ContextRow(n_images=9, kept_without_object=estimate(9))
 FULL = {"quality_a": estimate(3), "context": CONTEXT, "strategies": Strategies(n_images=20, n_clusters=2)}
 
 
 def test_everything_is_examined_only_where_everything_was_measured():
-    curves = [{"class": "all", "rule": "r", "n_images": 14}, {"class": "all", "rule": "x", "n_images": 40}]
-    done, left = examined([model(row("cat", **FULL), row("dog", **FULL), quality={"curves": curves})], PARTS)
+    quality = SimpleNamespace(curves=[curve("r", 14), curve("r", 12), curve("x", 40), curve("r", 90, "cat")])
+    done, left = examined([model(row("cat", **FULL), row("dog", **FULL), quality=quality)], PARTS)
     assert left == ()
     assert done == (
         "scores, and a heatmap of every class shown or wrongly predicted, all 2 classes",

@@ -33,6 +33,8 @@ from pfungst.audit.schema import (
 from pfungst.audit.survey.records import THUMBNAIL
 from pfungst.audit.verdict import find_problems
 from pfungst.contract.heatmap import colours, scaled
+from pfungst.contract.plain import from_plain
+from pfungst.evaluation.rows import Quality
 from pfungst.evaluation.statistics import Estimate
 from pfungst.images.rectangles import Box
 from pfungst.runs.recorded import Finished, run_items
@@ -189,22 +191,25 @@ def curve(rule: str, order: str, height: float, method: str, operator: str) -> d
         "repetitions": [5],
         "n_images": 30,
         "n_true_positives": 34,
+        "n_traces": 170,
         "A": {"mean": middle, "low": middle - 0.05, "high": middle + 0.05, "n_images": 30, "n_values": 34},
+        "AOPC": {"mean": middle, "low": None, "high": None, "n_images": 30, "n_values": 34},
         "V": {"mean": min(abs(height), 1) * 0.8, "low": 0.1, "high": 0.9, "n_images": 30, "n_values": 34},
         "drop": {"mean": drop.tolist(), "low": (drop - 0.06).tolist(), "high": (drop + 0.06).tolist()},
         "changed": (np.linspace(0, 1, 50) * min(abs(height), 1)).tolist(),
     }
 
 
-def quality(kind: str) -> dict[str, Any]:
+def quality(kind: str) -> Quality:
     method, operator = ("descriptors", "mixture") if kind == "fisher" else ("regions", "noise")
     rules = ("naive", "epsilon=100", "absolute") if kind == "fisher" else ("epsilon-plus", "gradient")
     curves = [curve(rule, "morf", 0.5 + 0.5 * i, method, operator) for i, rule in enumerate(rules)]
     curves.append(curve("-", "random", 0.2, method, operator))
-    return {
-        "classes": {}, "curves": curves, "between": [], "localisation": [], "failed": [],
+    content = {
+        "classes": {}, "curves": curves, "between": [], "localisation": [], "failures": [],
         "manifest": {"config": {"replacement": {"batch_size": 100}, "regions": {"per_step": 1}}},
     }  # fmt: skip
+    return from_plain(Quality, content)
 
 
 class Writer:

@@ -7,8 +7,9 @@ import math
 import pytest
 
 from pfungst.audit.schema import Artefact, Photo, StrategyPoint
+from pfungst.evaluation import wording
 from pfungst.evaluation.statistics import Estimate
-from pfungst.report import charts, wording
+from pfungst.report import charts
 
 NAN = math.nan
 

@@ -131,7 +131,7 @@ def test_only_the_photo_at_fault_fails(data):
     run = run_photos(task, data, settings={}, batch_size=4, beside={"p1": "x"})
     assert [failure.item for failure in run.failures] == ["p3", "p5"]
     assert "p3.png: is too dark" in str(run.failures[0])
-    assert "is not a photo" in run.failures[1].as_dict()["reason"]
+    assert "is not a photo" in run.failures[1].reason
     found = {record["image"]: record for record in run.records()}
     assert sorted(found) == ["p0", "p1", "p2", "p4", "p6"]
     assert {name: record["together"] for name, record in found.items()} == {

@@ -36,11 +36,11 @@ def go(texts, out=None, seed=1, **options):
 
 def test_the_manifest_says_what_was_run_and_what_failed(texts, tmp_path):
     texts[1].write_text("bad")
-    run = go(texts, tmp_path / "run", skipped=["e.txt: no such file"])
+    run = go(texts, tmp_path / "run", problems=["e.txt: no such file"])
     manifest = read_manifest(run.folder)
-    assert manifest["counts"] == {"items": 4, "finished": 3, "failed": 1, "skipped": 1}
-    assert manifest["failed"] == [{"item": "b", "reason": "a bad file."}]
-    assert manifest["skipped"] == ["e.txt: no such file"]
+    assert manifest["counts"] == {"items": 4, "finished": 3, "failures": 1, "problems": 1}
+    assert manifest["failures"] == [{"item": "b", "reason": "a bad file."}]
+    assert manifest["problems"] == ["e.txt: no such file"]
     assert manifest["configuration"] == {"seed": 1}
     assert manifest["versions"] == library_versions()
     assert {"python", "pfungst", "numpy", "torch"} <= manifest["versions"].keys()
@@ -58,7 +58,7 @@ def test_what_failed_is_tried_again_and_what_is_finished_is_not(texts, tmp_path)
     run = go(texts, tmp_path / "run", progress=lambda *step: told.append(step[1:]))
     assert told == [(3, 4), (4, 4)]
     assert [record["image"] for record in run.records()] == list("abcd")
-    assert read_manifest(run.folder)["counts"]["failed"] == 0
+    assert read_manifest(run.folder)["counts"]["failures"] == 0
     assert [record["length"] for record in open_run(run.folder).records()] == [1, 3, 4, 6]
 
 

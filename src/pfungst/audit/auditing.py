@@ -10,12 +10,13 @@ from pathlib import Path
 
 from pfungst.audit.config import AuditConfig, Subject
 from pfungst.audit.examined import examined
-from pfungst.audit.schema import Audit, Photo, safe_name
+from pfungst.audit.schema import Audit, Photo
 from pfungst.audit.study import Study
 from pfungst.audit.survey import Survey
 from pfungst.audit.verdict import find_problems
 from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError
+from pfungst.files import safe_name
 from pfungst.images.dataset import DataSet
 from pfungst.progress import Progress, named, silent
 from pfungst.runs.executor import Workers

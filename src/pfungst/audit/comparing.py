@@ -15,7 +15,6 @@ Zou and Donner 2008.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import hypot, isfinite
@@ -27,11 +26,12 @@ import numpy as np
 from pfungst.audit.schema import Artefact, Audit, ClassAudit, ModelAudit, survey_folder
 from pfungst.audit.survey import StoredSurvey, open_survey
 from pfungst.audit.verdict import same_artefact
-from pfungst.contract.plain import to_plain
+from pfungst.contract.plain import to_json
 from pfungst.errors import ConfigError
 from pfungst.evaluation.precision import precision_difference
 from pfungst.evaluation.statistics import BootstrapConfig, Estimate
 from pfungst.images.dataset import DIFFICULT, NEGATIVE, POSITIVE
+from pfungst.writing import write_whole
 
 COMPARISON_FILE = "comparison.json"
 
@@ -102,10 +102,7 @@ class Comparison:
 
     def save(self, folder: str | Path) -> Path:
         """Write ``comparison.json``."""
-        target = Path(folder) / COMPARISON_FILE
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(to_plain(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        return target
+        return write_whole(Path(folder) / COMPARISON_FILE, to_json(self))
 
 
 def compare_audits(

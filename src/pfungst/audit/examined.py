@@ -9,6 +9,7 @@ from pfungst.audit import words
 from pfungst.audit.artefacts.config import ArtefactConfig
 from pfungst.audit.context.measuring import MIN_IMAGES
 from pfungst.audit.schema import ClassAudit, ModelAudit
+from pfungst.evaluation.rows import ALL
 
 ENOUGH_TO_PROVE = ArtefactConfig().min_proof
 """Photos of a class below which no mark can be proved."""
@@ -115,8 +116,8 @@ def _extent(part: _Part, model: ModelAudit, told: Sequence[str]) -> str:
 
 def _quality_photos(model: ModelAudit) -> int:
     """Photos that heatmap quality rests on."""
-    rows = (model.quality or {}).get("curves", ())
-    counts = [row["n_images"] for row in rows if row["class"] == "all" and row["rule"] == model.quality_rule]
+    rows = model.quality.curves if model.quality is not None else ()
+    counts = [row.n_images for row in rows if row.class_name == ALL and row.rule == model.quality_rule]
     return max(counts, default=0)
 
 

@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Any
 
 from pfungst.audit.schema import FORMAT, FORMAT_VERSION, Audit
+from pfungst.contract.plain import key_of
 from pfungst.files import parse_json
 
 SCHEMA_FILE = "audit.schema.json"
@@ -92,8 +93,8 @@ def _record(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         definitions[name] = {
             "type": "object",
             "description": (kind.__doc__ or "").strip().split("\n", maxsplit=1)[0],
-            "properties": {part.name: _of(hints[part.name], definitions) for part in fields},
-            "required": [part.name for part in fields if _required(part)],
+            "properties": {key_of(part): _of(hints[part.name], definitions) for part in fields},
+            "required": [key_of(part) for part in fields if _required(part)],
             "additionalProperties": False,
         }
     return {"$ref": f"#/$defs/{name}"}

@@ -12,19 +12,19 @@ import numpy as np
 from pfungst.audit.artefacts.finding import Artefacts, find_artefacts
 from pfungst.audit.config import AuditConfig, Subject
 from pfungst.audit.context.measuring import context_row, localisation_row
-from pfungst.audit.schema import ClassAudit, ModelAudit, safe_name, survey_name
+from pfungst.audit.schema import ClassAudit, ModelAudit, survey_name
 from pfungst.audit.strategies.finding import StrategiesConfig, find_strategies
 from pfungst.audit.survey import KEPT_PIXELS, ContextConfig, Survey, SurveyConfig, survey
 from pfungst.audit.survey.linking import link_survey
-from pfungst.contract.plain import to_plain
 from pfungst.evaluation.attributions import DEFAULT_RULE
 from pfungst.evaluation.chance import Chance, chance_of_precision
 from pfungst.evaluation.config import QualityConfig, default_methods, default_rules
 from pfungst.evaluation.precision import precision_over_images
 from pfungst.evaluation.quality import has_boxes, measure_quality
+from pfungst.evaluation.rows import CurveRow, Quality
 from pfungst.evaluation.scoring import ClassResult, ScoredSet, class_results
-from pfungst.evaluation.statistics import BootstrapConfig, Estimate
-from pfungst.evaluation.summary import Quality
+from pfungst.evaluation.statistics import BootstrapConfig
+from pfungst.files import safe_name
 from pfungst.images.dataset import DataSet
 from pfungst.progress import Progress
 from pfungst.runs.executor import Workers
@@ -98,9 +98,9 @@ class Study:
             survey=self._survey_folder,
             mean_ap=float(np.mean(known)) if known else float("nan"),
             classes=tuple(replace(row, **more) for row, more in zip(rows.values(), parts, strict=True)),
-            quality=to_plain(quality.as_dict()) if quality is not None else None,
+            quality=quality,
             quality_rule=rule,
-            failures=tuple(dict.fromkeys(f"{failure.item}: {failure.error}" for failure in failures)),
+            failures=tuple(dict.fromkeys(f"{failure.item}: {failure.reason}" for failure in failures)),
         )
 
     def _artefacts(self, found: Survey) -> Artefacts:
@@ -140,8 +140,8 @@ class Study:
         }
 
     def _quality_fields(self, quality: Quality | None, rule: str, name: str) -> dict[str, Any]:
-        a, v = (_of_class(quality, name, rule, measure) for measure in ("A", "V"))
-        return {"quality_a": a, "quality_v": v}
+        row = _longest(quality, name, rule)
+        return {} if row is None else {"quality_a": row.a, "quality_v": row.v}
 
     def _context_fields(self, found: Survey, name: str) -> dict[str, Any]:
         if not has_boxes(self.data):
@@ -205,9 +205,7 @@ def _rule_of(found: Survey, subject: Subject) -> str:
     return first.rule if first is not None else subject.rule
 
 
-def _of_class(quality: Quality | None, name: str, rule: str, measure: str) -> Estimate | None:
-    """A or V of the class for the model's own rule, most relevant first, over the longest traces."""
-    rows = quality.find(**{"class": name, "rule": rule, "order": "morf"}) if quality is not None else []
-    if not rows:
-        return None
-    return Estimate(**max(rows, key=lambda row: row["steps"])[measure])
+def _longest(quality: Quality | None, name: str, rule: str) -> CurveRow | None:
+    """The class's traces by the model's own rule, most relevant first, with the most steps."""
+    rows = [] if quality is None else quality.find(class_name=name, rule=rule, order="morf")
+    return max(rows, key=lambda row: row.steps, default=None)

@@ -10,6 +10,8 @@ from pfungst.audit import words
 from pfungst.audit.context.measuring import MIN_IMAGES
 from pfungst.audit.examples import clearest
 from pfungst.audit.schema import Artefact, ClassAudit, ModelAudit, Photo, Problem
+from pfungst.evaluation.rows import ALL
+from pfungst.evaluation.statistics import Estimate
 from pfungst.images.rectangles import Rectangle
 
 _KINDS = {"artefact": 0, "context": 1, "heatmap": 2, "data": 3}
@@ -136,29 +138,30 @@ def _has_artefact(row: ClassAudit) -> bool:
 def _heatmap_problems(models: Sequence[ModelAudit]) -> Iterable[Problem]:
     for model in models:
         gain = _gain_over_random(model)
-        if gain is not None and not gain["low"] > 0:
+        if gain is not None and not gain.low > 0:
             yield _problem(
                 "heatmap",
                 "",
                 model.name,
                 f"The heatmaps of {model.name} are not better than chance",
-                words.heatmap_words(model.rule, dict(gain)),
-                severity=-gain["mean"],
+                words.heatmap_words(model.rule, gain),
+                severity=-gain.mean,
             )
 
 
-def _gain_over_random(model: ModelAudit) -> Mapping[str, float] | None:
+def _gain_over_random(model: ModelAudit) -> Estimate | None:
     """A over that of the random order, all classes together, for the model's own rule."""
     if model.quality is None:
         return None
-    rows = [
-        row
-        for row in model.quality["between"]
-        if row["class"] == "all" and row["rule"] == model.quality_rule and row.get("A_over_random")
+    known = [
+        row.a_over_random
+        for row in model.quality.between
+        if row.class_name == ALL
+        and row.rule == model.quality_rule
+        and row.a_over_random is not None
+        and isfinite(row.a_over_random.low)
     ]
-    gains: list[Mapping[str, float]] = [row["A_over_random"] for row in rows]
-    known = [gain for gain in gains if gain["low"] is not None and isfinite(gain["low"])]
-    return max(known, key=lambda gain: gain["n_values"]) if known else None
+    return max(known, key=lambda gain: gain.n_values) if known else None
 
 
 def _data_problems(models: Sequence[ModelAudit], photos: Sequence[Photo]) -> Iterable[Problem]:

@@ -83,8 +83,8 @@ def artefact_advice(artefact: Artefact, n_photos: int) -> str:
     """What to do about the photos that carry it."""
     if not n_photos:
         return (
-            "Find out how the photos of this class come to have it, make the training photos alike in it, and "
-            "train again."
+            "Find out how the photos of this class come to have it, make the training photos alike in it, "
+            "and train again."
         )
     photos = f"these {counted(n_photos)}" if n_photos != 1 else "this photo"
     ways = {
@@ -92,9 +92,10 @@ def artefact_advice(artefact: Artefact, n_photos: int) -> str:
         "place": f"Crop or cover the {artefact.where} of {photos}",
         "look": f"Cover the mark in {photos}",
     }
+    way = ways.get(artefact.kind, f"Take it out of {photos}")
     return (
-        f"{ways.get(artefact.kind, f'Take it out of {photos}')}, and look for it in the training photos: crop it there too, or leave out the "
-        "photos that have it, and train again."
+        f"{way}, and look for it in the training photos: crop it there too, or leave out "
+        "the photos that have it, and train again."
     )
 
 
@@ -127,14 +128,14 @@ def context_advice(class_name: str) -> str:
 # heatmaps and data
 
 
-def heatmap_words(rule: str, gain: dict[str, float]) -> dict[str, str | tuple[str, ...]]:
+def heatmap_words(rule: str, gain: Estimate) -> dict[str, str | tuple[str, ...]]:
     """Sentence, numbers and advice where heatmaps are no better than a random order."""
     return {
         "sentence": "Destroying what the heatmaps call important hurts the model no more than destroying "
         f"anything else. {_TRUST}",
         "numbers": (
-            f"Destroyed in the order of its heatmaps (rule {rule}), the score falls by {gain['mean']:.3g} "
-            f"[{gain['low']:.3g}, {gain['high']:.3g}] more than in random order.",
+            f"Destroyed in the order of its heatmaps (rule {rule}), the score falls by {gain.mean:.3g} "
+            f"[{gain.low:.3g}, {gain.high:.3g}] more than in random order.",
         ),
         "advice": "Explain with another rule (--rule) and audit again.",
     }

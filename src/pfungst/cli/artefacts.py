@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
     from pfungst.audit.artefacts import Artefacts
@@ -97,10 +98,10 @@ def _print(found: Artefacts, title: str) -> None:
         (
             f"{item.id}, {item.where}",
             item.verdict,
-            f"{100 * item.share:.0f}",
-            f"{100 * item.share_elsewhere:.0f}",
-            _run.estimate(item.effect),
-            _run.estimate(item.insertion_effect),
+            wording.share(item.share),
+            wording.share(item.share_elsewhere),
+            wording.with_interval(item.effect),
+            wording.with_interval(item.insertion_effect),
         )
         for items in found.by_class.values()
         for item in items

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pfungst.cli import _gate, _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
     from pfungst.audit.schema import Audit, ClassAudit, ModelAudit
@@ -104,11 +105,11 @@ def _row(row: ClassAudit) -> tuple[str, ...]:
     proved = sum(1 for artefact in row.artefacts if artefact.verdict == "artefact")
     return (
         row.name,
-        _run.estimate(row.ap, 100),
+        wording.with_interval(row.ap, scale=100),
         str(row.true_positives),
-        _run.estimate(context.ratio if context else None),
-        _run.estimate(context.kept_without_object if context else None, 100),
-        _run.estimate(row.quality_a),
-        _run.estimate(row.quality_v),
+        wording.with_interval(context.ratio if context else None),
+        wording.with_interval(context.kept_without_object if context else None, scale=100),
+        wording.with_interval(row.quality_a),
+        wording.with_interval(row.quality_v),
         f"{proved} of {len(row.artefacts)} suspects" if row.artefacts else "none",
     )

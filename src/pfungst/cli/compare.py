@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pfungst.cli import _gate, _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
     from pfungst.audit.comparing import Change, Comparison
@@ -73,8 +74,8 @@ def _print(result: Comparison) -> None:
 def _row(change: Change) -> tuple[str, ...]:
     return (
         f"{change.class_name}, {change.measure}",
-        _run.estimate(change.before),
-        _run.estimate(change.after),
-        _run.estimate(change.difference),
+        wording.with_interval(change.before),
+        wording.with_interval(change.after),
+        wording.with_interval(change.difference),
         "yes" if change.changed else "no",
     )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
     from pfungst.audit.context.measuring import Context
     from pfungst.audit.schema import ContextRow
-    from pfungst.evaluation.statistics import Estimate
 
 
 def context(
@@ -97,11 +97,11 @@ def _print(rows: dict[str, ContextRow], title: str) -> None:
         (
             name,
             str(row.n_images),
-            _run.estimate(row.ratio),
-            _run.estimate(row.signed_ratio),
-            _run.estimate(row.control_ratio),
-            _percent(row.share_outside),
-            _percent(row.area_outside),
+            wording.with_interval(row.ratio),
+            wording.with_interval(row.signed_ratio),
+            wording.with_interval(row.control_ratio),
+            wording.with_interval(row.share_outside, scale=100, digits=0),
+            wording.with_interval(row.area_outside, scale=100, digits=0),
         )
         for name, row in rows.items()
     ]
@@ -121,11 +121,11 @@ def _print_edits(rows: dict[str, ContextRow], title: str) -> None:
     cells = [
         (
             f"{name} *" if row.dependent else name,
-            _percent(row.kept_without_object),
-            _percent(row.kept_without_control),
-            _percent(row.kept_beyond_chance),
-            _run.estimate(row.drop_object),
-            _run.estimate(row.drop_control),
+            wording.with_interval(row.kept_without_object, scale=100, digits=0),
+            wording.with_interval(row.kept_without_control, scale=100, digits=0),
+            wording.with_interval(row.kept_beyond_chance, scale=100, digits=0),
+            wording.with_interval(row.drop_object),
+            wording.with_interval(row.drop_control),
         )
         for name, row in rows.items()
     ]
@@ -136,10 +136,3 @@ def _print_edits(rows: dict[str, ContextRow], title: str) -> None:
         "kept: true positives still predicted; control: an equal area off the object; beyond chance: of\n"
         "what the model can tell about the class, the part left without the object; *: lives off its context."
     )
-
-
-def _percent(value: Estimate | None) -> str:
-    """A share in percent with its interval, without decimals."""
-    if value is None:
-        return "–"
-    return f"{100 * value.mean:.0f} [{100 * value.low:.0f}, {100 * value.high:.0f}]"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
     from pfungst.audit.schema import Strategies
@@ -93,7 +93,7 @@ def strategies(
 
 
 def _figure_name(position: int, name: str) -> str:
-    from pfungst.audit.schema import safe_name
+    from pfungst.files import safe_name
 
     return f"strategies-{position:02d}-{safe_name(name)}"
 
@@ -109,8 +109,9 @@ def _write(found: dict[str, Strategies], out: Path, json: str | None) -> None:
 
 def _print(found: dict[str, Strategies], title: str) -> None:
     rows = [
-        (name, str(cluster.index + 1), str(cluster.size), f"{100 * cluster.share:.0f}",
-         _number(100 * cluster.share_outside, 0), _number(cluster.blend, 3), ", ".join(cluster.exemplars[:3]))
+        (name, str(cluster.index + 1), str(cluster.size), wording.share(cluster.share),
+         wording.share(cluster.share_outside), wording.number(cluster.blend, 3),
+         ", ".join(cluster.exemplars[:3]))
         for name, result in found.items()
         for cluster in result.clusters
     ]  # fmt: skip
@@ -118,7 +119,3 @@ def _print(found: dict[str, Strategies], title: str) -> None:
     _run.print_table(title, header, rows)
     for name, result in found.items():
         typer.echo(f"{name}: {result.note}")
-
-
-def _number(value: float, digits: int) -> str:
-    return "–" if isnan(value) else f"{value:.{digits}f}"

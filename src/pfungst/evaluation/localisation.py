@@ -17,7 +17,6 @@ no pixel) has no truth to be scored against: it is left out and counted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +52,9 @@ class Localisation:
     empty_box: bool
     zero_map: bool
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON, None for NaN."""
-        return {
-            key: None if isinstance(value, float) and np.isnan(value) else value
-            for key, value in self.__dict__.items()
-        }
+
+MEASURES = ("pointing", "mass", "rank", "area", "near_area")
+"""Fields of :class:`Localisation` that are averaged over photos."""
 
 
 def localise(

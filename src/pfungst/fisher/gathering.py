@@ -7,6 +7,7 @@ then laid into one memory-mapped file, which may be larger than memory.
 from __future__ import annotations
 
 import hashlib
+import math
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -26,10 +27,10 @@ from pfungst.fisher.settings import FisherTraining
 from pfungst.images import DataSet, Record, decode
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
-from pfungst.runs.files import make_folder, reserve_space, writing
 from pfungst.runs.identity import data_identity
 from pfungst.runs.recorded import Finished, Run, run_items
 from pfungst.runs.shards import SHARD_ROWS
+from pfungst.writing import make_folder, reserve, writing
 
 ROWS = "rows"
 """The array of each item."""
@@ -76,25 +77,25 @@ class Gathering:
             data.records,
             keys=[record.id for record in data],
             files=[record.path for record in data],
-            skipped=data.problems,
+            problems=data.problems,
             configuration={"version": __version__, "data": data_identity(data), **configuration},
             out=self.folder / name.replace(" ", "-") if self.keep else None,
             workers=self.workers,
             progress=progress,
             stage=name,
         )
-        failures = tuple(error for _, error in run.failures)
+        failures = tuple(PfungstError(failure.reason) for failure in run.failures)
         with run:
             records = run.records()
             if not records:
                 raise PfungstError("no photo could be used", hint=f"the first reason was: {failures[0]}")
-            rows = _joined(run, records, self.folder / f"{name.replace(' ', '-')}.npy")
+            rows = _joined(run, records, self.folder / f"{name.replace(' ', '-')}.rows")
         return rows, tuple(record["image"] for record in records), failures
 
     def projected(self, sample: NDArray[np.float32], pca: PCA) -> NDArray[np.float32]:
         """The sample after PCA, in a file of its own."""
         shape = (len(sample), pca.n_components)
-        target: NDArray[np.float32] = _mapped(self.folder / "projected.npy", shape)
+        target: NDArray[np.float32] = _mapped(self.folder / "projected.rows", shape)
         for start in range(0, len(sample), SHARD_ROWS):
             rows = slice(start, start + SHARD_ROWS)
             target[rows] = pca.transform(sample[rows])
@@ -114,10 +115,9 @@ def _joined(run: Run, records: list[dict[str, Any]], file: Path) -> NDArray[np.f
 
 def _mapped(file: Path, shape: tuple[int, int]) -> Any:
     """A memory-mapped array whose space on the disk is its own."""
+    reserve(file, 4 * math.prod(shape))
     with writing(file):
-        array = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
-    reserve_space(file)
-    return array
+        return np.memmap(file, mode="r+", dtype=np.float32, shape=shape)
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,10 @@ class Record:
         Classes shown by difficult objects only: label 0, ignored in training and average precision.
     boxes : tuple of Box
         Objects with their boxes; empty where the format has none.
+    half_boxed : frozenset of str
+        Classes of which some objects have a box and some have none, so that no measure of boxes can be taken.
     size : (int, int) or None
-        ``(height, width)`` as the annotation states it; None where it does not.
+        ``(height, width)`` of the photo as shown; None where it was not asked for.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Record:
     positive: frozenset[str] = frozenset()
     difficult: frozenset[str] = frozenset()
     boxes: tuple[Box, ...] = ()
+    half_boxed: frozenset[str] = frozenset()
     size: tuple[int, int] | None = None
 
     def label(self, class_name: str) -> int:
@@ -49,7 +52,11 @@ class Record:
         return DIFFICULT if class_name in self.difficult else NEGATIVE
 
     def boxes_of(self, class_name: str) -> tuple[Box, ...]:
-        """The boxes of one class, difficult ones among them."""
+        """The boxes of all objects of one class, difficult ones among them; none if one lacks its box."""
+        return () if class_name in self.half_boxed else self.known_boxes_of(class_name)
+
+    def known_boxes_of(self, class_name: str) -> tuple[Box, ...]:
+        """The boxes of one class that there are, be it that other objects of the class have none."""
         return tuple(box for box in self.boxes if box.class_name == class_name)
 
 
@@ -71,6 +78,10 @@ class DataSet:
         Split name to record ids; empty where the format has none.
     problems : tuple of str
         What was wrong in the files and how it was met (a clipped box, a missing photo), one line each.
+    layout, evidence : str
+        How the files were read, and why.
+    unused : tuple of str
+        Files that were not used, counted by their ending.
     """
 
     name: str
@@ -79,6 +90,9 @@ class DataSet:
     records: tuple[Record, ...]
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    layout: str = ""
+    evidence: str = ""
+    unused: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.records)

@@ -19,7 +19,7 @@ STAGE_FILE = "stage.jsonl"
 def run_stage(
     folder: Path,
     configuration: Mapping[str, Any],
-    work: Callable[[], Mapping[str, Any]],
+    work: Callable[[], Any],
     *,
     workers: Workers = 1,
 ) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def run_stage(
     configuration : mapping
         Everything that the result depends on.
     work : callable
-        Returns plain numbers; NaN becomes None.
+        Returns numbers that :func:`~pfungst.contract.plain.to_plain` can write; NaN becomes None.
     workers : int or Cluster
         Their number is noted beside the time; None for a cluster, which may grow and shrink.
 

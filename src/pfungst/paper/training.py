@@ -65,7 +65,7 @@ def _train_fisher(study: Study) -> dict[str, Any]:
         return {
             "c": trained.c,
             "validation_map": {f"{c:g}": value for c, value in trained.validation.items()},
-            "failed": [str(error) for error in trained.failures],
+            "failures": [str(failure) for failure in trained.failures],
         }
 
     configuration = {
@@ -101,7 +101,7 @@ def _train_network(study: Study) -> dict[str, Any]:
             "best_epoch": trained.best_epoch + 1,
             "history": [{"loss": epoch.loss, "validation_map": epoch.mean_ap} for epoch in trained.history],
             "undefined_thresholds": list(trained.undefined_thresholds),
-            "failed": [str(error) for error in trained.skipped],
+            "failures": [str(error) for error in trained.skipped],
         }
 
     configuration = {

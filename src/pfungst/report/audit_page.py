@@ -13,6 +13,7 @@ from typing import Any
 
 from pfungst.audit.schema import Artefact, Audit, ClassAudit, Problem
 from pfungst.errors import unknown_name
+from pfungst.evaluation.wording import counted, number
 from pfungst.images.rectangles import Rectangle
 from pfungst.report import charts
 from pfungst.report.class_pages import LinkedPage, remove_class_pages, write_class_pages
@@ -21,7 +22,6 @@ from pfungst.report.page import write_page
 from pfungst.report.photo_data import MAX_BYTES, Key, Sources, Zero, important, open_sources, page_data, shown
 from pfungst.report.pictures import COMPACT, FULL, picture_uri
 from pfungst.report.quality_tables import quality_items
-from pfungst.report.wording import counted, number
 
 REPORT_FILE = "report.html"
 SECTIONS = (

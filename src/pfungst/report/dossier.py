@@ -12,8 +12,8 @@ from typing import Any
 
 from pfungst.audit.schema import Audit, ClassAudit
 from pfungst.evaluation.statistics import Estimate
-from pfungst.files import write_whole
-from pfungst.report.wording import flattened, interval, number, percent
+from pfungst.evaluation.wording import flattened, interval, number, percent
+from pfungst.writing import write_whole
 
 _CANNOT = "*This audit cannot say it. To be written by the provider: {what}.*"
 _HEAD = (

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from pfungst.audit.examined import PARTS
 from pfungst.audit.gate import KINDS, Failure
 from pfungst.audit.schema import Audit, ModelAudit, Problem
-from pfungst.files import write_whole
+from pfungst.writing import write_whole
 
 _QUESTIONS = {"artefact": "artefacts", "context": "context", "heatmap": "quality", "data": ""}
 """The part of an audit that answers whether there is a problem of a kind."""

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pfungst.report import wording
+from pfungst.evaluation import wording
 from pfungst.report.glossary import WORDS
 from pfungst.report.pictures import legend_uri
 from pfungst.report.templating import environment

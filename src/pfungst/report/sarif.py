@@ -17,7 +17,7 @@ from urllib.parse import quote
 from pfungst import __version__
 from pfungst.audit.gate import Failure, artefact_of
 from pfungst.audit.schema import AUDIT_FILE, Audit, Problem
-from pfungst.files import write_whole
+from pfungst.writing import write_whole
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _RULES = {

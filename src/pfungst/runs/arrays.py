@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.errors import DataError
-from pfungst.runs.files import make_folder, remove_parts, write_whole, writing
+from pfungst.writing import make_folder, remove_parts, write_whole, writing
 
 _SHARDS, _LOOSE = "shard-*.safetensors", "item-*.safetensors"
 

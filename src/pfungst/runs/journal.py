@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from pfungst.errors import ConfigError, DataError
 from pfungst.files import parse_json
-from pfungst.runs.files import make_folder, write_all, writing
+from pfungst.writing import make_folder, write_all, writing
 
 FORMAT = "pfungst-journal"
 FORMAT_VERSION = 1

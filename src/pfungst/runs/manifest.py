@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pfungst import __version__
+from pfungst.contract.plain import to_plain
 from pfungst.errors import DataError, Failure
 from pfungst.files import parse_json, read_bounded
-from pfungst.runs.files import write_whole
+from pfungst.writing import write_whole
 
 MANIFEST_FILE = "manifest.json"
 FORMAT = "pfungst-run"
@@ -40,7 +41,7 @@ def write_manifest(
     n_items: int,
     n_finished: int,
     failures: Sequence[Failure] = (),
-    skipped: Sequence[str] = (),
+    problems: Sequence[str] = (),
 ) -> None:
     """Write the manifest in one move.
 
@@ -56,7 +57,7 @@ def write_manifest(
         Items in all, and those with a record.
     failures : sequence of Failure
         Items without a record, and why.
-    skipped : sequence of str
+    problems : sequence of str
         What was left out before the run began, and why.
 
     Raises
@@ -71,11 +72,11 @@ def write_manifest(
         "counts": {
             "items": n_items,
             "finished": n_finished,
-            "failed": len(failures),
-            "skipped": len(skipped),
+            "failures": len(failures),
+            "problems": len(problems),
         },
-        "failed": [failure.as_dict() for failure in failures],
-        "skipped": list(skipped),
+        "failures": [to_plain(failure) for failure in failures],
+        "problems": list(problems),
         "configuration": dict(configuration),
         "versions": library_versions(),
     }

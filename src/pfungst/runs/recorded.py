@@ -21,6 +21,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
+from pfungst.contract.plain import from_plain
 from pfungst.errors import ConfigError, DataError, Failure, PfungstError
 from pfungst.files import shown
 from pfungst.progress import Progress, silent
@@ -39,6 +40,7 @@ from pfungst.runs.lock import locked
 from pfungst.runs.manifest import write_manifest
 
 Item = TypeVar("Item")
+Row = TypeVar("Row")
 RECORDS_FILE = "records.jsonl"
 ARRAYS_FOLDER = "arrays"
 
@@ -115,6 +117,24 @@ class Run:
         found.sort(key=lambda record: self._order[record["image"]])
         return found
 
+    def rows(self, kind: type[Row]) -> list[Row]:
+        """All records as dataclasses, in the order of the items.
+
+        Raises
+        ------
+        DataError
+            If one is not of this kind; the message says which, and what is wrong with it.
+        """
+        return [self._row(kind, record) for record in self.records()]
+
+    def _row(self, kind: type[Row], record: Mapping[str, Any]) -> Row:
+        try:
+            return from_plain(kind, record, f"the record of {shown(record['image'])}")
+        except ValueError as error:
+            raise DataError(
+                self.folder / RECORDS_FILE, f"cannot be used: {error}", hint="another --out folder"
+            ) from error
+
     def arrays(self, key: str) -> dict[str, NDArray[Any]]:
         """The arrays of one item; empty where it has none."""
         return self._arrays.load(key)
@@ -146,7 +166,7 @@ def run_items(
     keys: Sequence[str],
     configuration: Mapping[str, Any],
     files: Sequence[Path] | None = None,
-    skipped: Sequence[str] = (),
+    problems: Sequence[str] = (),
     out: str | Path | None = None,
     workers: Workers = 1,
     progress: Progress = silent,
@@ -167,7 +187,7 @@ def run_items(
         (:mod:`pfungst.runs.identity`) among it; a run begun with another one is refused.
     files : sequence of path, optional
         The file that each item is read from. A run is refused if one that has a record has changed.
-    skipped : sequence of str
+    problems : sequence of str
         What was left out of ``items`` and why, for the manifest.
     out : path, optional
         The run's folder; default a temporary one.
@@ -190,7 +210,7 @@ def run_items(
         keys=keys,
         configuration=configuration,
         files=files,
-        problems=skipped,
+        problems=problems,
         out=out,
         workers=workers,
         progress=progress,
@@ -232,7 +252,7 @@ def run_batches(
         arrays = ArrayStore(folder / ARRAYS_FOLDER, durable=out is not None)
         recording = _Recording(journal, arrays, keys, items, files)
         note = partial(
-            write_manifest, folder, configuration=configuration, n_items=len(keys), skipped=problems
+            write_manifest, folder, configuration=configuration, n_items=len(keys), problems=problems
         )
         state = "stopped"
         try:
@@ -326,7 +346,7 @@ class _Recording(Generic[Item]):
             if isinstance(result, ConfigError):
                 raise result  # a wrong option would fail for every item
             if isinstance(result, PfungstError):
-                self.failures.append(Failure(work.key, result))
+                self.failures.append(Failure(work.key, str(result)))
             else:
                 self._keep(work, result, identity)
 

@@ -12,9 +12,9 @@ import torch
 from typer.testing import CliRunner
 
 from pfungst.errors import ConfigError, ModelError, PfungstError
-from pfungst.network.caffe import CaffeNet, blobs, read_caffemodel, read_prototxt
+from pfungst.network.caffe import CaffeNet, blobs, described_with_outputs, read_caffemodel, read_prototxt
 from pfungst.network.caffe.schema import message_class
-from pfungst.network.caffe_conversion import convert, with_outputs
+from pfungst.network.caffe_conversion import convert
 
 NET = """
 name: "tiny"
@@ -116,7 +116,7 @@ def test_options_that_cannot_work_are_refused(files, tmp_path):
 
 def test_a_new_head_loses_the_activation_behind_it(files):
     description = convert(*files).architecture["description"]
-    changed = with_outputs(description, 2, "layers.c2")
+    changed = described_with_outputs(description, 2, "layers.c2")
     net = CaffeNet.from_description(changed)
     assert [entry["type"] for entry in changed[1:]] == [
         "convolution", "relu", "convolution", "global_pooling", "flatten",
@@ -124,9 +124,9 @@ def test_a_new_head_loses_the_activation_behind_it(files):
     assert net(torch.zeros(3, 3, 16, 16)).shape == (3, 2)
     assert CaffeNet(description).output_shape == (5,)  # the given one is as it was
     with pytest.raises(ConfigError, match=r"layer 'layers.pool' cannot be given 2 outputs"):
-        with_outputs(description, 2, "layers.pool")
+        described_with_outputs(description, 2, "layers.pool")
     with pytest.raises(ConfigError, match=r"layer 'c2' cannot"):
-        with_outputs(description, 2, "c2")
+        described_with_outputs(description, 2, "c2")
 
 
 def test_command_line(files, tmp_path):

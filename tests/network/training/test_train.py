@@ -13,6 +13,7 @@ from torch import nn
 
 from pfungst.contract.ranking import average_precision, equal_error_threshold, mean_average_precision
 from pfungst.errors import ConfigError, DataError, FileError
+from pfungst.images import open_dataset
 from pfungst.images.decode import decode
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.training.backbone import Backbone
@@ -177,7 +178,7 @@ def test_a_stopped_training_goes_on_to_the_same_numbers(colour_photos, start, tm
 KILLED = """
 import os, signal, sys
 import torch
-from pfungst.images.folders import read_folders
+from pfungst.images import open_dataset
 from pfungst.network.training.initial import initial_network
 from pfungst.network.training.train import NetworkTraining, train_network
 
@@ -186,7 +187,7 @@ def progress(stage, done, total):
         os.kill(os.getpid(), signal.SIGKILL)
 
 torch.set_num_threads(1)
-data = read_folders(sys.argv[1]).with_random_splits({"train": 0.6, "val": 0.4})
+data = open_dataset(sys.argv[1], format="folders").with_random_splits({"train": 0.6, "val": 0.4})
 start = initial_network("small-cnn", data.classes)
 train_network(start, data.split("train"), data.split("val"), NetworkTraining(epochs=5),
               folder=sys.argv[2], progress=progress)
@@ -194,8 +195,6 @@ train_network(start, data.split("train"), data.split("val"), NetworkTraining(epo
 
 
 def test_killed_in_the_middle(colour_photos, tmp_path):
-    from pfungst.images.folders import read_folders
-
     for record in colour_photos:
         name = sorted(record.positive)[0]
         (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
@@ -203,7 +202,7 @@ def test_killed_in_the_middle(colour_photos, tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path / "data"), str(tmp_path / "work")]
     killed = subprocess.run(command, check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    data = read_folders(tmp_path / "data").with_random_splits({"train": 0.6, "val": 0.4})
+    data = open_dataset(tmp_path / "data", format="folders").with_random_splits({"train": 0.6, "val": 0.4})
     network = initial_network("small-cnn", data.classes)
     config = NetworkTraining(epochs=5)
     resumed = train_network(network, *sets(data), config, folder=tmp_path / "work")

@@ -28,12 +28,13 @@ from pfungst.audit.artefacts.tasks import (
     occurrence,
     restored_suspects,
 )
-from pfungst.audit.schema import Artefact, safe_name
+from pfungst.audit.schema import Artefact
 from pfungst.audit.survey import Survey
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.look import Looking, looking
 from pfungst.errors import Failure
 from pfungst.evaluation.orders import generator_for
+from pfungst.files import safe_name
 from pfungst.images.dataset import NEGATIVE, POSITIVE, Record
 from pfungst.images.rectangles import mask_of
 from pfungst.progress import Progress, silent

@@ -10,7 +10,6 @@ from pfungst.audit.schema.files import (
     AUDIT_FILE,
     PICTURES_FOLDER,
     picture_file,
-    safe_name,
     survey_folder,
     survey_name,
 )
@@ -51,7 +50,6 @@ __all__ = [
     "Strategies",
     "StrategyPoint",
     "picture_file",
-    "safe_name",
     "survey_folder",
     "survey_name",
 ]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from pfungst.errors import DataError
-from pfungst.files import shown
+from pfungst.files import safe_name, shown
 
 AUDIT_FILE = "audit.json"
 PICTURES_FOLDER = "pictures"
-_LONGEST_NAME = 100
 
 
 def picture_file(folder: str | Path, name: str) -> Path:
@@ -28,20 +26,6 @@ def picture_file(folder: str | Path, name: str) -> Path:
     if not file.is_relative_to((Path(folder) / PICTURES_FOLDER).resolve()):
         raise DataError(folder, f"names the picture {name!r}, which is not in {PICTURES_FOLDER}/")
     return file
-
-
-def safe_name(text: str) -> str:
-    """The name of a model, class or photo as part of a file name.
-
-    A long one is cut and told from others by a hash, so that two of them and an ending fit into the 255 bytes
-    that file systems allow.
-    """
-    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text).strip(".")
-    encoded = name.encode()
-    if len(encoded) <= _LONGEST_NAME:
-        return name or "_"
-    mark = hashlib.sha256(text.encode()).hexdigest()[:10]
-    return f"{encoded[: _LONGEST_NAME - len(mark) - 1].decode(errors='ignore')}-{mark}"
 
 
 def survey_name(model: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,14 @@ from typing import Any, Literal
 
 from pfungst.audit.schema.files import AUDIT_FILE, picture_file, survey_folder
 from pfungst.audit.schema.parts import Artefact, ContextRow, Strategies
-from pfungst.contract.plain import from_plain, to_plain
+from pfungst.contract.plain import from_plain, to_json
 from pfungst.errors import DataError
 from pfungst.evaluation.chance import Chance
+from pfungst.evaluation.rows import Quality
 from pfungst.evaluation.statistics import Estimate
 from pfungst.files import parse_json, read_bounded, shown
 from pfungst.images.rectangles import Box
+from pfungst.writing import write_whole
 
 FORMAT = "pfungst-audit"
 FORMAT_VERSION = 2
@@ -78,8 +79,7 @@ class ModelAudit:
         Folder of its survey, relative to the audit.
     mean_ap : float
         Over the classes with positives.
-    quality : mapping or None
-        The tables of :class:`pfungst.evaluation.summary.Quality`, plain.
+    quality : Quality or None
     quality_rule : str
         The name of the model's own rule in these tables.
     failures : tuple of str
@@ -93,7 +93,7 @@ class ModelAudit:
     survey: str
     mean_ap: float
     classes: tuple[ClassAudit, ...]
-    quality: Mapping[str, Any] | None = None
+    quality: Quality | None = None
     quality_rule: str = ""
     failures: tuple[str, ...] = ()
 
@@ -187,13 +187,8 @@ class Audit:
 
     def save(self, folder: str | Path) -> Path:
         """Write ``audit.json`` in one move."""
-        target = Path(folder) / AUDIT_FILE
-        target.parent.mkdir(parents=True, exist_ok=True)
-        content = {"format": FORMAT, "version": FORMAT_VERSION, "audit": to_plain(self)}
-        part = target.with_suffix(".part")
-        part.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(target)
-        return target
+        content = {"format": FORMAT, "version": FORMAT_VERSION, "audit": self}
+        return write_whole(Path(folder) / AUDIT_FILE, to_json(content))
 
     @classmethod
     def load(cls, folder: str | Path) -> Audit:

@@ -28,7 +28,6 @@ from pfungst.audit.schema import (
     Strategies,
     StrategyPoint,
     picture_file,
-    safe_name,
 )
 from pfungst.audit.strategies.spectral import (
     Affinity,
@@ -44,6 +43,7 @@ from pfungst.audit.strategies.unimodality import blend_values
 from pfungst.audit.survey import Seen, StoredSurvey
 from pfungst.audit.survey.maps import cell_sums
 from pfungst.errors import ConfigError, unknown_name
+from pfungst.files import safe_name
 from pfungst.images.dataset import POSITIVE
 
 Part = Literal["positive", "signed", "absolute"]

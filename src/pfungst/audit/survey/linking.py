@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 from pfungst.errors import ConfigError
-from pfungst.runs.files import make_folder, writing
 from pfungst.runs.journal import read_configuration
 from pfungst.runs.recorded import ARRAYS_FOLDER, RECORDS_FILE
+from pfungst.writing import make_folder, writing
 
 
 def link_survey(source: Path, target: Path) -> None:

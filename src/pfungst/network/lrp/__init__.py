@@ -7,7 +7,7 @@
 
 from pfungst.network.lrp.composite import COMPOSITES, Composite, composite, register_composite
 from pfungst.network.lrp.elementwise import quotient
-from pfungst.network.lrp.engine import relevance
+from pfungst.network.lrp.engine import Recording, relevance
 from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
 from pfungst.network.lrp.kernels import Passed
 from pfungst.network.lrp.linear import WeightedLayer
@@ -30,6 +30,7 @@ from pfungst.network.lrp.rules import (
     ZPlus,
 )
 from pfungst.network.lrp.structure import Shares
+from pfungst.network.lrp.targets import class_scores
 
 __all__ = [
     "COMPOSITES",
@@ -46,6 +47,7 @@ __all__ = [
     "Pass",
     "Passed",
     "Proportional",
+    "Recording",
     "Rule",
     "Shares",
     "Taylor",
@@ -56,6 +58,7 @@ __all__ = [
     "ZBox",
     "ZPlus",
     "Zero",
+    "class_scores",
     "composite",
     "quotient",
     "register_composite",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +9,7 @@ from pfungst.errors import unknown_name
 from pfungst.network.lrp.composite import Composite
 from pfungst.network.lrp.composite import composite as find_composite
 from pfungst.network.lrp.elementwise import total
+from pfungst.network.lrp.ending import left_out
 from pfungst.network.lrp.errors import LrpError
 from pfungst.network.lrp.kernels import Taken
 from pfungst.network.lrp.linear import weighted_layer
@@ -19,9 +18,8 @@ from pfungst.network.lrp.registry import WEIGHTED, kernel_of
 from pfungst.network.lrp.result import LedgerRow, LrpLedger, LrpResult
 from pfungst.network.lrp.rules import Bound
 from pfungst.network.lrp.structure import FIXED, Shares, fallen_back
-from pfungst.network.lrp.tape import Value, record
-
-Targets = int | Sequence[int] | Sequence[Sequence[int]] | Tensor
+from pfungst.network.lrp.tape import Tape, Value, record
+from pfungst.network.lrp.targets import Targets, class_scores, starts
 
 
 def relevance(
@@ -43,7 +41,7 @@ def relevance(
     Parameters
     ----------
     module : torch.nn.Module
-        The network; its output is one tensor ``(n, n_outputs)``. A softmax at its end is skipped.
+        The network; its output is one tensor ``(n, n_outputs)``. A softmax or sigmoid at its end is left out.
     inputs : (n, ...) floating tensor
         A batch, of the module's device and dtype.
     targets : int, (n,) or (n, n_targets) integers
@@ -86,32 +84,91 @@ def relevance(
     >>> bool((result.ledger.residual.abs() < 1e-4).all())
     True
     """
-    rules = find_composite(composite)
-    if fallback not in {None, "gradient", "pass"}:
-        raise unknown_name("fallback", str(fallback), ("gradient", "pass"))
-    _check(module, inputs)
-    with torch.no_grad():
-        tape = record(module, _in_fast_layout(inputs))
-        start, steps = plan(tape, rules, fallback=fallback, input_bounds=input_bounds)
-        tape.nodes.clear()
-        outputs = start.tensor()
-        sent, chosen = _starts(outputs, targets, output_relevance)
-        table = assignments(steps)
-        store = {id(start): sent}
-        sums = [total(item) for item in sent]
-        rows = _walk_back(steps, store, fallback or "pass", inputs.shape[0])
-        arrived = [item.contiguous() for item in store[id(tape.input)]]
-    shape = chosen.shape if chosen is not None else torch.Size([inputs.shape[0]])
-    ledger = _ledger(sums, arrived, rows, shape)
-    return LrpResult(
-        relevance=_joined(arrived, shape),
-        scores=_scores(outputs, chosen, ledger),
-        targets=chosen,
-        outputs=outputs,
-        ledger=ledger,
-        assignments=table,
-        composite=rules.name,
+    return Recording(module, inputs).relevance(
+        targets,
+        composite=composite,
+        output_relevance=output_relevance,
+        input_bounds=input_bounds,
+        fallback=fallback,
     )
+
+
+class Recording:
+    """One forward pass, recorded: its raw scores, and relevance from them.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        In evaluation mode.
+    inputs : (n, ...) floating tensor
+
+    Attributes
+    ----------
+    outputs : Tensor
+        What the module returns, but for what is left out.
+    left_out : tuple of str
+        Functions at the module's end that would squash the scores, such as ``softmax``, the last first.
+
+    Raises
+    ------
+    LrpError, UnsupportedOperationError
+        As :func:`relevance`.
+    """
+
+    def __init__(self, module: nn.Module, inputs: Tensor) -> None:
+        _check(module, inputs)
+        self._module, self._inputs = module, inputs
+        self._tape: Tape | None = self._record()
+        with torch.no_grad():
+            self.outputs = self._tape.output.tensor()
+
+    def _record(self) -> Tape:
+        try:
+            tape = record(self._module, _in_fast_layout(self._inputs))
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            reason = str(error).strip().split("\n", 1)[0][:200]
+            raise LrpError(
+                f"the network fails on an input of shape {tuple(self._inputs.shape)} ({reason})",
+                allowed="the input that its layers were made for",
+            ) from error
+        self.left_out = left_out(tape)
+        return tape
+
+    def relevance(
+        self,
+        targets: Targets | None = None,
+        *,
+        composite: str | Composite = "epsilon-plus-flat",
+        output_relevance: Tensor | None = None,
+        input_bounds: tuple[Bound, Bound] | None = None,
+        fallback: Fallback | None = None,
+    ) -> LrpResult:
+        """As :func:`relevance`, of the recorded pass; a second call needs and makes a second recording."""
+        rules = find_composite(composite)
+        if fallback not in {None, "gradient", "pass"}:
+            raise unknown_name("fallback", str(fallback), ("gradient", "pass"))
+        tape, self._tape = self._tape or self._record(), None
+        with torch.no_grad():
+            steps = plan(tape, rules, fallback=fallback, input_bounds=input_bounds)
+            tape.nodes.clear()
+            outputs = tape.output.tensor()
+            sent, chosen = starts(outputs, targets, output_relevance)
+            table = assignments(steps)
+            store = {id(tape.output): sent}
+            sums = [total(item) for item in sent]
+            rows = _walk_back(steps, store, fallback or "pass", len(self._inputs))
+            arrived = [item.contiguous() for item in store[id(tape.input)]]
+        shape = chosen.shape if chosen is not None else torch.Size([len(self._inputs)])
+        ledger = _ledger(sums, arrived, rows, shape)
+        return LrpResult(
+            relevance=_joined(arrived, shape),
+            scores=_scores(outputs, chosen, ledger),
+            targets=chosen,
+            outputs=outputs,
+            ledger=ledger,
+            assignments=table,
+            composite=rules.name,
+        )
 
 
 def _check(module: nn.Module, inputs: Tensor) -> None:
@@ -142,58 +199,6 @@ def _in_fast_layout(inputs: Tensor) -> Tensor:
     if inputs.dim() == 4 and inputs.device.type == "cpu" and inputs.dtype == torch.float32:
         return inputs.contiguous(memory_format=torch.channels_last)
     return inputs
-
-
-def _starts(
-    outputs: Tensor, targets: Targets | None, output_relevance: Tensor | None
-) -> tuple[list[Tensor], Tensor | None]:
-    """Relevance at the output, one tensor a target, and the targets as ``(n,)`` or ``(n, n_targets)``."""
-    if not bool(torch.isfinite(outputs).all()):
-        raise LrpError(
-            "the network's outputs hold NaN or infinity", hint="the weights, and the input's preprocessing"
-        )
-    if (targets is None) == (output_relevance is None):
-        raise LrpError(
-            "which output to explain is not stated"
-            if targets is None
-            else "both targets and output_relevance are given",
-            allowed="targets (an int, (n,) or (n, n_targets)), or output_relevance",
-        )
-    if output_relevance is not None:
-        if output_relevance.shape != outputs.shape or not bool(torch.isfinite(output_relevance).all()):
-            raise LrpError(
-                f"output_relevance {tuple(output_relevance.shape)}",
-                allowed=f"finite, of shape {tuple(outputs.shape)}",
-            )
-        return [output_relevance.detach().to(outputs, copy=True)], None
-    if outputs.dim() != 2:
-        raise LrpError(
-            f"the network's output is {tuple(outputs.shape)}", allowed="(n, n_outputs), or output_relevance"
-        )
-    chosen = _checked_targets(targets, outputs)
-    columns = chosen if chosen.dim() == 2 else chosen[:, None]
-    starts = []
-    for column in columns.T:
-        start = torch.zeros_like(outputs)
-        starts.append(start.scatter_(1, column[:, None], outputs.gather(1, column[:, None])))
-    return starts, chosen
-
-
-def _checked_targets(targets: Targets | None, outputs: Tensor) -> Tensor:
-    n, n_outputs = outputs.shape
-    chosen = torch.as_tensor(targets, device=outputs.device)
-    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
-        raise LrpError(f"targets of {chosen.dtype}", allowed="integers")
-    chosen = chosen.long().expand(n) if chosen.dim() == 0 else chosen.long()
-    if chosen.dim() > 2 or chosen.shape[0] != n or not chosen.numel():
-        raise LrpError(
-            f"targets {tuple(chosen.shape)} for {n} images", allowed=f"an int, ({n},) or ({n}, n_targets)"
-        )
-    if int(chosen.min()) < 0 or int(chosen.max()) >= n_outputs:
-        raise LrpError(
-            f"targets from {int(chosen.min())} to {int(chosen.max())}", allowed=f"0 to {n_outputs - 1}"
-        )
-    return chosen
 
 
 Row = tuple[Step, list[Tensor], list[Tensor], list[Taken]]
@@ -340,4 +345,5 @@ def _shaped(rows: list[Row], shape: torch.Size) -> tuple[LedgerRow, ...]:
 def _scores(outputs: Tensor, chosen: Tensor | None, ledger: LrpLedger) -> Tensor:
     if chosen is None:
         return ledger.sent.to(outputs.dtype)
-    return outputs.gather(1, chosen if chosen.dim() == 2 else chosen[:, None]).reshape(chosen.shape)
+    columns = chosen if chosen.dim() == 2 else chosen[:, None]
+    return class_scores(outputs).gather(1, columns).reshape(chosen.shape)

@@ -13,9 +13,10 @@ _NAMES: dict[str, str] = {
     "linear": "linear matmul mm",
     "batch_norm": "batch_norm",
     "activation": "relu relu6 hardtanh leaky_relu prelu elu selu celu rrelu gelu silu hardswish mish "
-    "softplus softsign tanh clamp clamp_min clamp_max threshold logsigmoid tanhshrink hardshrink softshrink",
-    "squash": "sigmoid hardsigmoid",
-    "softmax": "softmax log_softmax",
+    "softplus softsign tanh clamp clamp_min clamp_max threshold logsigmoid log_sigmoid tanhshrink hardshrink "
+    "softshrink",
+    "squash": "sigmoid hardsigmoid special_expit",
+    "softmax": "softmax log_softmax special_softmax special_log_softmax",
     "identity": "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout "
     "contiguous clone to float double type_as detach data positive",
     "reshape": "reshape view flatten unflatten squeeze unsqueeze reshape_as view_as ravel",

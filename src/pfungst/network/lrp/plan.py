@@ -58,19 +58,18 @@ def plan(
     *,
     fallback: Fallback | None = None,
     input_bounds: tuple[Bound, Bound] | None = None,
-) -> tuple[Value, list[Step]]:
-    """The value at which relevance starts (before a last softmax), and the steps in forward order.
+) -> list[Step]:
+    """The steps from the network's output back, in the order of the forward pass.
 
     Raises
     ------
     UnsupportedOperationError
         If relevance would reach an operation without a rule and there is no fallback.
     """
-    start = _before_softmax(tape)
     behind_weights = _behind_weights(tape)
-    carriers = {id(start)}
+    carriers = {id(tape.output)}
     steps: list[Step] = []
-    pads, absorbed = _merges(tape, start)
+    pads, absorbed = _merges(tape)
     for node in reversed(tape.nodes):
         if not any(id(value) in carriers for value in node.outputs):
             continue
@@ -85,15 +84,7 @@ def plan(
         steps.append(step)
     if id(tape.input) not in carriers:
         raise LrpError("the network's output does not depend on its input")
-    return start, steps[::-1]
-
-
-def _before_softmax(tape: Tape) -> Value:
-    """R starts at the raw class score: a softmax at the end of the network is left out."""
-    node = tape.output.producer
-    while node is not None and node.kind == "identity":
-        node = node.inputs[0].producer
-    return node.inputs[0] if node is not None and node.kind == "softmax" else tape.output
+    return steps[::-1]
 
 
 def _behind_weights(tape: Tape) -> set[int]:
@@ -148,7 +139,7 @@ def _receivers(step: Step) -> list[Value]:
     return step.node.inputs
 
 
-def _merges(tape: Tape, start: Value) -> tuple[dict[int, Node], set[int]]:
+def _merges(tape: Tape) -> tuple[dict[int, Node], set[int]]:
     """Let weighted layers take over the scales and shifts after them and the zeros padded before them.
 
     Only where the data flow is exclusive: nothing else reads the value between the two.
@@ -166,7 +157,7 @@ def _merges(tape: Tape, start: Value) -> tuple[dict[int, Node], set[int]]:
     for node in tape.nodes:
         if node.kind not in WEIGHTED:
             continue
-        node.merged = _affine_chain(node, readers, start)
+        node.merged = _affine_chain(node, readers, tape.output)
         absorbed.update(map(id, node.merged))
         before = node.inputs[0].producer
         if (
@@ -180,10 +171,10 @@ def _merges(tape: Tape, start: Value) -> tuple[dict[int, Node], set[int]]:
     return pads, absorbed
 
 
-def _affine_chain(node: Node, readers: dict[int, list[Node]], start: Value) -> list[Node]:
+def _affine_chain(node: Node, readers: dict[int, list[Node]], end: Value) -> list[Node]:
     chain: list[Node] = []
     value = node.outputs[0]
-    while value is not start and value.uses == 1:
+    while value is not end and value.uses == 1:
         (after,) = readers[id(value)]
         if _resolved(after) != "affine" or not mergeable(after, node):
             break

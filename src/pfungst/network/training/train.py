@@ -223,6 +223,11 @@ def train_network(
 
 
 def _check(initial: NetworkClassifier, training: DataSet, validation: DataSet | None) -> None:
+    if initial.left_out:
+        raise ConfigError(
+            f"the network ends in {' after '.join(initial.left_out)}: a hinge loss needs raw scores",
+            hint="a network without it, or a new last layer: initial_network(network, classes)",
+        )
     for data in (training, validation):
         if data is not None and data.classes != initial.classes:
             raise ConfigError(

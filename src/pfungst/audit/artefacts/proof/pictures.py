@@ -12,8 +12,9 @@ from PIL import Image
 
 from pfungst.audit.artefacts.proof.proving import Trial, TryEdits, edit_rows
 from pfungst.audit.editing import edited
-from pfungst.audit.schema import PICTURES_FOLDER, EditPair, safe_name
+from pfungst.audit.schema import PICTURES_FOLDER, EditPair
 from pfungst.contract.classifier import ImageArray
+from pfungst.files import safe_name
 from pfungst.images.rectangles import Region
 
 _SIDE, _AROUND, _LEAST = 480, 8, 160

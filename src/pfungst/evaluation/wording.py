@@ -1,13 +1,14 @@
-"""Finished numbers as words: how a report writes a value, a share, an interval, and what is missing."""
+"""Finished numbers as words: how pages, tables and figures write a value, a share, an interval, a gap."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pfungst.evaluation.statistics import Estimate
+if TYPE_CHECKING:
+    from pfungst.evaluation.statistics import Estimate
 
 MISSING = "–"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -46,6 +47,31 @@ def interval(estimate: Estimate | None, digits: int = 2) -> str:
     if estimate is None or not (isfinite(estimate.low) and isfinite(estimate.high)):
         return ""
     return f"{number(estimate.low, digits)} to {number(estimate.high, digits)}"
+
+
+def with_interval(estimate: Estimate | None, *, scale: float = 1.0, digits: int | None = None) -> str:
+    """``1.20 [1.08, 1.34]``: a mean with its interval, if it has one.
+
+    Parameters
+    ----------
+    estimate : Estimate or None
+    scale : float
+        100 writes shares in per cent.
+    digits : int, optional
+        Decimals; default 2, and 1 in per cent.
+    """
+    if estimate is None or not isfinite(estimate.mean):
+        return MISSING
+    digits = (1 if scale >= 100 else 2) if digits is None else digits
+    mean, low, high = (
+        number(scale * value, digits) for value in (estimate.mean, estimate.low, estimate.high)
+    )
+    return f"{mean} [{low}, {high}]" if isfinite(estimate.low) else mean
+
+
+def share(value: float | None, digits: int = 0) -> str:
+    """A share in per cent without its sign, for a column that has it in its head."""
+    return number(None if value is None else 100 * value, digits)
 
 
 def percent_interval(estimate: Estimate | None) -> str:
