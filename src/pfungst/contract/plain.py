@@ -124,6 +124,7 @@ def _dataclass(kind: Any, content: Any, where: str) -> Any:
 
 
 def key_of(part: dataclasses.Field[Any]) -> str:
+    """The name of a field in JSON (see :func:`stored_as`)."""
     name: str = part.metadata.get("key", part.name)
     return name
 
