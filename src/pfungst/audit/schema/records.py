@@ -16,6 +16,7 @@ from pfungst.evaluation.rows import Quality
 from pfungst.evaluation.statistics import Estimate
 from pfungst.files import parse_json, read_bounded, shown
 from pfungst.images.rectangles import Box
+from pfungst.showing import listed, table_html
 from pfungst.writing import write_whole
 
 FORMAT = "pfungst-audit"
@@ -184,6 +185,28 @@ class Audit:
     failures: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        named = "; ".join(f"{item.kind}: {item.class_name}" for item in self.problems[:3])
+        return (
+            f"<Audit {self.title!r}: {self.n_photos} photos, {len(self.classes)} classes, models "
+            f"{listed([model.name for model in self.models])}, {len(self.problems)} problems"
+            f"{f' ({named})' if named else ''}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the verdict, and a line for each class of each model."""
+        lines = [f"{item.title}. {item.sentence}" for item in self.problems]
+        rows = [
+            (model.name, row.name, row.positives, row.true_positives, row.ap or "–",
+             (row.context and row.context.kept_without_object) or "–",
+             sum(item.verdict == "artefact" for item in row.artefacts))
+            for model in self.models
+            for row in model.classes
+        ]  # fmt: skip
+        header = ("model", "class", "photos", "recognised", "AP", "kept without object", "artefacts")
+        told = lines or ["No suspected problem was found by what was examined."]
+        return table_html(self.title, told, header, rows)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``audit.json`` in one move."""
