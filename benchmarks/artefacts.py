@@ -111,7 +111,7 @@ def network_trainer(classes: Sequence[str]) -> Trainer:
 
     def features(record: Record) -> NDArray[np.float32]:
         if record.path not in kept:
-            kept[record.path] = backbone.features(network.input_view(decode(record.path))[None])[0]
+            kept[record.path] = backbone.features(network.look([decode(record.path)]).pictures[0][None])[0]
         return kept[record.path]
 
     def train(data: DataSet) -> Classifier:

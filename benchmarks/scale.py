@@ -52,7 +52,6 @@ from _measure import in_child, peak_bytes, print_json, rounded
 
 from pfungst.audit.artefacts import ArtefactConfig
 from pfungst.audit.auditing import AuditConfig, Subject, audit_models
-from pfungst.cli.explain import ExplainTask
 from pfungst.demo.scenes import ScenesConfig, write_scenes
 from pfungst.descriptors import SiftConfig, dense_sift, fit_pca
 from pfungst.evaluation.replacement import ReplacementConfig
@@ -109,19 +108,26 @@ def make_model(data: DataSet, components: int, step: int) -> FisherClassifier:
     return FisherClassifier(pipeline, data.classes, weights, zeros, thresholds=zeros)
 
 
+@dataclass(frozen=True)
+class ExplainPhoto:
+    """A picklable task: the heatmap of a photo's highest score."""
+
+    classifier: FisherClassifier
+
+    def __call__(self, path: Path) -> float:
+        """Explain one photo."""
+        look = self.classifier.look([decode(path)], relevance=True)
+        top = self.classifier.classes[int(look.scores[0].argmax())]
+        return float(look.explain([[top]])[0][0].relevance.sum())
+
+
 def measure_walls(size: Size) -> dict[str, float]:
     """Explaining in this process, in two processes and on two workers of a cluster, in turns."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         data = make_scenes(folder, size)
-        task = ExplainTask(
-            classifier=make_model(data, size.components, size.step),
-            wanted="top",
-            out=folder / "pictures",
-            arrays=False,
-            options={},
-        )
-        items = [(record.path, record.id) for record in repeated(data, size.explained)]
+        task = ExplainPhoto(make_model(data, size.components, size.step))
+        items = [record.path for record in repeated(data, size.explained)]
         kinds = {"one": 1, "two": 2, "dask": stack.enter_context(local_cluster())}
         crews: dict[str, StandingCrew[Any, Any]] = {
             kind: stack.enter_context(standing_crew(task, workers)) for kind, workers in kinds.items()
@@ -154,7 +160,7 @@ def run(crew: StandingCrew[Any, Any], items: list[Any]) -> None:
         outcome.unwrap()
 
 
-def bare_wall(task: ExplainTask, items: list[Any]) -> float:
+def bare_wall(task: ExplainPhoto, items: list[Any]) -> float:
     """Wall time of two processes, each with half of the photos and a model of its own, started before."""
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(3)
@@ -173,7 +179,7 @@ def bare_wall(task: ExplainTask, items: list[Any]) -> float:
     return seconds
 
 
-def bare_loop(task: ExplainTask, items: list[Any], together: Barrier) -> None:
+def bare_loop(task: ExplainPhoto, items: list[Any], together: Barrier) -> None:
     """One of the two: warm up, start together, explain, end together."""
     for item in items[:2]:
         task(item)

@@ -1,7 +1,7 @@
 """Draw which room imports which: ``python docs/draw_architecture.py``.
 
-Rooms stand in the order of the contract in ``pyproject.toml``; numbers are counted in the imports themselves, so
-the picture says what the code says. Needs the ``dev`` extra (grimp comes with import-linter).
+Rooms stand in the order of the contract in ``pyproject.toml``; numbers are counted in the imports themselves,
+so the picture says what the code says. Needs the ``dev`` extra (grimp comes with import-linter).
 """
 
 from __future__ import annotations

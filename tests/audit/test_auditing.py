@@ -21,7 +21,7 @@ def test_an_audit_of_two_models(classifier, photos, tmp_path):
     assert audit.n_photos == 12
     assert len(audit.photos) == 11
     assert len(audit.failures) == 1
-    assert photos.records[4].id in audit.failures[0]
+    assert photos.records[4].id == audit.failures[0].item
     red = audit.models[0].by_name("red")
     assert red.positives == 4
     assert red.ap.mean == 1.0

@@ -34,7 +34,9 @@ def app(seen):
 
 def test_options_of_a_group_reach_the_command_as_one_object():
     seen = []
-    result = CliRunner().invoke(app(seen), ["one", "two", "--workers", "3", "--tag", "a", "--tag", "b", "--loud"])
+    result = CliRunner().invoke(
+        app(seen), ["one", "two", "--workers", "3", "--tag", "a", "--tag", "b", "--loud"]
+    )
     assert result.exit_code == 0, result.output
     assert seen == [("one", Work(target="two", workers=3, tags=["a", "b"]), True)]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pfungst.contract.explanation import Explanation, Ledger
-from pfungst.contract.look import PlainLook, looking
+from pfungst.contract.look import PlainLook
 from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError
 from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules

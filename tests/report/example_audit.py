@@ -34,6 +34,7 @@ from pfungst.audit.survey.records import THUMBNAIL
 from pfungst.audit.verdict import find_problems
 from pfungst.contract.heatmap import colours, scaled
 from pfungst.contract.plain import from_plain
+from pfungst.errors import Failure
 from pfungst.evaluation.rows import Quality
 from pfungst.evaluation.statistics import Estimate
 from pfungst.images.rectangles import Box
@@ -414,7 +415,7 @@ def build_example(
                 classes=tuple(class_audits(kind, found, names, writer)),
                 quality=quality(kind),
                 quality_rule="epsilon=100" if kind == "fisher" else "epsilon-plus",
-                failures=("2008000999: is no photo",) if kind == "fisher" else (),
+                failures=(Failure("2008000999", "2008000999.jpg: is no photo"),) if kind == "fisher" else (),
             )
         )
     photos = tuple(scene.photo for scene in found)
@@ -431,7 +432,7 @@ def build_example(
         ran=("scores of every photo", "heatmaps of every class shown and the worst false positive",
              "context ratio and edits", "strategies of every class", "artefacts: places, looks, borders"),
         not_run=("heatmap quality beyond a sample of 30 photos: --quality-images",),
-        failures=("2008000999: cannot be decoded (truncated JPEG)",),
+        failures=(Failure("2008000999", "2008000999.jpg: cannot be decoded (truncated JPEG)"),),
         settings={"seed": 0, "survey": {"map_side": 128, "thumbnail_side": 240}, "rules": ["epsilon=100"]},
         versions={"pfungst": "0.2.0", "numpy": "2.1.0", "torch": "2.9.0"},
     )  # fmt: skip

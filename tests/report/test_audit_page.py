@@ -127,7 +127,7 @@ def test_the_numbers_are_those_of_the_records(example):
     assert "The photo counts as" in text
     assert "before: score +0.95 > threshold 0.00" in text
     assert "epsilon=100" in text
-    assert "2008000999: cannot be decoded (truncated JPEG)" in text
+    assert "2008000999.jpg: cannot be decoded (truncated JPEG)" in text
     assert "Written by Pfungst 0.2.0" in text
 
 

@@ -9,10 +9,10 @@ import sys
 
 import numpy as np
 import pytest
+from pfungst.runs.files import reserve_space
 
 from pfungst.errors import FileError
 from pfungst.runs import files
-from pfungst.runs.files import reserve_space
 
 
 def sparse(path, length=3 * 2**20):

@@ -91,7 +91,7 @@ def audit_models(
         problems=find_problems(models, shown),
         ran=ran,
         not_run=not_run,
-        failures=tuple(dict.fromkeys(text for model in models for text in model.failures)),
+        failures=tuple(dict.fromkeys(failure for model in models for failure in model.failures)),
         settings=to_plain(config),
         versions=library_versions(),
     )

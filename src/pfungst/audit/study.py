@@ -100,7 +100,7 @@ class Study:
             classes=tuple(replace(row, **more) for row, more in zip(rows.values(), parts, strict=True)),
             quality=quality,
             quality_rule=rule,
-            failures=tuple(dict.fromkeys(f"{failure.item}: {failure.reason}" for failure in failures)),
+            failures=tuple(dict.fromkeys(failures)),
         )
 
     def _artefacts(self, found: Survey) -> Artefacts:

@@ -1,7 +1,7 @@
 """Option groups: a dataclass of options that several commands share, taken as one parameter.
 
-A command that is :func:`grouped` states ``photos: Photos`` where ``Photos`` is a :class:`Group`; on the command
-line that is every option of the group, and the command gets them as one object.
+A command that is :func:`grouped` states ``photos: Photos`` where ``Photos`` is a :class:`Group`; on the
+command line that is every option of the group, and the command gets them as one object.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
         built = {name: _built(kind, given) for name, kind in groups.items()}
         return command(**given, **built)
 
-    del with_groups.__wrapped__  # type: ignore[attr-defined] - Typer would read the signature of the inner one
+    del with_groups.__wrapped__  # Typer would read the signature of the inner one
     with_groups.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_groups.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return with_groups

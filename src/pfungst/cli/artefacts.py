@@ -80,7 +80,7 @@ def artefacts(
         _write(found, dataset.name, out, json)
         if json != "-":
             _print(found, f"{model} on {dataset.name}")
-    _run.finish([f"{image}: {error}" for image, error in (*seen.failures, *found.failures)])
+    _run.finish([*seen.failures, *found.failures])
 
 
 def _write(found: Artefacts, data: str, out: Path | None, json: str | None) -> None:

@@ -13,7 +13,7 @@ from pfungst.audit.schema import Audit
 from pfungst.contract.storage import model_identity
 from pfungst.demo.scenes import ScenesConfig, write_scenes
 from pfungst.descriptors import SiftConfig
-from pfungst.errors import unknown_name
+from pfungst.errors import Failure, unknown_name
 from pfungst.evaluation.config import RegionConfig
 from pfungst.evaluation.replacement import ReplacementConfig
 from pfungst.evaluation.statistics import BootstrapConfig
@@ -112,9 +112,9 @@ class DemoResult:
         return self.pages[FLAWED]
 
     @property
-    def failures(self) -> tuple[str, ...]:
+    def failures(self) -> tuple[Failure, ...]:
         """Photos that could not be used."""
-        return tuple(text for audit in self.audits.values() for text in audit.failures)
+        return tuple(failure for audit in self.audits.values() for failure in audit.failures)
 
 
 def run_demo(out: str | Path, config: DemoConfig | None = None, *, progress: Progress = silent) -> DemoResult:

@@ -1,4 +1,4 @@
-"""One call for each question about one model: what it saw, how well it ranks, whether its heatmaps are right."""
+"""A call for each question about one model: what it saw, how well it ranks, are its heatmaps right?"""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def measure_quality(
     photos : path or DataSet
         A set on disk, of which ``split`` is taken, or the photos themselves.
     config : QualityConfig, optional
-        Default: Algorithm 1 if the model has local descriptors, else regions; localisation if there are boxes.
+        Default: Algorithm 1 if the model has local descriptors, else regions; localisation if there are
+        boxes.
     split : str
     options
         ``out``, ``workers``, ``max_images``, ``attributions`` ... of

@@ -1,4 +1,4 @@
-"""What people hand in, made what the rooms work with: photos, models and photo sets from wherever they are."""
+"""What people hand in, made what the rooms work with: photos, models and photo sets, wherever they are."""
 
 from __future__ import annotations
 
@@ -71,13 +71,21 @@ def _from_pillow(picture: Image.Image) -> ImageArray:
 def _from_array(array: np.ndarray[Any, Any]) -> ImageArray:
     grey = array[..., None] if array.ndim == 2 else array
     if grey.ndim != 3 or grey.shape[2] not in (1, 3) or not grey.size:
-        hint = "image.transpose(1, 2, 0)" if array.ndim == 3 and array.shape[0] in (1, 3) else "one photo at a time"
+        hint = (
+            "image.transpose(1, 2, 0)"
+            if array.ndim == 3 and array.shape[0] in (1, 3)
+            else "one photo at a time"
+        )
         raise ConfigError(
-            f"a photo of shape {array.shape}", allowed="(height, width, 3) RGB or (height, width) grey", hint=hint
+            f"a photo of shape {array.shape}",
+            allowed="(height, width, 3) RGB or (height, width) grey",
+            hint=hint,
         )
     if grey.dtype != np.uint8 and not _is_whole(grey):
         raise ConfigError(
-            f"a photo of {array.dtype} numbers", allowed="whole numbers from 0 to 255", hint="(255 * image).round()"
+            f"a photo of {array.dtype} numbers",
+            allowed="whole numbers from 0 to 255",
+            hint="(255 * image).round()",
         )
     pixels: ImageArray = np.ascontiguousarray(np.broadcast_to(grey, (*grey.shape[:2], 3)).astype(np.uint8))
     return pixels
@@ -89,7 +97,7 @@ def _is_whole(array: np.ndarray[Any, Any]) -> bool:
         return False
     low, high = float(array.min()), float(array.max())
     scaled = array.dtype.kind == "f" and high <= 1
-    return 0 <= low and high <= 255 and not scaled and bool((array == np.rint(array)).all())
+    return low >= 0 and high <= 255 and not scaled and bool((array == np.rint(array)).all())
 
 
 def as_photos(photos: Photos, *, split: str = "test", random_state: int = 0) -> DataSet:

@@ -42,7 +42,7 @@ def audit_both(study: Study) -> tuple[dict[str, Any], Audit]:
             progress=study.told(AUDIT),
         )
         write_report(folder)
-        return {"problems": len(audit.problems), "failures": list(audit.failures)}
+        return {"problems": len(audit.problems), "failures": [str(failure) for failure in audit.failures]}
 
     configuration = {**on_test(study), "audit": asdict(config)}
     record = run_stage(folder, configuration, work, workers=study.config.workers)

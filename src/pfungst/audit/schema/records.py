@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pfungst.audit.schema.files import AUDIT_FILE, picture_file, survey_folder
 from pfungst.audit.schema.parts import Artefact, ContextRow, Strategies
 from pfungst.contract.plain import from_plain, to_json
-from pfungst.errors import DataError
+from pfungst.errors import DataError, Failure
 from pfungst.evaluation.chance import Chance
 from pfungst.evaluation.rows import Quality
 from pfungst.evaluation.statistics import Estimate
@@ -83,7 +83,7 @@ class ModelAudit:
     quality : Quality or None
     quality_rule : str
         The name of the model's own rule in these tables.
-    failures : tuple of str
+    failures : tuple of Failure
         Photos that could not be used, and why.
     """
 
@@ -96,7 +96,7 @@ class ModelAudit:
     classes: tuple[ClassAudit, ...]
     quality: Quality | None = None
     quality_rule: str = ""
-    failures: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     def by_name(self, name: str) -> ClassAudit | None:
         """The class of that name."""
@@ -164,7 +164,7 @@ class Audit:
         The verdict; empty means that nothing was found by what ``ran`` names.
     ran, not_run : tuple of str
         What was examined, and what was not and why, in words.
-    failures : tuple of str
+    failures : tuple of Failure
         Photos that some model could not use, and why.
     settings : mapping
         Configuration and seeds.
@@ -182,7 +182,7 @@ class Audit:
     problems: tuple[Problem, ...]
     ran: tuple[str, ...]
     not_run: tuple[str, ...] = ()
-    failures: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 

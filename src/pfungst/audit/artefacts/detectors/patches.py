@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pfungst.audit.artefacts.config import ArtefactConfig
 from pfungst.audit.artefacts.detectors.patch_stamps import PatchStamp, lifted
 from pfungst.audit.artefacts.photos import ClassPhotos, SearchedPhoto
+from pfungst.audit.artefacts.search.features import packed
 from pfungst.audit.artefacts.search.matching import Match, Matcher, Patch, best_near
 from pfungst.audit.artefacts.search.mining import Candidate, Seen, merged, mine
 from pfungst.audit.artefacts.search.shaping import Grain
@@ -162,7 +163,7 @@ def _candidates(photos: ClassPhotos, config: ArtefactConfig) -> list[Candidate]:
 
 def _seen(photo: SearchedPhoto, class_name: str, scale: float, coarser: float) -> Seen:
     """A photo at one scale, so much coarser than that of its blobs."""
-    pattern = photo.look(scale).astype(np.float16)
+    pattern = packed(photo.look(scale))
     shape = pattern.shape[1:]
     return Seen(
         id=photo.record.id,
