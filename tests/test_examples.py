@@ -19,6 +19,7 @@ from pfungst.images import open_dataset
 from pfungst.network import initial_network
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not beside the tests")
 TRAINING = FisherTraining(
     n_components=4,
     dims=16,

@@ -1,10 +1,12 @@
 from dataclasses import replace
 
-from pfungst.audit.schema import Artefact, ClassAudit, ContextRow, ModelAudit
+from pfungst.audit.schema import Artefact, ClassAudit, ContextRow, ModelAudit, Photo
 from pfungst.audit.verdict import find_problems
 from pfungst.contract.plain import from_plain
+from pfungst.evaluation.chance import Chance
 from pfungst.evaluation.rows import Quality
 from pfungst.evaluation.statistics import Estimate
+from pfungst.images.rectangles import Box
 
 
 def estimate(mean, low=None, high=None):
@@ -74,9 +76,18 @@ def test_one_flaw_in_two_models_is_one_problem_and_the_strongest_speaks():
         ("coin", ("a",)),
     ]
     assert problems[0].reference == "a0.7"
+    assert problems[0].numbers == (
+        "a: taking it out lowers the score by 0.50 [0.40, 0.60].",
+        "b: taking it out lowers the score by 0.70 [0.60, 0.80].",
+    )
+    assert problems[0].photos == ("p", "q")
+    assert problems[0].advice.startswith(
+        "Crop or cover the lower left corner of these 2 photos, and look for it"
+    )
     assert (
-        "a: taking it out lowers the score by 0.50 [0.40, 0.60]. b: taking it out lowers the score by 0.70"
-    ) in problems[0].sentence
+        problems[0].title
+        == "“coin” is recognised by a mark in the lower left corner, not by the object alone"
+    )
     assert "40% of the coin photos and in 0% of the others" in problems[0].sentence
 
 
@@ -113,7 +124,7 @@ def test_heatmaps_no_better_than_chance_are_named():
     assert find_problems([model("a", quality=gain(1.0, -0.5, rule="another"))]) == ()
     (problem,) = find_problems([model("a", quality=gain(0.1, -0.2))])
     assert problem.kind == "heatmap"
-    assert "falls by 0.1 [-0.2, 1.1] more than in random order" in problem.sentence
+    assert "falls by 0.1 [-0.2, 1.1] more than in random order" in problem.numbers[0]
 
 
 def test_classes_without_true_positives_are_told():
@@ -121,3 +132,52 @@ def test_classes_without_true_positives_are_told():
     absent = replace(class_audit("dog"), positives=0, true_positives=0)
     (problem,) = find_problems([model("a", silent, absent)])
     assert (problem.kind, problem.class_name) == ("data", "cat")
+
+
+def test_classes_that_chance_ranks_as_well_and_those_with_too_few_photos_are_told():
+    by_chance = class_audit(
+        "cat", ap=estimate(0.3), negatives=20, chance=Chance(level=0.28, probability=0.4, least=1e-6)
+    )
+    told = replace(by_chance, name="dog", chance=Chance(level=0.28, probability=0.01, least=1e-6))
+    few = replace(by_chance, name="cow", positives=2, negatives=2,
+                  chance=Chance(level=0.7, probability=1.0, least=1 / 6))  # fmt: skip
+    photos = [Photo(id=name, height=9, width=9, positive=(name,)) for name in ("cat", "dog", "cow")]
+    chance, little = find_problems([model("a", by_chance, told, few)], photos)
+    assert (chance.kind, chance.class_name, chance.photos) == ("data", "cat", ("cat",))
+    assert chance.title == "a tells cat no better than by chance"
+    assert "by chance 0.28 on 10 photos of 30; chance reaches it in 40% of all orders" in chance.numbers[0]
+    assert (little.class_name, little.title) == ("cow", "a: too few photos of cow to say anything")
+    assert little.advice.startswith("Add labelled photos that the model has not learned from, 8 or more")
+
+
+def test_a_class_is_told_once_and_a_proved_mark_comes_before_too_few():
+    here = {"p": (0, 0, 10, 4)}
+    silent = replace(class_audit("cat"), positives=3, true_positives=0)
+    marked = replace(class_audit("dog", artefacts=(artefact(0.5, here),)), positives=5)
+    assert [(item.kind, item.class_name) for item in find_problems([model("a", silent, marked)])] == [
+        ("artefact", "dog"),
+        ("data", "cat"),
+    ]
+
+
+def box(name, left, top, right, bottom):
+    return Box(class_name=name, left=left, top=top, right=right, bottom=bottom)
+
+
+def test_the_clearest_of_the_telling_photos_is_the_example():
+    def photo(name, *boxes, positive=("rocket",)):
+        return Photo(id=name, height=100, width=100, positive=positive, boxes=boxes)
+
+    sliver = photo("sliver", box("rocket", 0, 0, 5, 90), box("astronaut", 20, 20, 80, 80),
+                   positive=("rocket", "astronaut"))  # fmt: skip
+    whole = photo("whole", box("rocket", 30, 20, 70, 90))
+    late = photo("late", box("rocket", 30, 20, 70, 90))
+    photos = [sliver, whole, late]
+    ratios = {"sliver": 9.0, "whole": 2.0, "late": 0.1}
+    rocket = class_audit("rocket", context=replace(DEPENDENT, ratios=ratios))
+    (problem,) = find_problems([model("a", rocket)], photos)
+    assert problem.photos == ("sliver", "whole", "late")
+    assert problem.example == "whole"
+    (alone,) = find_problems([model("a", rocket)], photos[:1])
+    assert alone.example == "sliver"
+    assert find_problems([model("a", rocket)])[0].example == ""

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pfungst.audit.config import PARTS, AuditConfig, Subject
+from pfungst.audit.config import AuditConfig, Subject
+from pfungst.audit.examined import examined
 from pfungst.audit.schema import Audit, Photo
 from pfungst.audit.study import Study
 from pfungst.audit.survey import Survey
 from pfungst.audit.verdict import find_problems
 from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError
-from pfungst.evaluation.quality import has_boxes
 from pfungst.files import safe_name
 from pfungst.images.dataset import DataSet
 from pfungst.progress import Progress, named, silent
@@ -78,17 +78,19 @@ def audit_models(
     ]
     found = [study.survey() for study in studies]
     models = tuple(study.audited(seen) for study, seen in zip(studies, found, strict=True))
+    shown = _photos(data, found)
+    ran, not_run = examined(models, config.parts)
     audit = Audit(
         title=title or f"Audit of {', '.join(subject.name for subject in subjects)}",
         data=data.name,
         split=split,
         classes=tuple(dict.fromkeys(name for seen in found for name in seen.classes)),
         n_photos=len(data),
-        photos=_photos(data, found),
+        photos=shown,
         models=models,
-        problems=find_problems(models),
-        ran=_ran(config),
-        not_run=_not_run(config, data),
+        problems=find_problems(models, shown),
+        ran=ran,
+        not_run=not_run,
         failures=tuple(dict.fromkeys(failure for model in models for failure in model.failures)),
         settings=to_plain(config),
         versions=library_versions(),
@@ -122,28 +124,3 @@ def _photos(data: DataSet, surveys: Sequence[Survey]) -> tuple[Photo, ...]:
         for record in data
         if record.id in sizes
     )
-
-
-_IN_WORDS = {
-    "quality": "whether the heatmaps are right, on a sample of {quality_images} photos",
-    "context": "how much each class lives off its surroundings",
-    "strategies": "groups of heatmaps that are alike",
-    "artefacts": "marks that recur in the photos of a class, tested by removal and insertion",
-}
-
-
-def _ran(config: AuditConfig) -> tuple[str, ...]:
-    values = {"quality_images": config.quality_images}
-    parts = [_IN_WORDS[name].format(**values) for name in PARTS if name in config.parts]
-    return ("scores and a heatmap of every class shown or wrongly predicted", *parts)
-
-
-def _not_run(config: AuditConfig, data: DataSet) -> tuple[str, ...]:
-    left = [
-        f"{_IN_WORDS[name].format(quality_images=0).split(',', maxsplit=1)[0]}: not asked for"
-        for name in PARTS
-        if name not in config.parts
-    ]
-    if not has_boxes(data):
-        left.append("localisation and context: the photos have no boxes")
-    return tuple(left)

@@ -17,11 +17,12 @@ from pfungst.audit.strategies.finding import StrategiesConfig, find_strategies
 from pfungst.audit.survey import KEPT_PIXELS, ContextConfig, Survey, SurveyConfig, survey
 from pfungst.audit.survey.linking import link_survey
 from pfungst.evaluation.attributions import DEFAULT_RULE
+from pfungst.evaluation.chance import Chance, chance_of_precision
 from pfungst.evaluation.config import QualityConfig, default_methods, default_rules
 from pfungst.evaluation.precision import precision_over_images
 from pfungst.evaluation.quality import has_boxes, measure_quality
 from pfungst.evaluation.rows import CurveRow, Quality
-from pfungst.evaluation.scoring import ScoredSet, class_results
+from pfungst.evaluation.scoring import ClassResult, ScoredSet, class_results
 from pfungst.evaluation.statistics import BootstrapConfig
 from pfungst.files import safe_name
 from pfungst.images.dataset import DataSet
@@ -132,6 +133,8 @@ class Study:
                 threshold=result.eer_threshold,
                 ap=precision_over_images(labels[:, column], scores[:, column], self.bootstrap),
                 ap_11pt=result.ap_11pt,
+                negatives=result.negatives,
+                chance=_chance(result, self.config.random_state),
             )
             for column, (name, result) in enumerate(results.items())
         }
@@ -182,6 +185,12 @@ class Study:
             bootstrap=self.bootstrap,
             progress=self.progress,
         )
+
+
+def _chance(result: ClassResult, random_state: int) -> Chance | None:
+    if not result.positives:
+        return None
+    return chance_of_precision(result.ap, result.positives, result.negatives, random_state=random_state)
 
 
 def _artefact_fields(found: Artefacts | None, name: str) -> dict[str, Any]:

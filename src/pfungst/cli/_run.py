@@ -14,9 +14,10 @@ import typer
 from pfungst.errors import ConfigError, Failure, PfungstError
 from pfungst.progress import Progress
 
-EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_STOPPED = 1, 2, 3, 130, 143
-"""Exit codes: 0 done; 1 stopped by an error; 2 wrong usage; 3 done, but some inputs failed; 130 interrupted
-(Ctrl-C); 143 stopped (SIGTERM)."""
+EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_GATE = 1, 2, 3, 4
+EXIT_INTERRUPTED, EXIT_STOPPED = 130, 143
+"""Exit codes: 0 done; 1 stopped by an error; 2 wrong usage; 3 done, but some inputs failed; 4 done, and what
+`--fail-on` or `--fail-if` names was found; 130 interrupted (Ctrl-C); 143 stopped (SIGTERM)."""
 
 
 @dataclass
@@ -112,12 +113,18 @@ def write_json(target: str, content: Any) -> None:
 
 def finish(failures: Sequence[Failure | PfungstError | str]) -> None:
     """List what failed, at the end; exit 3 if anything did."""
+    tell_failures(failures)
+    if failures:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def tell_failures(failures: Sequence[Failure | PfungstError | str]) -> None:
+    """List what failed on standard error."""
     if not failures:
         return
     typer.secho(f"{len(failures)} failed:", err=True, fg="yellow")
     for failure in failures:
         typer.echo(f"  {failure}", err=True)
-    raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def comma_list(text: str | None) -> tuple[str, ...] | None:

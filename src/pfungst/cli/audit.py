@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pfungst.cli import _options, _run
+from pfungst.cli import _gate, _options, _run
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
@@ -37,18 +37,23 @@ def audit(
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
+    fail_on: _gate.FailOn = None,
+    fail_if: _gate.FailIf = None,
+    junit: _gate.Junit = None,
+    sarif: _gate.Sarif = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Find out what models rely on, and write one report that a person reads first.
 
     Scores and explains every photo, then measures heatmap quality, dependence on context, groups of alike
     heatmaps (strategies) and recurring marks (artefacts), which are removed and inserted as a test. Open
-    report.html in the folder afterwards.
+    report.html in the folder afterwards. With --fail-on or --fail-if it stops a pipeline.
     """
     from pfungst.audit import AuditConfig
     from pfungst.auditing import audit as audited
     from pfungst.report.audit_page import REPORT_FILE
 
+    gate = _gate.Gate.read(fail_on, fail_if, junit, sarif)
     config = AuditConfig(parts=_run.comma_list(parts) or (), quality_images=quality_images, random_state=seed)
     with _run.progress_bar() as progress:
         result = audited(
@@ -71,7 +76,10 @@ def audit(
     if json != "-":
         print_audit(result)
         typer.echo(f"Open {(out / REPORT_FILE).resolve()} in a browser.")
-    _run.finish(result.failures)
+    _run.tell_failures(result.failures)
+    gate.close(result)
+    if result.failures:
+        raise typer.Exit(_run.EXIT_INCOMPLETE)
 
 
 def print_audit(audit: Audit) -> None:
@@ -80,7 +88,9 @@ def print_audit(audit: Audit) -> None:
         typer.echo("No problem was found by what was examined.")
     for number, problem in enumerate(audit.problems, 1):
         typer.secho(f"{number}. {problem.title}", bold=True)
-        typer.echo(f"   {problem.sentence}")
+        for line in (problem.sentence, *problem.numbers, problem.advice and f"Next: {problem.advice}"):
+            if line:
+                typer.echo(f"   {line}")
     for model in audit.models:
         _print_model(model)
 

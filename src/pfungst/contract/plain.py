@@ -54,7 +54,7 @@ def to_plain(content: Any) -> Any:
     if hasattr(content, "tolist"):
         content = content.tolist()
     if dataclasses.is_dataclass(content) and not isinstance(content, type):
-        return {_key(part): to_plain(getattr(content, part.name)) for part in dataclasses.fields(content)}
+        return {key_of(part): to_plain(getattr(content, part.name)) for part in dataclasses.fields(content)}
     if isinstance(content, Mapping):
         return {as_text(str(key)): to_plain(value) for key, value in content.items()}
     if isinstance(content, (list, tuple, set, frozenset)):
@@ -107,11 +107,11 @@ def _mapping(kind: Any, content: Any, where: str) -> dict[str, Any]:
 def _dataclass(kind: Any, content: Any, where: str) -> Any:
     if not isinstance(content, dict):
         raise ValueError(f"{where} is {_named(content)}, not an object")
-    fields = {key: part for part in dataclasses.fields(kind) for key in (_key(part), *_former_keys(part))}
+    fields = {key: part for part in dataclasses.fields(kind) for key in (key_of(part), *_former_keys(part))}
     found = {fields[key].name: (key, value) for key, value in content.items() if key in fields}
     unknown = sorted(key for key in content if key not in fields)
     missing = sorted(
-        _key(part) for part in dataclasses.fields(kind) if part.name not in found and _is_required(part)
+        key_of(part) for part in dataclasses.fields(kind) if part.name not in found and _is_required(part)
     )
     if missing or unknown:
         raise ValueError(f"{where} lacks {missing or 'nothing'} and has unknown {unknown or 'nothing'}")
@@ -123,7 +123,8 @@ def _dataclass(kind: Any, content: Any, where: str) -> Any:
         raise ValueError(f"{where} is not possible: {error}") from error
 
 
-def _key(part: dataclasses.Field[Any]) -> str:
+def key_of(part: dataclasses.Field[Any]) -> str:
+    """The name of a field in JSON (see :func:`stored_as`)."""
     name: str = part.metadata.get("key", part.name)
     return name
 

@@ -14,6 +14,7 @@ from pfungst.errors import Failure
 from pfungst.evaluation.localisation import Localisation
 from pfungst.evaluation.orders import Order
 from pfungst.evaluation.statistics import Estimate
+from pfungst.showing import listed, table_html
 
 CONTROL = "-"
 """Stands for the rule of traces that no relevance has ordered."""
@@ -225,6 +226,24 @@ class Quality:
     localisation: tuple[LocalisationRow, ...]
     failures: tuple[Failure, ...] = field(default=(), metadata=stored_as("failures", "failed"))
     manifest: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        measured = dict.fromkeys(f"{row.method}, {row.operator}" for row in self.curves)
+        photos = max((row.n_images for row in self.curves), default=0)
+        return (
+            f"<Quality: {listed(list(measured)) or 'nothing measured'}; {len(self.classes)} classes, "
+            f"{photos} photos, {len(self.curves)} curves, {len(self.failures)} failures>"
+        )
+
+    def _repr_html_(self) -> str:
+        """In a notebook: A and V of every rule and order over all classes."""
+        rows = [
+            (row.method, row.operator, row.rule, row.order, row.a, row.v, row.n_images)
+            for row in self.curves
+            if row.class_name == ALL
+        ]
+        header = ("method", "operator", "rule", "order", "A", "V", "photos")
+        return table_html("Heatmap quality", [], header, rows)
 
     def find(self, **wanted: Any) -> list[CurveRow]:
         """The rows of ``curves`` with the given values, such as ``rule="epsilon=100", order="morf"``."""

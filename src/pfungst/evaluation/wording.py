@@ -35,6 +35,13 @@ def percent(value: float | None) -> str:
     return f"{number(100 * value, 0 if abs(value) >= 0.0995 or value == 0 else 1)}{_THIN}%"
 
 
+def against(score: float | None, threshold: float | None) -> str:
+    """A score held against its threshold: ``−0.97 > −0.98``."""
+    if score is None or threshold is None or not (isfinite(score) and isfinite(threshold)):
+        return signed(score)
+    return f"score {signed(score)} {'>' if score > threshold else '≤'} threshold {signed(threshold)}"
+
+
 def interval(estimate: Estimate | None, digits: int = 2) -> str:
     """``1.08 to 1.34``; empty where there is no interval."""
     if estimate is None or not (isfinite(estimate.low) and isfinite(estimate.high)):

@@ -25,6 +25,7 @@ from pfungst.fisher.look import FisherLook
 from pfungst.fisher.machines import LinearMachines
 from pfungst.fisher.pipeline import PIPELINE_ARRAYS, FisherPipeline
 from pfungst.mixture import GaussianMixture
+from pfungst.showing import listed
 
 KIND = "fisher"
 _LARGEST, _SMALLEST_VARIANCE = 1e9, 1e-12
@@ -78,6 +79,12 @@ class FisherClassifier(FormerCalls):
         )
         self.training = dict(training or {})
         self._thresholds = np.zeros(len(classes)) if thresholds is None else np.asarray(thresholds, float)
+
+    def __repr__(self) -> str:
+        return (
+            f"<FisherClassifier: {len(self.classes)} classes ({listed(self.classes)}), "
+            f"{self.pipeline.n_dimensions} dimensions>"
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:

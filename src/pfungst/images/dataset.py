@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from pfungst.images.digests import Digest, digest_of, each
 from pfungst.images.names import nearly, nfc
 from pfungst.images.rectangles import Box
 from pfungst.progress import Progress, silent
+from pfungst.showing import listed, table_html
 
 POSITIVE, DIFFICULT, NEGATIVE = 1, 0, -1
 
@@ -129,6 +131,23 @@ class DataSet:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def __repr__(self) -> str:
+        splits = f", splits {listed(list(self.splits))}" if self.splits else ""
+        return (
+            f"<DataSet {self.name!r}: {len(self.records)} photos, {len(self.classes)} classes "
+            f"({listed(self.classes)}){splits}, {len(self.problems)} problems>"
+        )
+
+    def _repr_html_(self) -> str:
+        """In a notebook: how many photos show each class, and how many of them have boxes."""
+        shown = Counter(name for record in self.records for name in record.positive)
+        boxed = Counter(name for record in self.records for name in {box.class_name for box in record.boxes})
+        rows = [(name, shown[name], boxed[name]) for name in self.classes]
+        lines = [f"{len(self.records)} photos in {self.root}"]
+        lines += [f"split {name}: {len(ids)} photos" for name, ids in self.splits.items()]
+        lines += [f"{len(self.problems)} problems in its files"] if self.problems else []
+        return table_html(self.name, lines, ("class", "photos", "with boxes"), rows)
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)

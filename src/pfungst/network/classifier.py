@@ -30,6 +30,7 @@ from pfungst.network.forward import Forward, squashing
 from pfungst.network.look import NetworkLook
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.views import VIEWS, Views
+from pfungst.showing import listed
 
 KIND = "network"
 _MODULE_PREFIX = "module."
@@ -158,6 +159,12 @@ class NetworkClassifier(UntilLooks):
             views=self.views,
             batch_size=self.batch_size,
             relevance=relevance,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<NetworkClassifier of {type(self.module).__name__}: {len(self.classes)} classes "
+            f"({listed(self.classes)}), views {self.views}, on {self.device}>"
         )
 
     @property

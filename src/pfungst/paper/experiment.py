@@ -98,7 +98,7 @@ def run_paper(
         "context": context_rows(audit),
         "hunted": hunted,
         "artefacts": artefact_rows(audit, hunted) if hunted else [],
-        "problems": [problem.sentence for problem in audit.problems],
+        "problems": [" ".join((item.sentence, *item.numbers)) for item in audit.problems],
         "cost": _cost(photos, {**trained, "scores": scored, "audit": audited}, quality),
         "failures": _failures({**trained, "audit": audited}, scored["result"], quality),
     })  # fmt: skip

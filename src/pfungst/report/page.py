@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pfungst.evaluation import wording
+from pfungst.report.glossary import WORDS
 from pfungst.report.pictures import legend_uri
 from pfungst.report.templating import environment
 from pfungst.writing import write_whole
@@ -37,9 +38,9 @@ def write_page(path: Path, template: str, data: Mapping[str, Any] | None = None,
 @cache
 def _environment() -> Any:
     templates = environment().overlay()
-    filters = ("number", "signed", "percent", "interval", "percent_interval", "counted")
+    filters = ("number", "signed", "percent", "interval", "percent_interval", "counted", "against")
     templates.filters = {**templates.filters, **{name: getattr(wording, name) for name in filters}}
-    templates.globals = {**templates.globals, "flattened": wording.flattened}
+    templates.globals = {**templates.globals, "flattened": wording.flattened, "words": WORDS}
     return templates
 
 

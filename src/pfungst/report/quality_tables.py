@@ -20,6 +20,23 @@ _DARK: Any = {
 }  # fmt: skip
 
 
+_NARROW, _NARROW_SIZE = "(max-width: 44rem)", (4.2, 6.2)
+_NARROW_LEGEND: Any = {
+    "loc": "outside lower left",
+    "ncols": 1,
+    "fontsize": 8,
+    "frameon": False,
+    "title": "A [interval]   V",
+}
+_IS_DARK = "(prefers-color-scheme: dark)"
+_VARIANTS: Any = (
+    (True, _DARK, ("screen", _NARROW, _IS_DARK)),
+    (True, _LIGHT, ("screen", _NARROW)),
+    (False, _DARK, ("screen", _IS_DARK)),
+)
+"""Beside the plain one: drawn narrow for phones, where a wide figure's text would be too small to read."""
+
+
 def quality_items(model: ModelAudit) -> list[dict[str, Any]]:
     """For each method and operator: pictures for light and dark pages, and rows of A and V."""
     if model.quality is None:
@@ -34,7 +51,10 @@ def _item(model: ModelAudit, quality: Quality, method: str, operator: str) -> di
         "method": method,
         "operator": operator,
         "light": _figure_uri(quality.curves, _LIGHT, options),
-        "dark": _figure_uri(quality.curves, _DARK, options),
+        "sources": [
+            {"uri": _figure_uri(quality.curves, scheme, options, narrow=narrow), "media": " and ".join(media)}
+            for narrow, scheme, media in _VARIANTS
+        ],
         "rows": [
             {
                 "rule": row.rule if row.order != "random" else "control",
@@ -49,10 +69,18 @@ def _item(model: ModelAudit, quality: Quality, method: str, operator: str) -> di
     }
 
 
-def _figure_uri(curves: Sequence[CurveRow], scheme: Any, options: Mapping[str, Any]) -> str:
+def _figure_uri(
+    curves: Sequence[CurveRow], scheme: Any, options: Mapping[str, Any], *, narrow: bool = False
+) -> str:
     from matplotlib import rc_context
 
     buffer = io.BytesIO()
     with rc_context(scheme):
-        quality_figure(curves, title=" ", legend="below", **options).savefig(buffer, format="png", dpi=125)
+        figure = quality_figure(curves, title=" ", legend="below", **options)
+        if narrow:
+            figure.set_size_inches(*_NARROW_SIZE)
+            lines, names = figure.axes[0].get_legend_handles_labels()
+            figure.legends[0].remove()
+            figure.legend(lines, names, **_NARROW_LEGEND)
+        figure.savefig(buffer, format="png", dpi=125)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

@@ -11,10 +11,12 @@ from pfungst.audit.schema.files import AUDIT_FILE, picture_file, survey_folder
 from pfungst.audit.schema.parts import Artefact, ContextRow, Strategies
 from pfungst.contract.plain import from_plain, to_json
 from pfungst.errors import DataError, Failure
+from pfungst.evaluation.chance import Chance
 from pfungst.evaluation.rows import Quality
 from pfungst.evaluation.statistics import Estimate
 from pfungst.files import parse_json, read_bounded, shown
 from pfungst.images.rectangles import Box
+from pfungst.showing import listed, table_html
 from pfungst.writing import write_whole
 
 FORMAT = "pfungst-audit"
@@ -30,6 +32,10 @@ class ClassAudit:
     ----------
     ap : Estimate or None
         Average precision (area) with its interval over photos.
+    negatives : int
+        Photos known not to show the class.
+    chance : Chance or None
+        What average precision a random order of the same photos reaches, and how often it reaches ``ap``.
     localisation : mapping of str to Estimate or None
         ``pointing``, ``mass``, ``rank`` and their chance levels ``near_area`` and ``area``.
     quality_a, quality_v : Estimate or None
@@ -45,6 +51,8 @@ class ClassAudit:
     threshold: float
     ap: Estimate | None = None
     ap_11pt: float = float("nan")
+    negatives: int = 0
+    chance: Chance | None = None
     context: ContextRow | None = None
     localisation: Mapping[str, Estimate | None] = field(default_factory=dict)
     quality_a: Estimate | None = None
@@ -117,7 +125,15 @@ class Problem:
     models : tuple of str
         The models it was found in.
     sentence : str
-        What is wrong, with the numbers.
+        What is wrong, in plain words.
+    numbers : tuple of str
+        What was measured, a sentence for each model.
+    advice : str
+        The one thing to do next.
+    photos : tuple of str
+        Photos that it is about, those that tell most first; what ``advice`` speaks of.
+    example : str
+        The photo that shows it best, or empty.
     picture : str
         A picture file, or empty.
     reference : str
@@ -129,6 +145,10 @@ class Problem:
     models: tuple[str, ...]
     title: str
     sentence: str
+    numbers: tuple[str, ...] = ()
+    advice: str = ""
+    photos: tuple[str, ...] = ()
+    example: str = ""
     picture: str = ""
     reference: str = ""
     severity: float = float("nan")
@@ -165,6 +185,28 @@ class Audit:
     failures: tuple[Failure, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        named = "; ".join(f"{item.kind}: {item.class_name}" for item in self.problems[:3])
+        return (
+            f"<Audit {self.title!r}: {self.n_photos} photos, {len(self.classes)} classes, models "
+            f"{listed([model.name for model in self.models])}, {len(self.problems)} problems"
+            f"{f' ({named})' if named else ''}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the verdict, and a line for each class of each model."""
+        lines = [f"{item.title}. {item.sentence}" for item in self.problems]
+        rows = [
+            (model.name, row.name, row.positives, row.true_positives, row.ap or "–",
+             (row.context and row.context.kept_without_object) or "–",
+             sum(item.verdict == "artefact" for item in row.artefacts))
+            for model in self.models
+            for row in model.classes
+        ]  # fmt: skip
+        header = ("model", "class", "photos", "recognised", "AP", "kept without object", "artefacts")
+        told = lines or ["No suspected problem was found by what was examined."]
+        return table_html(self.title, told, header, rows)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``audit.json`` in one move."""
