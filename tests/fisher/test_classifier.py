@@ -125,7 +125,7 @@ def test_explanations_account_for_the_score(trained, rule):
     classifier = trained.classifier
     scores = classifier.scores([image])[0]
     for column, explanation in enumerate(
-        classifier.explain_many(image, classifier.classes, rule=rule, image_id="x", layers=True)
+        classifier.look([image]).explain([classifier.classes], rule=rule, image_ids=["x"], layers=True)[0]
     ):
         assert explanation.relevance.shape == image.shape[:2]
         assert explanation.score == pytest.approx(scores[column], rel=1e-5)
@@ -162,7 +162,8 @@ def test_a_separate_bias_stands_in_the_ledger(trained, rule):
 
 def test_heatmaps_find_the_half_that_shows_the_class(trained):
     image = texture("both", np.random.default_rng(6))
-    stripes, blobs = trained.classifier.explain_many(image, ("stripes", "blobs"), rule="epsilon", epsilon=5.0)
+    look = trained.classifier.look([image])
+    ((stripes, blobs),) = look.explain([("stripes", "blobs")], rule="epsilon", epsilon=5.0)
     left, right = slice(0, 30), slice(42, 72)
     assert stripes.relevance[:, left].sum() > stripes.relevance[:, right].sum()
     assert blobs.relevance[:, right].sum() > blobs.relevance[:, left].sum()

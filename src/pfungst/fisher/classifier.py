@@ -20,7 +20,6 @@ from pfungst.contract.storage import (
 )
 from pfungst.descriptors import PCA, Descriptor, descriptor_from_dict
 from pfungst.errors import ConfigError, ModelError
-from pfungst.fisher.former import FormerCalls
 from pfungst.fisher.look import FisherLook
 from pfungst.fisher.machines import LinearMachines
 from pfungst.fisher.pipeline import PIPELINE_ARRAYS, FisherPipeline
@@ -32,7 +31,7 @@ _LARGEST, _SMALLEST_VARIANCE = 1e9, 1e-12
 _CLASSIFIER_ARRAYS = ("weights", "bias", "thresholds")
 
 
-class FisherClassifier(FormerCalls):
+class FisherClassifier:
     """One-against-rest linear classifier on improved Fisher vectors; a ``pfungst.contract.look.Looking``.
 
     ``f_c(x) = b_c + w_cᵀ Φ(x)``; class c is predicted where ``f_c(x) > thresholds[c]``.
@@ -144,7 +143,7 @@ class FisherClassifier(FormerCalls):
             ``rule``, a Rule or its name: ``naive``, ``epsilon`` (the default, ε = 100), ``absolute``, or what
             ``str(rule)`` writes, such as ``epsilon=0.38*sqrt(L)``. ``epsilon``, ``relative`` and ``absorbed``
             of the ε rule (:class:`pfungst.fisher.rules.Epsilon`); ``bias="separate"`` keeps b out of R^(3).
-            ``layers=True`` keeps R^(3) (``dimensions``), R^(2) (``descriptors``) and their ``areas`` in the explanation.
+            ``layers=True`` keeps R^(3) (``dimensions``), R^(2) (``descriptors``) and their ``areas``.
 
         Raises
         ------
