@@ -16,12 +16,13 @@ from pfungst.contract.classifier import Classifier, ImageArray
 from pfungst.contract.explanation import Explanation
 from pfungst.contract.look import looking
 from pfungst.contract.plain import stored_as, to_plain
-from pfungst.errors import Failure, unknown_name
+from pfungst.errors import DataError, Failure, FileError, unknown_name
 from pfungst.evaluation.scoring import finite_scores
 from pfungst.files import as_text, distinct_names
 from pfungst.images.dataset import DataSet, Record
+from pfungst.images.decode import SUFFIXES
 from pfungst.progress import Progress, silent
-from pfungst.runs.executor import Workers
+from pfungst.runs.executor import Workers, executor_of
 from pfungst.runs.photos import Photo, run_photos
 from pfungst.runs.recorded import RECORDS_FILE, Finished, open_run
 from pfungst.writing import remove_folder
@@ -98,6 +99,7 @@ def explain_photos(
     ----------
     classifier : Classifier
     photos : sequence of path
+        Files, or folders of photos.
     out : path
         Folder of the pictures: one PNG for each photo and class, photo, heatmap and overlay over a legend.
     classes : str or sequence of str
@@ -116,9 +118,9 @@ def explain_photos(
     ConfigError
         If a class or an option is unknown.
     FileError
-        If the disk is full or cannot be written to.
+        If there is no photo, or the disk is full or cannot be written to.
     """
-    paths, folder = [Path(photo) for photo in photos], Path(out)
+    paths, folder = photo_files(photos), Path(out)
     names = _checked(classifier, classes)
     data = _data_set(paths)
     settings = {
@@ -127,7 +129,8 @@ def explain_photos(
         "arrays": arrays,
         "photos": [_state(path) for path in paths],
     }
-    run_folder = folder / RUNS_FOLDER / _fingerprint(settings | {"model": dict(identity or {})})
+    about = settings | {"model": dict(identity or {}), "machines": executor_of(workers).machines()}
+    run_folder = folder / RUNS_FOLDER / _fingerprint(about)
     _forget_if_deleted(run_folder)
     task = _ExplainPhotos(
         classifier=classifier,
@@ -153,6 +156,25 @@ def explain_photos(
     )
     rows = tuple(row for record in run.rows(_Record) for row in record.explanations)
     return Heatmaps(heatmaps=rows, failures=run.failures)
+
+
+def photo_files(places: Sequence[str | Path]) -> list[Path]:
+    """Photos as they are named, and those of folders in the order of their names.
+
+    Raises
+    ------
+    FileError
+        If there is none.
+    """
+    found: list[Path] = []
+    for place in map(Path, places):
+        if place.is_dir():
+            found += [item for item in sorted(place.iterdir()) if item.suffix.lower() in SUFFIXES]
+        else:
+            found.append(place)
+    if not found:
+        raise FileError(", ".join(map(str, places)), "holds no photo", allowed=", ".join(sorted(SUFFIXES)))
+    return found
 
 
 def _checked(classifier: Classifier, classes: str | Sequence[str]) -> str | tuple[str, ...]:
@@ -195,7 +217,10 @@ def _forget_if_deleted(folder: Path) -> None:
     """Begin a run anew if a picture of it has been deleted since."""
     if not (folder / RECORDS_FILE).is_file():
         return
-    rows = [row for record in open_run(folder).rows(_Record) for row in record.explanations]
+    try:
+        rows = [row for record in open_run(folder).rows(_Record) for row in record.explanations]
+    except DataError:
+        return  # killed at its beginning, or damaged, which the run says better
     files = [file for row in rows for file in (row.picture, row.arrays) if file is not None]
     if not all(Path(file).is_file() for file in files):
         remove_folder(folder)

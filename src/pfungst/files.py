@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
 import math
 import reprlib
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,21 +36,38 @@ def read_bounded(path: str | Path, limit: int, *, error: type[FileError], what: 
     FileError
         Of the class ``error``, if the file is missing, unreadable, not regular or too large for ``what``.
     """
-    file = Path(path)
+    require_regular(path, limit, error=error, what=what)
+    with _reading(path, error, what), Path(path).open("rb") as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:  # it grew meanwhile, or lies where sizes are not told
+        raise _too_large(Path(path), len(content), limit, error, what)
+    return content
+
+
+def require_regular(path: str | Path, limit: int, *, error: type[FileError], what: str) -> None:
+    """Refuse what is no regular file of at most ``limit`` bytes, before anything is read of it.
+
+    Raises
+    ------
+    FileError
+        Of the class ``error``: a pipe or a device would not end, and nothing in a folder from outside is read
+        to find that out.
+    """
+    with _reading(path, error, what):
+        found = Path(path).stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise error(path, f"is not a file, so it cannot be {what}")
+    if found.st_size > limit:
+        raise _too_large(Path(path), found.st_size, limit, error, what)
+
+
+@contextlib.contextmanager
+def _reading(path: str | Path, error: type[FileError], what: str) -> Iterator[None]:
     try:
-        found = file.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise error(file, f"is not a file, so it cannot be {what}")
-        if found.st_size > limit:
-            raise _too_large(file, found.st_size, limit, error, what)
-        with file.open("rb") as stream:
-            content = stream.read(limit + 1)
+        yield
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
-        raise error(file, f"cannot be read ({reason})", allowed=what) from problem
-    if len(content) > limit:  # it grew meanwhile, or lies where sizes are not told
-        raise _too_large(file, len(content), limit, error, what)
-    return content
+        raise error(path, f"cannot be read ({reason})", allowed=what) from problem
 
 
 def _too_large(file: Path, size: int, limit: int, error: type[FileError], what: str) -> FileError:
@@ -140,7 +158,16 @@ def usable_name(name: object) -> bool:
 
 def as_text(name: str) -> str:
     """The name of a file as text that can be written anywhere: bytes that are no UTF-8 become escapes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if name.isascii() or is_text(name):
+        return name
+    return name.encode("utf-8", "surrogateescape" if _from_bytes(name) else "replace").decode(
+        "utf-8", "backslashreplace"
+    )
+
+
+def _from_bytes(name: str) -> bool:
+    """Whether all that is no Unicode in it stands for bytes of a file's name."""
+    return all(not "\ud800" <= letter <= "\udfff" or "\udc80" <= letter <= "\udcff" for letter in name)
 
 
 def safe_name(text: str) -> str:

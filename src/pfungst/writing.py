@@ -56,7 +56,7 @@ def write_whole(path: str | Path, content: bytes | str, *, durable: bool = True)
     path : path
         Its folder is made if it is missing.
     content : bytes or str
-        Text is written as UTF-8.
+        Text is written as UTF-8; half a surrogate pair, from the name of a file, becomes ``?``.
     durable : bool
         Wait until it is on the disk, so that the move is whole after a power failure too.
 
@@ -66,11 +66,11 @@ def write_whole(path: str | Path, content: bytes | str, *, durable: bool = True)
         If the disk is full or the folder cannot be written to; no half file is left.
     """
     with whole_file(path, durable=durable) as part, part.open("wb", buffering=0) as stream:
-        write_all(stream, content.encode() if isinstance(content, str) else content)
+        write_all(stream, content.encode("utf-8", "replace") if isinstance(content, str) else content)
     return Path(path)
 
 
-def write_with(path: str | Path, save: Callable[[BinaryIO], object]) -> Path:
+def write_with(path: str | Path, save: Callable[[BinaryIO], object], *, durable: bool = True) -> Path:
     """:func:`write_whole` of what ``save`` writes into a stream in memory, such as a picture.
 
     Examples
@@ -81,7 +81,7 @@ def write_with(path: str | Path, save: Callable[[BinaryIO], object]) -> Path:
     """
     buffer = io.BytesIO()
     save(buffer)
-    return write_whole(path, buffer.getvalue())
+    return write_whole(path, buffer.getvalue(), durable=durable)
 
 
 @contextlib.contextmanager

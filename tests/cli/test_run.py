@@ -51,6 +51,23 @@ def test_interrupt_is_exit_code_130():
     assert result.stderr.strip() == "pfungst: interrupted"
 
 
+def test_a_request_to_end_is_exit_code_143():
+    ending = "\n".join(
+        [
+            "import os, signal, time",
+            "from pfungst.cli import main",
+            "@main.app.command('stop')",
+            "def stop():",
+            "    os.kill(os.getpid(), signal.SIGTERM)",
+            "    time.sleep(5)",
+            "main.run()",
+        ]
+    )
+    result = command("stop", code=ending)
+    assert result.returncode == 143
+    assert result.stderr.strip() == "pfungst: stopped"
+
+
 def test_help_loads_no_heavy_library():
     code = (
         "import sys, contextlib, io\n"

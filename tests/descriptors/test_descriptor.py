@@ -70,7 +70,8 @@ def test_refusals(register):
     with pytest.raises(ConfigError, match="unknown descriptor"):
         descriptor_from_dict({"step": 3})
     with pytest.raises(
-        ConfigError, match=r"descriptor colour has no setting 'window'. Allowed: step, bin_sizes"
+        ConfigError,
+        match=r"descriptor colour has no setting 'window'. Allowed: step, bin_sizes, max_height\.",
     ):
         descriptor_from_dict({"name": "colour", "window": 3})
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pfungst.contract.explanation import Explanation, Ledger
-from pfungst.contract.look import PlainLook, looking
+from pfungst.contract.look import PlainLook
 from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError
 from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
@@ -122,14 +122,13 @@ def test_one_trace_equals_a_run_by_hand(fisher_model, photos):
     data = dataclasses.replace(photos, records=photos.records[2:3])
     result = measure_quality(fisher_model, data, CONFIG)
     values = fisher_model.pipeline.describe(decode(data.records[0].path)).values
-    relevance = (
-        looking(fisher_model).look([decode(data.records[0].path)]).trace().relevance(["dog"], rule="absolute")
-    )
+    trace = fisher_model.look([decode(data.records[0].path)]).trace()
+    relevance = trace.relevance(["dog"], rule="absolute")
     order = perturbation_order(relevance[0], "morf", generator_for(0, "p2", "dog", 0, "ties"))
 
     def score(descriptors):
         sums = encode(descriptors, fisher_model.pipeline.mixture, dtype=np.float64).sums
-        return fisher_model.scores_of_vector(improved(sums))[1]
+        return fisher_model.machines.scores(improved(sums))[1]
 
     drops = []
     for repetition in range(2):

@@ -64,7 +64,7 @@ def test_a_network_is_looked_at_as_it_is():
     assert isinstance(model(), Looking)
     found = model()
     assert looking(found) is found
-    assert (found.batch_size, found.has_descriptors) == (1, False)
+    assert (found.batch_size, found.has_descriptors) == (4, False)
     with pytest.raises(ConfigError, match="replacing local descriptors in a model that has none"):
         found.look([]).trace()
 

@@ -38,6 +38,14 @@ SurveyFolder = Annotated[
         help="Folder of surveys that commands share, such as an audit's --out; default this command's --out.",
     ),
 ]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="Layout of the photo set, if it is not recognised: voc, coco, yolo, …"),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option("--images", help="Folder of the photos, where they do not lie beside the annotation file."),
+]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same numbers.")]
 Classes = Annotated[str | None, typer.Option(help="Only these classes, separated by commas.")]
 

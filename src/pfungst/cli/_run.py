@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,15 +14,17 @@ import typer
 from pfungst.errors import ConfigError, Failure, PfungstError
 from pfungst.progress import Progress
 
-EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
-"""Exit codes: 0 done; 1 stopped by an error; 2 wrong usage; 3 done, but some inputs failed; 130 interrupt."""
+EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_STOPPED = 1, 2, 3, 130, 143
+"""Exit codes: 0 done; 1 stopped by an error; 2 wrong usage; 3 done, but some inputs failed; 130 interrupted
+(Ctrl-C); 143 stopped (SIGTERM)."""
 
 
 @dataclass
 class Settings:
-    """What the options before the command say."""
+    """What the options before the command say, and whether the system asked the process to end."""
 
     debug: bool = False
+    stopped: bool = False
 
 
 settings = Settings()
@@ -30,6 +33,8 @@ Number = TypeVar("Number", int, float)
 
 def guarded(app: Callable[[], Any]) -> NoReturn:
     """Run the command line; a :class:`PfungstError` prints as one message, without a traceback."""
+    with contextlib.suppress(ValueError, OSError):  # not in the main thread: who calls us sees to it
+        signal.signal(signal.SIGTERM, _stop)
     try:
         app()
     except PfungstError as error:
@@ -48,9 +53,15 @@ def guarded(app: Callable[[], Any]) -> NoReturn:
     sys.exit(0)
 
 
+def _stop(_number: int, _frame: object) -> NoReturn:
+    """End as Ctrl-C does: workers stopped, the run's manifest written."""
+    settings.stopped = True
+    raise KeyboardInterrupt
+
+
 def _interrupted() -> NoReturn:
-    typer.echo("pfungst: interrupted", err=True)
-    sys.exit(EXIT_INTERRUPTED)
+    typer.echo(f"pfungst: {'stopped' if settings.stopped else 'interrupted'}", err=True)
+    sys.exit(EXIT_STOPPED if settings.stopped else EXIT_INTERRUPTED)
 
 
 @contextlib.contextmanager

@@ -49,6 +49,7 @@ def context(
     is filled in from its surroundings. A class that is still predicted then lives off its context.
     """
     from pfungst.audit.context.measuring import measure_context
+    from pfungst.report.context_figure import context_content, save_context
 
     dataset = _options.open_split(data, split, seed=seed)
     names = _options.headings(models)
@@ -66,7 +67,10 @@ def context(
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
-    _write(found, dataset.name, out, json)
+    if json is not None:
+        _run.write_json(json, context_content(found, data=dataset.name))
+    if out is not None:
+        save_context(out, found, data=dataset.name)
     if json != "-":
         for name, result in found.items():
             rows = {class_name: result.rows[class_name] for class_name in result.ranking}
@@ -74,21 +78,6 @@ def context(
     _run.finish(
         [f"{name}, {image}: {error}" for name, result in found.items() for image, error in result.failures]
     )
-
-
-def _write(found: dict[str, Context], data: str, out: Path | None, json: str | None) -> None:
-    from pfungst.contract.plain import to_plain
-
-    content = {"data": data, "models": to_plain(found)}
-    if json is not None:
-        _run.write_json(json, content)
-    if out is None:
-        return
-    from pfungst.report.context_figure import save_context_figure
-
-    _run.write_json(str(out / "context.json"), content)
-    tables = {name: result.rows for name, result in found.items()}
-    save_context_figure(out / "context.png", tables, title=f"Context on {data}")
 
 
 def _print(rows: dict[str, ContextRow], title: str) -> None:

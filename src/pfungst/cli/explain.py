@@ -14,7 +14,9 @@ from pfungst.evaluation import wording
 
 def explain(
     model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photos to explain.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Photos, or folders of photos, to explain.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
     class_: Annotated[
         str, typer.Option("--class", help="Classes separated by commas; 'top' explains the highest score, "
@@ -59,7 +61,7 @@ def explain(
             workers=_options.crew(workers, scheduler),
             progress=progress,
         )
-    if len(images) == 1 and found.failures:
+    if found.failures and len(images) == 1 and not images[0].is_dir():
         raise PfungstError(found.failures[0].reason)
     if json is not None:
         content = {"model": str(model), "explanations": found.heatmaps, "failures": found.failures}

@@ -51,7 +51,7 @@ def strategies(
     """
     from pfungst.audit.strategies.finding import StrategiesConfig, find_strategies
     from pfungst.audit.survey import survey as surveyed
-    from pfungst.report.strategies_figure import save_strategies_figure
+    from pfungst.report.strategies_figure import save_strategies
 
     config = StrategiesConfig(
         photos=photos,  # type: ignore[arg-type]  # checked there
@@ -77,34 +77,14 @@ def strategies(
             found: dict[str, Strategies] = {}
             for position, name in enumerate(seen.classes, 1):
                 found[name] = find_strategies(seen, name, config, out=out)
-                if found[name].clusters:
-                    save_strategies_figure(
-                        out / f"{_figure_name(position, name)}.png",
-                        found[name],
-                        folder=out,
-                        title=f"{name}: {found[name].n_images} heatmaps of {model} on {dataset.name}",
-                        thumbnail=seen.thumbnail,
-                    )
                 progress("strategies", position, len(seen.classes))
-        _write(found, out, json)
+        title = f"{model} on {dataset.name}"
+        save_strategies(out, found, title=title, thumbnail=seen.thumbnail)
+        if json is not None:
+            _run.write_json(json, {"classes": found})
         if json != "-":
-            _print(found, f"{model} on {dataset.name}")
+            _print(found, title)
     _run.finish(seen.failures)
-
-
-def _figure_name(position: int, name: str) -> str:
-    from pfungst.files import safe_name
-
-    return f"strategies-{position:02d}-{safe_name(name)}"
-
-
-def _write(found: dict[str, Strategies], out: Path, json: str | None) -> None:
-    from pfungst.contract.plain import to_plain
-
-    content = {"classes": {name: to_plain(result) for name, result in found.items()}}
-    _run.write_json(str(out / "strategies.json"), content)
-    if json is not None:
-        _run.write_json(json, content)
 
 
 def _print(found: dict[str, Strategies], title: str) -> None:

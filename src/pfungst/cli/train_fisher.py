@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +57,7 @@ def fisher(
     from pfungst.contract.storage import check_target
     from pfungst.descriptors import descriptor_from_dict
     from pfungst.fisher import FisherTraining, train_fisher
+    from pfungst.writing import remove_folder
 
     check_target(out)
     dataset = _options.with_splits(_options.open_data(data, _run.comma_list(classes)), seed)
@@ -90,7 +90,7 @@ def fisher(
             progress=progress,
         )
     trained.classifier.save(out)
-    shutil.rmtree(work)
+    remove_folder(work)
     summary = {
         "model": str(out),
         "classes": list(trained.classifier.classes),

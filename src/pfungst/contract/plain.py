@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any, TypeVar
 
 from pfungst.errors import PfungstError
-from pfungst.files import shown
+from pfungst.files import as_text, shown
 
 Content = TypeVar("Content")
 _LARGEST = sys.float_info.max
@@ -56,11 +56,11 @@ def to_plain(content: Any) -> Any:
     if dataclasses.is_dataclass(content) and not isinstance(content, type):
         return {_key(part): to_plain(getattr(content, part.name)) for part in dataclasses.fields(content)}
     if isinstance(content, Mapping):
-        return {str(key): to_plain(value) for key, value in content.items()}
+        return {as_text(str(key)): to_plain(value) for key, value in content.items()}
     if isinstance(content, (list, tuple, set, frozenset)):
         return [to_plain(value) for value in content]
-    if isinstance(content, PurePath):
-        return str(content)
+    if isinstance(content, (str, PurePath)):
+        return as_text(str(content))
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -201,7 +201,7 @@ def descriptor_from_dict(settings: Mapping[str, Any]) -> Descriptor:
         for key, value in settings.items()
         if key != "name"
     }
-    known = getattr(kind, "__dataclass_fields__", {})
+    known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ConfigError(

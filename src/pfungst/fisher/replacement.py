@@ -125,14 +125,17 @@ class FisherTracer:
     def _batch_sums(self, values: NDArray[np.float32], n_batches: int) -> BatchSums:
         """Sums over each of ``n_batches`` equal batches of consecutive rows."""
         size = len(values) // n_batches
-        sums = np.empty((n_batches, *self._matrix.shape), dtype=np.float32)
+        sums = np.zeros((n_batches, *self._matrix.shape), dtype=np.float32)
         per_chunk = max(CHUNK_ROWS // size, 1)
         for chunk in posterior_chunks(values, self._matrix, chunk_rows=per_chunk * size):
-            chunk.monomials[...] *= chunk.scale
-            for start in range(0, chunk.scale.size, size):
-                batch = slice(start, start + size)
+            by_descriptor = chunk.posteriors.T.tocsr()
+            for start in range(0, len(chunk.monomials), size):
                 moments = sums[(chunk.rows.start + start) // size]
-                np.matmul(chunk.unnormalised[:, batch], chunk.monomials[:, batch].T, out=moments)
+                for first in range(
+                    start, start + size, CHUNK_ROWS
+                ):  # float32 sums of so many are exact enough
+                    part = slice(first, min(first + CHUNK_ROWS, start + size))
+                    moments += by_descriptor[part].T @ chunk.monomials[part]
                 self._mapping.apply(moments)
         return sums.reshape(n_batches, -1)
 

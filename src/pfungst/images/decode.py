@@ -170,6 +170,27 @@ def image_size(path: str | Path) -> tuple[int, int]:
     return image_header(path).size
 
 
+def reduced(path: str | Path, side: int, *, max_pixels: int | None = None) -> Image.Image:
+    """A photo decoded at a fraction of its size where its format can, no larger than ``side``, upright.
+
+    For a glance at many photos: grey or colour as stored, alpha not composited.
+
+    Raises
+    ------
+    ImageError
+        As for :func:`decode`.
+    """
+    with _open_file(Path(path)) as stream, _opened(stream, path) as image:
+        _check_size(image, path, max_pixels or MAX_PIXELS)
+        _check_scans(image, stream, path)
+        image.draft("RGB", (side, side))
+        orientation = _orientation(image)
+        small = image.convert("L" if image.mode in ("1", "L", "I;16", "I", "F") else "RGB")
+        small.thumbnail((side, side))
+        turn = _TRANSPOSED.get(orientation)
+        return small if turn is None else small.transpose(turn)
+
+
 def _open_file(path: Path) -> io.BufferedReader:
     if not is_file(path):
         raise ImageError(path, "is not a file" if os.path.exists(path) else "no such file")
@@ -276,6 +297,12 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     rows, columns = _REVERSED.get(orientation, (1, 1))
     return pixels[::rows, ::columns]
 
+
+_TRANSPOSED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 
 _REVERSED = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 """Steps through rows and columns for each orientation, after the axes of 5 to 8 were exchanged."""

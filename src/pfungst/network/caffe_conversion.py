@@ -25,6 +25,7 @@ IMAGENET_MEAN = (104.0, 117.0, 123.0)
 """Mean blue, green and red of ImageNet, the mean pixel of most Caffe networks."""
 
 _MAX_CLASS_FILE_BYTES = 2**22
+_SQUASHING = ("softmax", "sigmoid")
 
 
 def convert(
@@ -43,7 +44,7 @@ def convert(
 ) -> NetworkClassifier:
     """Convert a Caffe network into a classifier that can be saved, scored and explained.
 
-    The score of a class is the raw value before a final softmax, which is dropped. The input is
+    The score of a class is the raw value before a final softmax or sigmoid, which is dropped. The input is
     ``scale · (v − mean)`` of grey values v in 0–255.
 
     Parameters
@@ -124,8 +125,8 @@ def score_description(
 ) -> Description:
     """The part of a description that makes raw class scores, ``(n, n_classes)``.
 
-    Layers that the output does not need and a final softmax are dropped; scores in a blob of 1 × 1 pixels
-    are flattened.
+    Layers that the output does not need are dropped, and a final softmax or sigmoid; scores in a blob of
+    1 × 1 pixels are flattened.
 
     Raises
     ------
@@ -133,7 +134,7 @@ def score_description(
         If the output is not one number a class.
     """
     wanted = prune(description, output or description[-1]["outputs"][0])
-    while wanted[-1]["type"] == "softmax":
+    while wanted[-1]["type"] in _SQUASHING:
         wanted = prune(wanted[:-1], wanted[-1]["inputs"][0])
     shape = CaffeNet(wanted, path=path).output_shape
     if len(shape) == 3 and shape[1:] == (1, 1):

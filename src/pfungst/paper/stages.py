@@ -10,7 +10,7 @@ from typing import Any
 
 from pfungst import __version__
 from pfungst.contract.plain import to_plain
-from pfungst.runs.executor import Workers
+from pfungst.runs.executor import Workers, executor_of
 from pfungst.runs.journal import Journal, read_records
 
 STAGE_FILE = "stage.jsonl"
@@ -56,7 +56,7 @@ def run_stage(
             took = {
                 "seconds": time.perf_counter() - wall,
                 "processor_seconds": _processor_seconds() - processor,
-                "workers": workers if isinstance(workers, int) else None,
+                "workers": executor_of(workers).fixed,
             }
             journal.append({"stage": folder.name, **took, "result": result})
     return next(iter(read_records(file)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pfungst import __version__
-from pfungst.contract.plain import to_plain
+from pfungst.contract.plain import to_json
 from pfungst.errors import DataError, Failure
 from pfungst.files import parse_json, read_bounded
 from pfungst.writing import write_whole
@@ -75,13 +74,12 @@ def write_manifest(
             "failures": len(failures),
             "problems": len(problems),
         },
-        "failures": [to_plain(failure) for failure in failures],
+        "failures": list(failures),
         "problems": list(problems),
         "configuration": dict(configuration),
         "versions": library_versions(),
     }
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_whole(folder / MANIFEST_FILE, text.encode())
+    write_whole(folder / MANIFEST_FILE, to_json(content))
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -103,4 +101,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         raise DataError(file, "is not the manifest of a run", allowed=f'"format": "{FORMAT}"')
     if content.get("version") != FORMAT_VERSION:
         raise DataError(file, f"has format version {content.get('version')}", allowed=str(FORMAT_VERSION))
+    counts = content.get("counts")
+    if not isinstance(content.get("state"), str) or not isinstance(counts, dict) or "finished" not in counts:
+        raise DataError(file, "states no counts", hint="running the same command again")
     return content

@@ -14,7 +14,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
@@ -25,9 +25,9 @@ from pfungst.contract.plain import from_plain
 from pfungst.errors import ConfigError, DataError, Failure, PfungstError
 from pfungst.files import shown
 from pfungst.progress import Progress, silent
-from pfungst.runs.arrays import ArrayStore
+from pfungst.runs.arrays import ArrayStore, digest
 from pfungst.runs.crew import WorkerLostError
-from pfungst.runs.executor import Outcome, Workers, map_items
+from pfungst.runs.executor import Outcome, Workers, executor_of, map_items
 from pfungst.runs.identity import (
     FileIdentity,
     file_identity,
@@ -35,9 +35,17 @@ from pfungst.runs.identity import (
     learn_identity,
     require_same_files,
 )
-from pfungst.runs.journal import FILE_IDENTITY, Journal, read_configuration, read_records
+from pfungst.runs.journal import (
+    ARRAYS_DIGEST,
+    FILE_IDENTITY,
+    MACHINES,
+    Journal,
+    read_configuration,
+    read_entries,
+    read_records,
+)
 from pfungst.runs.lock import locked
-from pfungst.runs.manifest import write_manifest
+from pfungst.runs.manifest import read_manifest, write_manifest
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -92,7 +100,7 @@ class Run:
         self.configuration = dict(configuration)
         self.failures = tuple(failures)
         self._arrays = ArrayStore(folder / ARRAYS_FOLDER)
-        self._order = {name: position for position, name in enumerate(order)}
+        self._order = tuple(dict.fromkeys(order))
         self._delete = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         if not temporary:
             self._delete.detach()
@@ -111,11 +119,8 @@ class Run:
 
     def records(self) -> list[dict[str, Any]]:
         """All records, in the order of the items."""
-        found = [
-            record for record in read_records(self.folder / RECORDS_FILE) if record["image"] in self._order
-        ]
-        found.sort(key=lambda record: self._order[record["image"]])
-        return found
+        found = {record["image"]: record for record in read_records(self.folder / RECORDS_FILE)}
+        return [found[name] for name in self._order if name in found]
 
     def rows(self, kind: type[Row]) -> list[Row]:
         """All records as dataclasses, in the order of the items.
@@ -136,8 +141,26 @@ class Run:
             ) from error
 
     def arrays(self, key: str) -> dict[str, NDArray[Any]]:
-        """The arrays of one item; empty where it has none."""
-        return self._arrays.load(key)
+        """The arrays of one item; empty where it has none.
+
+        Raises
+        ------
+        DataError
+            If they are not those that the item's record was made with, or are gone.
+        """
+        found = self._arrays.load(key)
+        if digest(found) != self._digests.get(key, digest({})):
+            raise DataError(
+                self.folder / ARRAYS_FOLDER,
+                f"does not hold the arrays of {shown(key)} that its record was made with",
+                hint="a new --out folder",
+            )
+        return found
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        entries = read_entries(self.folder / RECORDS_FILE)
+        return {record["image"]: value for record, value in entries if value is not None}
 
 
 def open_run(folder: str | Path) -> Run:
@@ -150,13 +173,19 @@ def open_run(folder: str | Path) -> Run:
     """
     file = Path(folder) / RECORDS_FILE
     configuration = read_configuration(file)
-    keys: list[str] = []
+    keys: dict[str, None] = {}
     for record in read_records(file):
         key = record.get("image")
         if not isinstance(key, str):
             raise DataError(file, f"has a record of the image {shown(key)}", allowed="the name of a photo")
-        keys.append(key)
-    return Run(Path(folder), keys, (), configuration=configuration)
+        keys[key] = None
+    manifest = read_manifest(folder)
+    stated = manifest["counts"]["finished"]
+    if manifest["state"] == "finished" and stated != len(keys):
+        raise DataError(
+            file, f"has {len(keys)} records, its manifest states {shown(stated)}", hint="another --out folder"
+        )
+    return Run(Path(folder), tuple(keys), (), configuration=configuration)
 
 
 def run_items(
@@ -184,7 +213,8 @@ def run_items(
         A distinct name for each item.
     configuration : mapping
         Plain JSON: everything the records depend on, the identities of model and data
-        (:mod:`pfungst.runs.identity`) among it; a run begun with another one is refused.
+        (:mod:`pfungst.runs.identity`) among it; a run begun with another one is refused. The kinds of
+        machines that work (:mod:`pfungst.runs.machine`) are added to it.
     files : sequence of path, optional
         The file that each item is read from. A run is refused if one that has a record has changed.
     problems : sequence of str
@@ -248,6 +278,7 @@ def run_batches(
     """
     if batch_size < 1:
         raise ConfigError(f"batch_size = {batch_size}", allowed="1 or more")
+    configuration = {**configuration, MACHINES: executor_of(workers).machines()}
     with _folder(out) as folder, locked(folder), _journal(folder, configuration, out) as journal:
         arrays = ArrayStore(folder / ARRAYS_FOLDER, durable=out is not None)
         recording = _Recording(journal, arrays, keys, items, files)
@@ -304,6 +335,8 @@ class _Recording(Generic[Item]):
         self.failures: list[Failure] = []
         self._journal, self._arrays = journal, arrays
         self._arrays.recover(journal.finished)
+        for key in [key for key in journal.digests if not arrays.holds(key)]:
+            journal.forget(key)  # its arrays were lost: it is made again
         self._works = [
             Work(key, item, path, None if path is None else known_identity(path)) for key, item, path in every
         ]
@@ -355,8 +388,10 @@ class _Recording(Generic[Item]):
         self._arrays.save(work.key, finished.arrays)
         if identity is not None and work.path is not None:
             learn_identity(work.path, identity)
-        source = {} if identity is None else {FILE_IDENTITY: identity}
-        self._journal.append({**finished.record, **source})
+        notes: dict[str, Any] = {} if identity is None else {FILE_IDENTITY: identity}
+        if finished.arrays:
+            notes[ARRAYS_DIGEST] = digest(finished.arrays)
+        self._journal.append({**finished.record, **notes})
         self._arrays.pack_if_full()
         self.n_finished += 1
 

@@ -62,6 +62,14 @@ def test_scores_are_those_before_the_softmax_of_a_bgr_photo(files):
     assert "side" not in [entry["name"] for entry in model.architecture["description"]]
 
 
+def test_a_final_sigmoid_is_dropped_too(files):
+    raw = convert(*files, resize_length=20).scores([photo()])
+    files[0].write_text(NET.replace('name: "prob" type: "Softmax"', 'name: "prob" type: "Sigmoid"'))
+    model = convert(*files, resize_length=20)
+    np.testing.assert_array_equal(model.scores([photo()]), raw)
+    assert model.explain(photo(), "class 1").score == pytest.approx(raw[0, 1], rel=1e-5)
+
+
 def test_mean_image_is_scaled_and_cropped(files, tmp_path):
     image = np.random.default_rng(0).uniform(90, 130, (1, 3, 20, 20)).astype("<f4")
     blob = message_class("BlobProto")(num=1, channels=3, height=20, width=20, data=[image.tobytes()])

@@ -45,6 +45,7 @@ from pfungst.audit.survey.maps import cell_sums
 from pfungst.errors import ConfigError, unknown_name
 from pfungst.files import safe_name
 from pfungst.images.dataset import POSITIVE
+from pfungst.writing import write_with
 
 Part = Literal["positive", "signed", "absolute"]
 Norm = Literal["l1", "l2"]
@@ -291,8 +292,7 @@ def _save_mean_map(file: Path, cells: NDArray[np.float64]) -> None:
     picture = Image.new("RGB", (MEAN_MAP_SIDE, MEAN_MAP_SIDE + scale.height), (255, 255, 255))
     picture.paste(drawn, (0, 0))
     picture.paste(scale, (0, MEAN_MAP_SIDE))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(file, format="PNG")
+    write_with(file, lambda stream: picture.save(stream, format="PNG"))
 
 
 def _points(grouping: Grouping, used: Sequence[Seen], config: StrategiesConfig) -> tuple[StrategyPoint, ...]:

@@ -34,7 +34,7 @@ class Pairing:
         self._by_place: dict[str, PurePosixPath | None] = {}
         known = tuple(photos)
         for photo in known:
-            for key in {_place(photo), _place(photo.with_suffix(""))}:
+            for key in {place_of(photo), place_of(photo.with_suffix(""))}:
                 self._by_place[key] = photo if self._by_place.get(key, photo) == photo else None
         self._beside = {nfc(str(photo)): photo for photo in known}
         self._index = Index(known)
@@ -62,9 +62,10 @@ class Pairing:
 
     def _near(self, file: PurePosixPath, name: str) -> PurePosixPath | None:
         beside = self._beside.get(nfc(str(file.parent / name)))
-        return beside or self._by_place.get(_place(file.parent / name))
+        return beside or self._by_place.get(place_of(file.parent / name))
 
 
-def _place(path: PurePosixPath) -> str:
+def place_of(path: PurePosixPath) -> str:
+    """What a photo and its annotation have in common: the path without folders that only say their kind."""
     kept = [part for part in path.parts[:-1] if not is_container(part)]
     return nfc("/".join((*kept, path.name)))

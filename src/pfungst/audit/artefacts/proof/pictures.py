@@ -16,6 +16,7 @@ from pfungst.audit.schema import PICTURES_FOLDER, EditPair
 from pfungst.contract.classifier import ImageArray
 from pfungst.files import safe_name
 from pfungst.images.rectangles import Region
+from pfungst.writing import write_with
 
 _SIDE, _AROUND, _LEAST = 480, 8, 160
 
@@ -115,7 +116,6 @@ def _small(image: ImageArray) -> Image.Image:
 
 
 def _saved(folder: Path, file: str, picture: Image.Image) -> str:
-    target = folder / PICTURES_FOLDER / file
-    target.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(target, quality=88)
+    kind = "PNG" if file.endswith(".png") else "JPEG"
+    write_with(folder / PICTURES_FOLDER / file, lambda stream: picture.save(stream, format=kind, quality=88))
     return f"{PICTURES_FOLDER}/{file}"
