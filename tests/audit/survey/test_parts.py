@@ -61,9 +61,10 @@ def test_parts_that_are_asked_for_later_are_added_and_nothing_else_is_made_again
     )
     assert as_text(open_survey(tmp_path / "s")) == as_text(whole)
     before = len(model.batches)
-    survey(model, photos, PLAIN, out=tmp_path / "s")
+    poorer = survey(model, photos, PLAIN, out=tmp_path / "s")
     survey(model, photos, SurveyConfig(errors=False), out=tmp_path / "s")
     assert len(model.batches) == before
+    assert as_text(poorer) == as_text(survey(model, photos, PLAIN))  # whatever else is there
 
 
 def test_a_survey_of_more_classes_serves_fewer(photos, tmp_path):

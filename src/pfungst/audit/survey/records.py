@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,6 +82,9 @@ class StoredSurvey:
         Parts (:data:`~pfungst.audit.survey.config.PARTS`) that were asked for later.
     classes : sequence of str, optional
         Of the run's classes those that are asked for.
+    parts : collection of str, optional
+        Of the parts that there are those that are asked for, so that an answer does not depend on what others
+        have asked before.
 
     Attributes
     ----------
@@ -93,12 +96,17 @@ class StoredSurvey:
     """
 
     def __init__(
-        self, run: Run, more: Mapping[str, Run] | None = None, classes: Sequence[str] | None = None
+        self,
+        run: Run,
+        more: Mapping[str, Run] | None = None,
+        classes: Sequence[str] | None = None,
+        parts: Collection[str] = PARTS,
     ) -> None:
         surveyed = run.configuration["classes"]
         values = [float("nan") if value is None else value for value in run.configuration["thresholds"]]
         known = dict(zip(surveyed, values, strict=True))
         self.run, self._more = run, dict(more or {})
+        self._hidden = set(PARTS) - set(parts)
         self.classes = tuple(surveyed if classes is None else classes)
         self.thresholds = {name: known[name] for name in self.classes}
         self._columns = [surveyed.index(name) for name in self.classes]
@@ -149,9 +157,12 @@ class StoredSurvey:
         """What was explained, photo by photo; of one class or label if named."""
         for image, explained in self._explained.items():
             for row, _, _ in explained:
-                wanted = row["class"] in self.thresholds and label in (None, row["label"])
-                if wanted and class_name in (None, row["class"]):
+                asked = row["class"] in self.thresholds and self._is_asked(row)
+                if asked and label in (None, row["label"]) and class_name in (None, row["class"]):
                     yield self._seen(image, row)
+
+    def _is_asked(self, row: Mapping[str, Any]) -> bool:
+        return row["label"] == POSITIVE or "errors" not in self._hidden
 
     def _seen(self, image: str, row: Mapping[str, Any]) -> Seen:
         return Seen(
@@ -163,8 +174,14 @@ class StoredSurvey:
             rule=row["rule"],
             peak=row["peak"],
             ledger=row["ledger"],
-            surroundings=from_plain(Surroundings, row["context"]) if row["context"] else None,
+            surroundings=self._surroundings(row["context"]) if row["context"] else None,
         )
+
+    def _surroundings(self, content: Mapping[str, Any]) -> Surroundings:
+        found = from_plain(Surroundings, content)
+        if "edits" not in self._hidden:
+            return found
+        return replace(found, without_object=float("nan"), without_control=float("nan"))
 
     def heatmap(self, image: str, class_name: str) -> NDArray[np.float32]:
         """The reduced heatmap ``(h, w)``: each cell the sum of its pixels' relevance, so Σ is conserved.
@@ -211,9 +228,16 @@ class Survey(StoredSurvey):
         run: Run,
         more: Mapping[str, Run] | None = None,
         classes: Sequence[str] | None = None,
+        parts: Collection[str] = PARTS,
     ) -> None:
-        super().__init__(run, more, classes)
+        super().__init__(run, more, classes, parts)
         self.data = data
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Photos that could not be used, those that the data set left out among them, and why."""
+        left_out = (Failure(self.data.name, problem) for problem in self.data.problems)
+        return (*left_out, *super().failures)
 
     def labels(self) -> NDArray[np.int8]:
         """Labels of :attr:`classes`, ``(len(ids), n_classes)``: +1, 0 (difficult objects only) or −1."""

@@ -75,7 +75,7 @@ def survey(
         for part in config.parts
         if part not in parts
     }
-    return Survey(data, run, more, chosen)
+    return Survey(data, run, more, chosen, config.parts)
 
 
 def _begun(folder: Path | None) -> dict[str, Any]:
