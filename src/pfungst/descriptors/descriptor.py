@@ -144,7 +144,7 @@ def described(descriptor: Descriptor, image: NDArray[np.uint8]) -> Descriptors:
     shapes = found.values.shape, found.areas.shape
     if shapes != ((count, descriptor.size), (count, 4)):
         raise ConfigError(
-            f"descriptor {descriptor.name!r} gave values of shape {shapes[0]} with areas of shape {shapes[1]}",
+            f"descriptor {descriptor.name!r} gave values of shape {shapes[0]}, areas of shape {shapes[1]}",
             allowed=f"(N, {descriptor.size}) and (N, 4)",
         )
     if not np.isfinite(np.vdot(found.values, found.values)):
