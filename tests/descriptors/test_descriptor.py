@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from pfungst.descriptors import (
     ColourConfig,
     Descriptor,
+    Descriptors,
     SiftConfig,
+    described,
     descriptor_from_dict,
     descriptor_kind,
     register_descriptor,
 )
 from pfungst.descriptors import descriptor as module
-from pfungst.errors import ConfigError
+from pfungst.errors import ConfigError, PfungstError
 
 
 @pytest.fixture
@@ -80,3 +83,28 @@ def test_refusals(register):
 
     with pytest.raises(ConfigError, match="Nameless without a name"):
         register_descriptor(Nameless)
+
+
+@pytest.mark.parametrize(
+    ("values", "areas", "message"),
+    [
+        (np.ones((3, 2), np.float32), np.zeros((3, 4), np.int32), r"values of shape \(3, 2\).*\(N, 3\) and"),
+        (np.ones((3, 3), np.float32), np.zeros((2, 4), np.int32), r"areas of shape \(2, 4\)"),
+        (np.full((1, 3), np.nan, np.float32), np.zeros((1, 4), np.int32), "'mine' gave NaN or infinity"),
+        (np.ones((0, 3), np.float32), np.zeros((0, 4), np.int32), "has no descriptor of kind 'mine'"),
+    ],
+)
+def test_mistakes_of_a_users_own_kind_are_told(values, areas, message):
+    @dataclass(frozen=True)
+    class Mine(Descriptor):
+        name = "mine"
+
+        @property
+        def size(self):
+            return 3
+
+        def describe(self, image):
+            return Descriptors(values=values, areas=areas, shape=image.shape[:2])
+
+    with pytest.raises(PfungstError, match=message):
+        described(Mine(), np.zeros((4, 4, 3), np.uint8))

@@ -4,6 +4,7 @@ from pfungst.descriptors.colour import ColourConfig
 from pfungst.descriptors.descriptor import (
     Descriptor,
     Descriptors,
+    described,
     descriptor_from_dict,
     descriptor_kind,
     register_descriptor,
@@ -20,6 +21,7 @@ __all__ = [
     "GridDescriptor",
     "SiftConfig",
     "dense_sift",
+    "described",
     "descriptor_from_dict",
     "descriptor_kind",
     "fit_pca",

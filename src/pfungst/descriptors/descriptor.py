@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.errors import ConfigError, unknown_name
+from pfungst.errors import ConfigError, PfungstError, unknown_name
 from pfungst.files import shown
 
 FloatArray = NDArray[np.float32]
@@ -125,6 +125,31 @@ class Descriptor(ABC):
     def as_dict(self) -> dict[str, Any]:
         """Name and settings as plain JSON; :func:`descriptor_from_dict` reads it."""
         return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
+
+
+def described(descriptor: Descriptor, image: NDArray[np.uint8]) -> Descriptors:
+    """The descriptors of a photo, checked: a kind of a user's own may make any mistake.
+
+    Raises
+    ------
+    PfungstError
+        If the photo has no descriptor.
+    ConfigError
+        If shapes do not fit, or there is NaN or infinity.
+    """
+    found = descriptor.describe(image)
+    count = len(found)
+    if not count:
+        raise PfungstError(f"the photo has no descriptor of kind {descriptor.name!r}")
+    shapes = found.values.shape, found.areas.shape
+    if shapes != ((count, descriptor.size), (count, 4)):
+        raise ConfigError(
+            f"descriptor {descriptor.name!r} gave values of shape {shapes[0]}, areas of shape {shapes[1]}",
+            allowed=f"(N, {descriptor.size}) and (N, 4)",
+        )
+    if not np.isfinite(np.vdot(found.values, found.values)):
+        raise ConfigError(f"descriptor {descriptor.name!r} gave NaN or infinity", allowed="finite numbers")
+    return found
 
 
 Kind = TypeVar("Kind", bound=type[Descriptor])

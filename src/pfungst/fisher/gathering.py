@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst import __version__
-from pfungst.descriptors import PCA, Descriptor
+from pfungst.descriptors import PCA, Descriptor, described
 from pfungst.errors import PfungstError, about_photo
 from pfungst.fisher.pipeline import FisherPipeline
 from pfungst.fisher.settings import FisherTraining
@@ -131,7 +131,7 @@ class _SampleTask:
     def __call__(self, record: Record) -> Finished:
         image = decode(record.path)
         with about_photo(record.path):
-            values = self.descriptor.describe(image).values
+            values = described(self.descriptor, image).values
         generator = np.random.default_rng([self.random_state, zlib.crc32(record.id.encode())])
         chosen = generator.choice(len(values), min(self.share, len(values)), replace=False)
         rows = values[np.sort(chosen)]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.contract.classifier import ImageArray
-from pfungst.descriptors import PCA, Descriptor, Descriptors
+from pfungst.descriptors import PCA, Descriptor, Descriptors, described
 from pfungst.errors import ConfigError
 from pfungst.fisher.encoding import Encoding, encode, improved
 from pfungst.mixture import GaussianMixture
@@ -56,7 +56,7 @@ class FisherPipeline:
 
     def describe(self, image: ImageArray) -> Descriptors:
         """Local descriptors projected by PCA, with geometry."""
-        return self.descriptor.describe(image).transformed(self.pca.transform)
+        return described(self.descriptor, image).transformed(self.pca.transform)
 
     def encode(
         self, descriptors: Descriptors, *, dtype: type[np.float32] | type[np.float64] = np.float32
