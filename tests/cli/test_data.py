@@ -30,7 +30,8 @@ def write_voc(folder, photos, lists=None):
     for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, objects in photos.items():
-        Image.new("RGB", (9, 7)).save(folder / "JPEGImages" / f"{name}.jpg")
+        colour = sum(name.encode())  # no two files are the same
+        Image.new("RGB", (9, 7), (colour % 256, 0, 0)).save(folder / "JPEGImages" / f"{name}.jpg")
         (folder / "Annotations" / f"{name}.xml").write_text(ANNOTATION.format(objects=objects))
     for name, ids in (lists or {}).items():
         (folder / "ImageSets/Main" / f"{name}.txt").write_text("\n".join(ids))

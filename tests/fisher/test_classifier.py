@@ -139,6 +139,27 @@ def test_explanations_account_for_the_score(trained, rule):
             assert ledger.pixels == pytest.approx(explanation.score, rel=1e-5)
 
 
+@pytest.mark.parametrize("rule", ["naive", "epsilon=5", "epsilon=5,spread", "absolute"])
+def test_a_separate_bias_stands_in_the_ledger(trained, rule):
+    """Against float64 sums written out: Σ R_d = wᵀΦ(x), and b is told apart."""
+    image, classifier = texture("both", np.random.default_rng(5)), trained.classifier
+    phi = improved(classifier.pipeline.encode(classifier.pipeline.describe(image), dtype=np.float64).sums)
+    look = classifier.look([image])
+    explained = look.explain([classifier.classes], rule=f"{rule},separate", layers=True)[0]
+    for column, explanation in enumerate(explained):
+        weights, bias = classifier.weights[column].astype(np.float64), classifier.bias[column]
+        np.testing.assert_allclose(explanation.layers["dimensions"], weights * phi, atol=1e-6)
+        assert explanation.rule == f"{rule},separate"
+        assert explanation.score == pytest.approx(weights @ phi + bias, abs=1e-5)
+        assert explanation.ledger.taken["bias"] == bias
+        assert abs(explanation.ledger.residual) < 1e-5
+    usual = look.explain([classifier.classes], rule=rule)[0]
+    assert all(item.ledger.taken["bias"] == 0 for item in usual)
+    assert not np.allclose(usual[0].relevance, explained[0].relevance)
+    other = look.trace().relevance(classifier.classes, rule=f"{rule},separate")
+    np.testing.assert_allclose(other[0], explained[0].layers["descriptors"], atol=1e-5)
+
+
 def test_heatmaps_find_the_half_that_shows_the_class(trained):
     image = texture("both", np.random.default_rng(6))
     stripes, blobs = trained.classifier.explain_many(image, ("stripes", "blobs"), rule="epsilon", epsilon=5.0)

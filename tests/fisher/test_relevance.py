@@ -14,6 +14,7 @@ from pfungst.fisher.relevance import (
     dimension_relevance,
     dimension_relevance_dual,
     pixel_relevance,
+    split_bias,
 )
 from pfungst.fisher.rules import Absolute, Epsilon, Naive
 from pfungst.mixture import GaussianMixture
@@ -50,7 +51,7 @@ def problem(empty=False, n=60, n_classes=3):
     return mixture, values, weights, bias
 
 
-def twin(values, mixture, dimensions, rule, empty):
+def twin(values, mixture, dimensions, rule):
     """R_l^(2) of one class by METHOD section 2; and what the stabiliser absorbed."""
     contributions = twins.mapping(values, mixture)
     n_descriptors = len(values)
@@ -58,7 +59,7 @@ def twin(values, mixture, dimensions, rule, empty):
     for d, amount in enumerate(dimensions):
         m = contributions[:, d]
         total = m.sum()
-        if empty[d]:
+        if np.abs(m).sum() == 0:  # Z(x)
             relevance += amount / n_descriptors
         elif isinstance(rule, Absolute):
             relevance += amount * np.abs(m) / np.abs(m).sum()
@@ -81,7 +82,7 @@ def test_descriptor_relevance_equals_the_twin(rule, empty):
     dimensions = dimension_relevance(weights, bias, improved(encoding.sums))
     found = descriptor_relevance(values, mixture, encoding, dimensions, rule)
     for c in range(3):
-        expected, absorbed = twin(values, mixture, dimensions[c], rule, encoding.empty)
+        expected, absorbed = twin(values, mixture, dimensions[c], rule)
         tolerance = 1e-9 if isinstance(rule, Naive) else 1e-4
         np.testing.assert_allclose(found.values[:, c], expected, atol=tolerance * np.abs(expected).max())
         if isinstance(rule, Epsilon):
@@ -174,3 +175,35 @@ def test_pixel_relevance_equals_the_double_loop():
     found = pixel_relevance(values, areas, (9, 13))
     np.testing.assert_allclose(found, expected, atol=1e-13)
     assert found.sum() == pytest.approx(values.sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("epsilon", [1e-30, 1e-3, 1.0, 20.0, 30.0])
+def test_a_small_epsilon_is_as_exact_as_a_large_one(epsilon):
+    """Precision follows what the quotient amplifies: against float64, 2e-5 of the norm at any ε."""
+    mixture = twins.generic_mixture(24, 8, seed=3)
+    values = (mixture.sample(8000, 0) * 0.8 + 0.3).astype(np.float32)
+    rule = Epsilon(epsilon=epsilon)
+    found, exact = (
+        descriptor_relevance(
+            values, mixture, encoding, dimension_relevance(np.ones((1, 24 * 17)), np.ones(1), phi), rule
+        ).values
+        for encoding in (
+            encode(values, mixture, dtype=rule.dtype(8000)),
+            encode(values, mixture, dtype=np.float64),
+        )
+        for phi in [improved(encoding.sums)]
+    )
+    assert np.linalg.norm(found - exact) < 2e-5 * np.linalg.norm(exact)
+    assert rule.dtype(8000) is (np.float64 if epsilon < 0.3 * np.sqrt(8000) else np.float32)
+
+
+@pytest.mark.parametrize("rule", [Naive, Epsilon, Absolute])
+def test_a_separate_bias_is_not_spread(rule):
+    """R^(3) = w_d Φ(x)_d; the decomposition is linear in R^(3), so b's part is what is missing."""
+    bias = np.array([0.7, -0.4, 0.2])
+    spread, none = split_bias(bias, rule())
+    np.testing.assert_array_equal(spread, bias)
+    np.testing.assert_array_equal(none, 0)
+    spread, separate = split_bias(bias, rule(bias="separate"))
+    np.testing.assert_array_equal(spread, 0)
+    np.testing.assert_array_equal(separate, bias)

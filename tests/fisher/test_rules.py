@@ -9,13 +9,18 @@ from hypothesis import strategies as st
 from pfungst.errors import ConfigError
 from pfungst.fisher import Absolute, Epsilon, Naive, parse_rule, parse_rules, split_rules
 
+BIAS = st.sampled_from(("spread", "separate"))
 NUMBERS = st.floats(1e-300, 1e300)
 RULES = st.one_of(
-    st.builds(Naive),
+    st.builds(Naive, bias=BIAS),
     st.builds(
-        Epsilon, epsilon=NUMBERS, relative=st.booleans(), absorbed=st.sampled_from(("report", "spread"))
+        Epsilon,
+        epsilon=NUMBERS,
+        relative=st.booleans(),
+        absorbed=st.sampled_from(("report", "spread")),
+        bias=BIAS,
     ),
-    st.builds(Absolute, gamma_threshold=st.floats(0, 0.999)),
+    st.builds(Absolute, gamma_threshold=st.floats(0, 0.999), bias=BIAS),
 )
 
 
@@ -69,8 +74,9 @@ def test_lists():
         ("absolute=0.1*sqrt(L)", {}, "rule absolute has no option relative"),
         ("epsilon=0", {}, "epsilon = 0"),
         ("epsilon=1e", {}, "epsilon = '1e'"),
-        ("epsilon=1,wide", {}, "unknown word after rule epsilon: 'wide'. Allowed: spread"),
+        ("epsilon=1,wide", {}, "unknown word after rule epsilon: 'wide'. Allowed: spread, separate"),
         ("epsilon", {"epsilon": float("nan")}, "epsilon = nan"),
+        ("absolute", {"bias": "lost"}, "bias = 'lost'"),
         ("epsilon", {"absorbed": "lost"}, "absorbed = 'lost'"),
         (Naive(), {"epsilon": 1.0}, r"options \['epsilon'\] beside a finished rule naive"),
     ],

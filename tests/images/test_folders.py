@@ -52,15 +52,6 @@ def test_photos_outside_are_counted(tmp_path):
     assert open_dataset(tmp_path).problems == (f"{tmp_path.name}: 2 photos lie in no class folder; left out",)
 
 
-def test_random_splits_keep_each_class_in_each_split(tmp_path):
-    touch(tmp_path, *[f"{name}/{number}.jpg" for name in ("cat", "dog") for number in range(8)])
-    data = open_dataset(tmp_path).with_random_splits(random_state=3)
-    assert {name: len(ids) for name, ids in data.splits.items()} == {"train": 8, "val": 4, "test": 4}
-    for name in data.splits:
-        counts = (data.split(name).labels() == 1).sum(axis=0)
-        assert counts[0] == counts[1]
-
-
 @pytest.mark.parametrize("names", [[], ["stray.jpg"], ["notes/readme.txt"]])
 def test_unknown_layout(tmp_path, names):
     touch(tmp_path, *names)

@@ -30,6 +30,14 @@ JsonTarget = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Write the numbers as JSON; '-' for standard output."),
 ]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="Layout of the photo set, if it is not recognised: voc, coco, yolo, …"),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option("--images", help="Folder of the photos, where they do not lie beside the annotation file."),
+]
 SurveyFolder = Annotated[
     Path | None,
     typer.Option(

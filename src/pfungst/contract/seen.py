@@ -61,7 +61,8 @@ def unseen(
     known = [memory for memory in memories.values() if memory is not None]
     data = data.with_digests(progress=progress) if known else data
     seen = [record.id for record in data if any(memory.has(record) for memory in known)]
-    left = [record for record in data if record.id not in set(seen)]
+    known_ids = set(seen)
+    left = [record for record in data if record.id not in known_ids]
     if seen and not left and not include:
         raise DataError(
             data.root,

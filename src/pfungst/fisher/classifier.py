@@ -143,8 +143,8 @@ class FisherClassifier(FormerCalls):
         **options
             ``rule``, a Rule or its name: ``naive``, ``epsilon`` (the default, ε = 100), ``absolute``, or what
             ``str(rule)`` writes, such as ``epsilon=0.38*sqrt(L)``. ``epsilon``, ``relative`` and ``absorbed``
-            of the ε rule (:class:`pfungst.fisher.rules.Epsilon`). ``layers=True`` keeps R^(3)
-            (``dimensions``), R^(2) (``descriptors``) and their ``areas`` in the explanation.
+            of the ε rule (:class:`pfungst.fisher.rules.Epsilon`); ``bias="separate"`` keeps b out of R^(3).
+            ``layers=True`` keeps R^(3) (``dimensions``), R^(2) (``descriptors``) and their ``areas`` in the explanation.
 
         Raises
         ------

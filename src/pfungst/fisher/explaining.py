@@ -10,7 +10,12 @@ from pfungst.contract.explanation import Explanation, Ledger
 from pfungst.fisher.described import DescribedPhoto
 from pfungst.fisher.encoding import improved
 from pfungst.fisher.machines import LinearMachines
-from pfungst.fisher.relevance import descriptor_relevance, dimension_relevance, pixel_relevance
+from pfungst.fisher.relevance import (
+    descriptor_relevance,
+    dimension_relevance,
+    pixel_relevance,
+    split_bias,
+)
 from pfungst.fisher.rules import Rule
 
 
@@ -45,9 +50,11 @@ def explain_photo(
     columns = machines.columns(class_names)
     if not columns:
         return []
-    descriptors, encoding = photo.descriptors, photo.encoding(rule.dtype)
+    descriptors = photo.descriptors
+    encoding = photo.encoding(rule.dtype(len(descriptors)))
     phi = improved(encoding.sums)
-    dimensions = dimension_relevance(machines.weights[columns], machines.bias[columns], phi)
+    spread, separate = split_bias(machines.bias[columns], rule)
+    dimensions = dimension_relevance(machines.weights[columns], spread, phi)
     local = descriptor_relevance(descriptors.values, photo.pipeline.mixture, encoding, dimensions, rule)
     explanations = []
     for position, name in enumerate(class_names):
@@ -58,11 +65,11 @@ def explain_photo(
             "descriptors": relevance,
             "areas": descriptors.areas,
         }
-        score = float(dimensions[position].sum())
+        score = float(dimensions[position].sum() + separate[position])
         ledger = Ledger(
             score=score,
             pixels=float(pixels.sum()),
-            taken={"stabiliser": float(local.absorbed[position])},
+            taken={"stabiliser": float(local.absorbed[position]), "bias": float(separate[position])},
             spread={
                 "empty": float(local.spread_empty[position]),
                 "stabiliser": float(local.spread_absorbed[position]),

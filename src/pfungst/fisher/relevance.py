@@ -60,6 +60,12 @@ def dimension_relevance(
     return exact * phi + np.asarray(bias, dtype=np.float64)[:, None] / phi.size
 
 
+def split_bias(bias: NDArray[np.float64], rule: Rule) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """b of each class in two parts: what is spread over the dimensions, and what the ledger takes at once."""
+    nothing = np.zeros_like(bias)
+    return (nothing, bias) if rule.bias == "separate" else (bias, nothing)
+
+
 def dimension_relevance_dual(
     dual_coefficients: NDArray[np.floating],
     support: NDArray[np.floating],
@@ -109,8 +115,9 @@ def descriptor_relevance(
 
     Notes
     -----
-    Quotients R_d / Z_d are float64. Products over descriptors are float32 for ε and for the absolute rule,
-    float64 for the naive rule, whose quotients amplify rounding errors without bound. What rounding of these
+    Quotients R_d / Z_d are float64. Products over descriptors are of the encoding's precision, for which
+    ``rule.dtype`` asks: float64 where quotients amplify rounding errors (naive, and ε small against
+    sqrt(|L|)), else float32. What rounding of these
     products adds to or takes from Σ_l R_l (some 1e-5 of it) is taken back evenly, so that the account closes.
     """
     empty = encoding.empty

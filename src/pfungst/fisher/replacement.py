@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pfungst.errors import ConfigError
 from pfungst.fisher.encoding import Encoding, encode, improved
 from pfungst.fisher.machines import LinearMachines
-from pfungst.fisher.relevance import descriptor_relevance, dimension_relevance
+from pfungst.fisher.relevance import descriptor_relevance, dimension_relevance, split_bias
 from pfungst.fisher.rules import parse_rule
 from pfungst.mixture.gaussian import GaussianMixture
 from pfungst.mixture.posterior import CHUNK_ROWS, posterior_chunks
@@ -90,7 +90,8 @@ class FisherTracer:
         """
         decomposition = parse_rule("epsilon" if rule is None else rule, **options)
         rows = self._machines.columns(class_names)
-        dimensions = dimension_relevance(self._machines.weights[rows], self._machines.bias[rows], self._phi)
+        bias, _ = split_bias(self._machines.bias[rows], decomposition)
+        dimensions = dimension_relevance(self._machines.weights[rows], bias, self._phi)
         found = descriptor_relevance(self._values, self._mixture, self._encoding, dimensions, decomposition)
         return np.ascontiguousarray(found.values.T)
 

@@ -10,22 +10,49 @@ import numpy as np
 
 from pfungst.errors import ConfigError, unknown_name
 
+_AMPLIFYING = 0.3
+"""An ε below this share of sqrt(|L|) amplifies the rounding of float32 products beyond 2e-5 of R^(2)."""
+
+Dtype = type[np.float32] | type[np.float64]
+
 
 @dataclass(frozen=True, kw_only=True)
-class Naive:
-    """q_d(l) = m_d(l) / Z_d [9]: conserves, unstable where contributions cancel."""
+class _Decomposition:
+    """What all rules have.
+
+    Attributes
+    ----------
+    bias : {"spread", "separate"}
+        ``spread``: R_d holds b / V, as in the paper. ``separate``: R_d = w_d Φ(x)_d alone, and the ledger
+        says what b took; b / (V Z_d) then does not order the descriptors where |Z_d| is tiny.
+    """
+
+    bias: Literal["spread", "separate"] = "spread"
+
+    def __post_init__(self) -> None:
+        if self.bias not in ("spread", "separate"):
+            raise ConfigError(f"bias = {self.bias!r}", allowed="'spread' or 'separate'")
 
     @property
-    def dtype(self) -> type[np.float32] | type[np.float64]:
+    def _words(self) -> str:
+        return ",separate" if self.bias == "separate" else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naive(_Decomposition):
+    """q_d(l) = m_d(l) / Z_d [9]: conserves, unstable where contributions cancel."""
+
+    def dtype(self, n_descriptors: int) -> Dtype:
         """Of products over descriptors: quotients amplify rounding errors without bound."""
+        del n_descriptors
         return np.float64
 
     def __str__(self) -> str:
-        return "naive"
+        return f"naive{self._words}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Epsilon:
+class Epsilon(_Decomposition):
     """q_d(l) = m_d(l) / (Z_d + ε sgn Z_d) [11]: stable; the stabiliser absorbs relevance.
 
     Attributes
@@ -46,6 +73,7 @@ class Epsilon:
     absorbed: Literal["report", "spread"] = "report"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not (np.isfinite(self.epsilon) and self.epsilon > 0):
             raise ConfigError(
                 f"epsilon = {self.epsilon}", allowed="a positive number", hint="rule naive for 0"
@@ -57,19 +85,19 @@ class Epsilon:
         """ε for an image of |L| descriptors."""
         return self.epsilon * float(np.sqrt(n_descriptors)) if self.relative else self.epsilon
 
-    @property
-    def dtype(self) -> type[np.float32] | type[np.float64]:
-        """Of products over descriptors."""
-        return np.float32
+    def dtype(self, n_descriptors: int) -> Dtype:
+        """Of products over |L| descriptors: float64 where the quotient amplifies their rounding."""
+        small = self.scaled(n_descriptors) < _AMPLIFYING * np.sqrt(n_descriptors)
+        return np.float64 if small else np.float32
 
     def __str__(self) -> str:
         scale = "*sqrt(L)" if self.relative else ""
         spread = ",spread" if self.absorbed == "spread" else ""
-        return f"epsilon={_shortest(self.epsilon)}{scale}{spread}"
+        return f"epsilon={_shortest(self.epsilon)}{scale}{spread}{self._words}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Absolute:
+class Absolute(_Decomposition):
     """q_d(l) = |m_d(l)| / Σ_l' |m_d(l')| [12]: conserves, no stabiliser, loses the signs.
 
     Attributes
@@ -83,24 +111,29 @@ class Absolute:
     gamma_threshold: float = 1e-4
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.gamma_threshold < 1:
             raise ConfigError(f"gamma_threshold = {self.gamma_threshold}", allowed="0 or more, below 1")
 
-    @property
-    def dtype(self) -> type[np.float32] | type[np.float64]:
+    def dtype(self, n_descriptors: int) -> Dtype:
         """Of products over descriptors."""
+        del n_descriptors
         return np.float32
 
     def __str__(self) -> str:
         usual = self.gamma_threshold == Absolute.gamma_threshold
-        return "absolute" if usual else f"absolute={_shortest(self.gamma_threshold)}"
+        number = "" if usual else f"={_shortest(self.gamma_threshold)}"
+        return f"absolute{number}{self._words}"
 
 
 Rule = Naive | Epsilon | Absolute
 RULE_NAMES = ("naive", "epsilon", "absolute")
 _NUMBER = r"[0-9.eE+-]+"
 _PATTERN = re.compile(rf"(naive|epsilon|absolute)(?:[=:]({_NUMBER})(\*sqrt\(L\))?)?((?:,[a-z]+)*)")
-_MODIFIERS: dict[str, dict[str, object]] = {"spread": {"absorbed": "spread"}}
+_MODIFIERS: dict[str, dict[str, object]] = {
+    "spread": {"absorbed": "spread"},
+    "separate": {"bias": "separate"},
+}
 """Words after a rule, with commas, and what they set."""
 
 
@@ -112,7 +145,7 @@ def parse_rule(text: str | Rule, **options: object) -> Rule:
     text : str or Rule
         A rule is returned as it is; the text is what ``str(rule)`` writes.
     options
-        Attributes of the rule that the text leaves open: ``epsilon``, ``relative``, ``absorbed``,
+        Attributes of the rule that the text leaves open: ``epsilon``, ``relative``, ``absorbed``, ``bias``,
         ``gamma_threshold``. None counts as not given.
 
     Raises
@@ -123,7 +156,7 @@ def parse_rule(text: str | Rule, **options: object) -> Rule:
     Examples
     --------
     >>> parse_rule("epsilon=0.38*sqrt(L),spread")
-    Epsilon(epsilon=0.38, relative=True, absorbed='spread')
+    Epsilon(bias='spread', epsilon=0.38, relative=True, absorbed='spread')
     """
     given = {name: value for name, value in options.items() if value is not None}
     if not isinstance(text, str):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from pfungst.images.dataset import DataSet, Record
+from pfungst.errors import PfungstError
+from pfungst.images.dataset import DataSet
 from pfungst.images.decode import decode
+from pfungst.images.digests import each
+from pfungst.images.twins import find_twins, twin_problems
+from pfungst.progress import Progress, silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +56,38 @@ def count_classes(data: DataSet) -> dict[str, ClassCount]:
     }
 
 
-def check_photo(record: Record) -> None:
-    """Decode a record's photo.
+def checked(
+    data: DataSet,
+    *,
+    looks: bool = True,
+    pixels: bool = False,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> DataSet:
+    """The same data set with more problems: photos that stand there twice, and photos that are damaged.
 
-    Raises
-    ------
-    ImageError
-        If it cannot be decoded.
+    Parameters
+    ----------
+    data : DataSet
+    looks : bool
+        Whether photos that look the same are found, and not equal files alone.
+    pixels : bool
+        Whether every photo is decoded as a whole.
+    workers : int
+        Threads that read photos.
+    progress : Progress
     """
-    decode(record.path)
+    data = data.with_digests(workers=workers, progress=progress)
+    problems = twin_problems(data, find_twins(data, looks=looks, workers=workers, progress=progress))
+    if pixels:
+        paths = [record.path for record in data]
+        found = each(paths, _decoded, stage="photos", workers=workers, progress=progress)
+        problems += [str(answer) for answer in found if isinstance(answer, PfungstError)]
+    return replace(data, problems=(*data.problems, *problems))
+
+
+def _decoded(path: Path) -> None:
+    decode(path)
 
 
 def summary(data: DataSet) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pfungst.errors import ConfigError, DataError
 from pfungst.images.digests import Digest, digest_of, each
+from pfungst.images.names import nearly, nfc
 from pfungst.images.rectangles import Box
 from pfungst.progress import Progress, silent
 from pfungst.showing import listed, table_html
@@ -182,14 +183,19 @@ class DataSet:
         ConfigError
             If none is named, or one twice.
         """
-        if not classes or len(set(classes)) != len(classes):
-            raise ConfigError(f"classes {', '.join(classes) or '(none)'}", allowed="at least one, each once")
-        for name in classes:
+        wanted = tuple(map(nfc, classes))
+        if not wanted or len(set(wanted)) != len(wanted):
+            raise ConfigError(f"classes {', '.join(wanted) or '(none)'}", allowed="at least one, each once")
+        for name in wanted:
             if name not in self.classes:
+                meant = nearly(name, self.classes)
                 raise DataError(
-                    self.root, f"no class {name!r} in data set {self.name!r}", allowed=", ".join(self.classes)
+                    self.root,
+                    f"no class {name!r} in data set {self.name!r}",
+                    allowed=", ".join(self.classes),
+                    hint=None if meant is None else repr(meant),
                 )
-        return replace(self, classes=tuple(classes))
+        return replace(self, classes=wanted)
 
     def labels(self) -> NDArray[np.int8]:
         """``(n_records, n_classes)`` of +1 (shown), 0 (difficult only), −1 (not shown)."""
@@ -209,8 +215,8 @@ class DataSet:
         """
         rest = [record.path for record in self.records if record.digest is None]
         found = each(rest, digest_of, stage="files", workers=workers, progress=progress)
-        new = dict(zip(rest, found, strict=True))
-        records = (replace(record, digest=record.digest or new[record.path]) for record in self.records)
+        new = {path: digest for path, digest in zip(rest, found, strict=True) if isinstance(digest, Digest)}
+        records = (replace(record, digest=record.digest or new.get(record.path)) for record in self.records)
         return replace(self, records=tuple(records))
 
     def with_random_splits(

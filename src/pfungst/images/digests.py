@@ -70,16 +70,16 @@ def each(
     stage: str,
     workers: int = 1,
     progress: Progress = silent,
-) -> list[Answer | None]:
-    """What is asked of each file, in order, by several threads; None where it cannot be read."""
+) -> list[Answer | PfungstError]:
+    """What is asked of each file, in order, by several threads; the error where it cannot be read."""
 
-    def answer(path: Path) -> Answer | None:
+    def answer(path: Path) -> Answer | PfungstError:
         try:
             return ask(path)
-        except PfungstError:
-            return None
+        except PfungstError as error:
+            return error
 
-    answers: list[Answer | None] = []
+    answers: list[Answer | PfungstError] = []
     with ThreadPoolExecutor(max(workers, 1)) as threads:
         for found in threads.map(answer, paths):
             answers.append(found)

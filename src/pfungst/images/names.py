@@ -6,6 +6,7 @@ import codecs
 import difflib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -52,6 +53,22 @@ def split_name(folder: str) -> str | None:
     words = [word for word in re.split(r"[^a-z]+", _joined(folder)) if word not in _FILLERS]
     words = [word.removesuffix("set") for word in words if word]
     return _SPLITS.get(words[0]) if len(words) == 1 else None
+
+
+def split_names(folders: Iterable[str]) -> dict[str, str]:
+    """The split of each folder that is named like one; where two mean the same, they keep their own names.
+
+    Examples
+    --------
+    >>> split_names(["train", "valid", "notes"]), split_names(["Test", "eval"])
+    ({'train': 'train', 'valid': 'val'}, {'Test': 'test', 'eval': 'eval'})
+    """
+    named = {folder: name for folder in sorted(folders) if (name := split_name(folder))}
+    counts = Counter(named.values())
+    for folder, name in named.items():
+        if counts[name] > 1 and folder.lower() != name:
+            named[folder] = folder
+    return named
 
 
 def _joined(folder: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.images.dataset import DataSet, Record
-from pfungst.images.digests import each, look_of
+from pfungst.images.digests import Look, each, look_of
 from pfungst.images.twins import Hashes, nearest
 from pfungst.progress import Progress, silent
 
@@ -49,7 +49,7 @@ class SeenPhotos:
         looks = each(paths, look_of, stage="looks", workers=workers, progress=progress)
         return cls(
             contents=_sorted(record.digest.short for record in records.values() if record.digest is not None),
-            looks=_sorted(look.upright for look in looks if look is not None),
+            looks=_sorted(look.upright for look in looks if isinstance(look, Look)),
         )
 
     def __len__(self) -> int:
@@ -67,7 +67,8 @@ class SeenPhotos:
         asked = tuple(records)
         paths = [record.path for record in asked]
         found = each(paths, look_of, stage="looks", workers=workers, progress=progress)
-        known = [(record.id, look) for record, look in zip(asked, found, strict=True) if look is not None]
+        pairs = zip(asked, found, strict=True)
+        known = [(record.id, look) for record, look in pairs if isinstance(look, Look)]
         upright = np.array([look.upright for _, look in known], dtype=np.uint64)
         mirrored = np.array([look.mirrored for _, look in known], dtype=np.uint64)
         near = (nearest(upright, self.looks) >= 0) | (nearest(mirrored, self.looks) >= 0)

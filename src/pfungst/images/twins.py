@@ -119,7 +119,7 @@ def find_twins(
     again = {pair.other for pair in equal}
     rest = [record for record in data if record.id not in again]
     found = each([record.path for record in rest], look_of, stage="looks", workers=workers, progress=progress)
-    seen = [(record, look) for record, look in zip(rest, found, strict=True) if look is not None]
+    seen = [(record, look) for record, look in zip(rest, found, strict=True) if isinstance(look, Look)]
     return equal + _alike(data, [record for record, _ in seen], [look for _, look in seen])
 
 

@@ -3,6 +3,7 @@
 from fuzzing.annotations import Coco, Folders, Scenes, Voc
 from fuzzing.caffe_files import Caffemodel, Prototxt
 from fuzzing.model_folders import Models
+from fuzzing.photo_sets import Table, Trees, Yolo
 from fuzzing.pictures import Images
 from fuzzing.records import Attributions, Audits, Journals
 from fuzzing.runs import Runs
@@ -11,8 +12,8 @@ from fuzzing.target import Case, Target
 TARGETS: dict[str, type[Target]] = {
     kind.name: kind
     for kind in (
-        Voc, Coco, Prototxt, Caffemodel, Models, Images, Scenes, Folders, Audits, Journals, Runs,
-        Attributions,
+        Voc, Coco, Yolo, Table, Trees, Prototxt, Caffemodel, Models, Images, Scenes, Folders, Audits,
+        Journals, Runs, Attributions,
     )
 }  # fmt: skip
 

@@ -197,7 +197,8 @@ def _classes(value: Any, *, several: bool) -> list[str]:
         names = [_text(item) for item in value]
     else:
         names = re.split(r"[|;,]" if several else r"[|;]", _text(value))
-    return list(dict.fromkeys(name.strip() for name in names if name.strip()))
+    whole = (re.sub(r"^(\d+)\.0$", r"\1", name.strip()) for name in names)  # a number that passed as a float
+    return list(dict.fromkeys(name for name in whole if name))
 
 
 def _objects(value: Any) -> Iterator[Labelled]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pfungst.errors import DataError
@@ -12,7 +13,7 @@ from pfungst.images.assembly import Assembly, class_problem, usable_path
 from pfungst.images.dataset import DataSet
 from pfungst.images.layouts.base import Layout
 from pfungst.images.layouts.pairing import is_container
-from pfungst.images.names import read_text, split_name
+from pfungst.images.names import read_text, split_name, split_names
 from pfungst.images.place import Place
 from pfungst.images.records import Labelled
 from pfungst.images.tree import Tree
@@ -41,6 +42,7 @@ class _Shape:
 
     classes: int
     split: int | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def class_of(self, photo: PurePosixPath) -> str | None:
         """The name of a photo's class folder; None if it lies in none."""
@@ -48,7 +50,7 @@ class _Shape:
 
     def split_of(self, photo: PurePosixPath) -> str | None:
         """The split that a photo's folder is named like."""
-        return None if self.split is None else split_name(photo.parts[self.split])
+        return None if self.split is None else self.names.get(photo.parts[self.split])
 
 
 def recognise(place: Place) -> str:
@@ -115,7 +117,7 @@ def _shape(photos: Sequence[PurePosixPath]) -> _Shape:
         tops = {photo.parts[depth] for photo in inner}
         deep = {photo.parts[depth] for photo in inner if len(photo.parts) > depth + 2}
         if _are_splits(tops, deep):
-            return _Shape(classes=depth + 1, split=depth)
+            return _Shape(classes=depth + 1, split=depth, names=split_names(tops))
         direct = any(len(photo.parts) == depth + 2 for photo in inner)
         if len(tops) != 1 or direct or not deep or len(inner) < len(photos):
             return _Shape(classes=depth)
@@ -167,10 +169,9 @@ def _refuse_other_folders(tree: Tree, shape: _Shape) -> None:
     names = {name for photo in tree.photos if (name := shape.class_of(photo))}
     splits = {name for name in names if split_name(name)}
     kinds = {name for name in names if is_container(name)}
-    inner = {name: _inner(tree.photos, shape.classes, name) for name in names}
-    shared = [
-        group for group in inner.values() if group and sum(group == other for other in inner.values()) > 1
-    ]
+    inner = _inner(tree.photos, shape.classes)
+    counts = Counter(frozenset(group) for group in inner.values())
+    shared = [group for group, count in counts.items() if count > 1]
     if shape.split is None and len({split_name(name) for name in splits}) > 1:
         found = f"folders {_listed(splits)}, which are named like splits and hold photos but no class folders"
     elif kinds:
@@ -182,10 +183,13 @@ def _refuse_other_folders(tree: Tree, shape: _Shape) -> None:
     raise DataError(tree.root, f"holds {found}", hint=_ANYWAY)
 
 
-def _inner(photos: Iterable[PurePosixPath], depth: int, name: str) -> frozenset[str]:
-    """Names of the folders within a class folder."""
-    below = (photo.parts[depth:] for photo in photos if len(photo.parts) > depth + 2)
-    return frozenset(parts[1] for parts in below if parts[0] == name)
+def _inner(photos: Iterable[PurePosixPath], depth: int) -> dict[str, set[str]]:
+    """Names of the folders within each class folder."""
+    inner: dict[str, set[str]] = {}
+    for photo in photos:
+        if len(photo.parts) > depth + 2:
+            inner.setdefault(photo.parts[depth], set()).add(photo.parts[depth + 1])
+    return inner
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -8,21 +8,23 @@ from pathlib import Path, PurePosixPath
 
 from pfungst.errors import DataError
 from pfungst.images.assembly import Assembly
-from pfungst.images.names import Index, find_listed, nfc, read_lines, split_name
+from pfungst.images.names import Index, find_listed, nfc, read_lines, split_name, split_names
 
 
-def folder_split(photos: Sequence[PurePosixPath]) -> int | None:
-    """At which depth all photos have a folder that is named like a split; None if there is no such depth.
+def folder_splits(photos: Sequence[PurePosixPath]) -> dict[PurePosixPath, str]:
+    """The split of each photo, where all have a folder named like a split at one depth; else empty.
 
     Examples
     --------
-    >>> folder_split([PurePosixPath("images/train/a.jpg"), PurePosixPath("images/val/a.jpg")])
-    1
+    >>> photos = [PurePosixPath("images/train/a.jpg"), PurePosixPath("images/valid/a.jpg")]
+    >>> list(folder_splits(photos).values())
+    ['train', 'val']
     """
     for depth in range(min((len(photo.parts) - 1 for photo in photos), default=0)):
-        if all(split_name(photo.parts[depth]) for photo in photos):
-            return depth
-    return None
+        names = split_names({photo.parts[depth] for photo in photos})
+        if all(photo.parts[depth] in names for photo in photos):
+            return {photo: names[photo.parts[depth]] for photo in photos}
+    return {}
 
 
 def listed_splits(

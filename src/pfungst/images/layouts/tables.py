@@ -14,7 +14,7 @@ from pfungst.images.fitting import Size
 from pfungst.images.layouts.base import Layout
 from pfungst.images.layouts.columns import Columns
 from pfungst.images.layouts.rows import SUFFIXES, read_rows
-from pfungst.images.layouts.splits import folder_split
+from pfungst.images.layouts.splits import folder_splits
 from pfungst.images.names import Index, split_name
 from pfungst.images.place import Place
 from pfungst.images.records import Labelled
@@ -89,14 +89,13 @@ def read(place: Place) -> DataSet:
         _read_table(table, photos, found)
     base = place.path if place.path.is_dir() else place.path.parent
     relatives = {path: _relative(path, base, place.images) for path in photos}
-    depth = folder_split([*relatives.values()])
+    by_folder = folder_splits([*relatives.values()])
     for path, photo in photos.items():
         relative = relatives[path]
         if not usable_path(relative):
             found.note(relative, "its path cannot be printed; left out", path)
             continue
-        by_folder = split_name(relative.parts[depth]) if depth is not None else None
-        splits = list(photo.splits) or ([by_folder] if by_folder else [])
+        splits = list(photo.splits) or ([by_folder[relative]] if by_folder else [])
         identity = found.new_id(relative)
         found.add(identity, path, photo.objects, size=photo.size, where=str(relative))
         for split in splits:

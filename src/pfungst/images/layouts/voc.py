@@ -11,9 +11,9 @@ from pfungst.images.assembly import Assembly, inside, usable_path
 from pfungst.images.dataset import DataSet
 from pfungst.images.layouts.base import Layout
 from pfungst.images.layouts.pairing import Pairing
-from pfungst.images.layouts.splits import folder_split, listed_splits
+from pfungst.images.layouts.splits import folder_splits, listed_splits
 from pfungst.images.layouts.xml import BrokenXml, parse
-from pfungst.images.names import Index, split_name
+from pfungst.images.names import Index
 from pfungst.images.place import Place
 from pfungst.images.tree import is_hidden
 
@@ -120,10 +120,7 @@ def _read_own_layout(place: Place, root: Path) -> DataSet:
     main = [path for path in lists if path.parts[:-1] == (_LISTS, "Main")]
     chosen = [root / path for path in main or lists]
     place.read.update(chosen)
-    by_id = {
-        entry.id: PurePosixPath(_PHOTOS, *entry.path.relative_to(root / _PHOTOS).parts)
-        for entry in found.entries
-    }
+    by_id = {entry.id: PurePosixPath(entry.path.relative_to(root / _PHOTOS)) for entry in found.entries}
     splits = listed_splits(chosen, found, by_id, {*found.classes, *VOC_CLASSES})
     return found.finish(classes=_in_order(found.classes), splits=splits)
 
@@ -155,7 +152,7 @@ def _read_annotation(
 def _read_scattered(place: Place) -> DataSet:
     found = Assembly(place, headers=True)
     pairing = Pairing(place.tree.photos)
-    depth = folder_split(place.tree.photos)
+    splits = folder_splits(place.tree.photos)
     for file in place.files(".xml"):
         place.read.add(file)
         where = place.relative(file)
@@ -173,7 +170,7 @@ def _read_scattered(place: Place) -> DataSet:
             own = pairing.photo_of(where)
             found.note(where, f"{broken}; left out", *(() if own is None else (place.path / own,)))
             continue
-        split = None if depth is None else split_name(photo.parts[depth])
+        split = splits.get(photo)
         found.add(
             found.new_id(photo), place.path / photo, objects, size=root.size, split=split, where=str(where)
         )

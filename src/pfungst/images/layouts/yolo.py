@@ -15,7 +15,7 @@ from pfungst.images.assembly import Assembly, class_problem, usable_path
 from pfungst.images.dataset import DataSet
 from pfungst.images.layouts.base import Layout
 from pfungst.images.layouts.pairing import place_of
-from pfungst.images.layouts.splits import folder_split
+from pfungst.images.layouts.splits import folder_splits
 from pfungst.images.names import Index, find_listed, nfc, read_lines, read_text, split_name
 from pfungst.images.place import Place
 from pfungst.images.records import Labelled
@@ -179,17 +179,16 @@ class _Reading:
         stated = {key: value for key, value in self.names.content.items() if split_name(key) and value}
         if stated:
             return {split_name(key) or key: self._stated(key, value) for key, value in stated.items()}
-        depth = folder_split(photos)
         splits: dict[str, list[PurePosixPath]] = {}
-        if depth is not None:
-            for photo in photos:
-                splits.setdefault(split_name(photo.parts[depth]) or "", []).append(photo)
+        for photo, split in folder_splits(photos).items():
+            splits.setdefault(split, []).append(photo)
+        if splits:
             return splits
         index = Index(photos)
         for path in self.place.tree.others:
-            split = split_name(path.stem) if path.suffix.lower() == ".txt" else None
-            if split is not None and (listed := self._listed(path, index)):
-                splits[split] = listed
+            named = split_name(path.stem) if path.suffix.lower() == ".txt" else None
+            if named is not None and (listed := self._listed(path, index)):
+                splits[named] = listed
         return splits
 
     def _stated(self, key: str, value: object) -> list[PurePosixPath]:

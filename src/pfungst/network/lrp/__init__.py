@@ -8,7 +8,7 @@
 from pfungst.network.lrp.composite import COMPOSITES, Composite, composite, register_composite
 from pfungst.network.lrp.elementwise import quotient
 from pfungst.network.lrp.engine import Recording, relevance
-from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
+from pfungst.network.lrp.errors import HiddenOperationError, LrpError, UnsupportedOperationError
 from pfungst.network.lrp.kernels import Passed
 from pfungst.network.lrp.linear import WeightedLayer
 from pfungst.network.lrp.plan import Assignment
@@ -40,6 +40,7 @@ __all__ = [
     "Epsilon",
     "Flat",
     "Gamma",
+    "HiddenOperationError",
     "LedgerRow",
     "LrpError",
     "LrpLedger",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pfungst.errors import unknown_name
+from pfungst.network.lrp.completeness import check_complete
 from pfungst.network.lrp.composite import Composite
 from pfungst.network.lrp.composite import composite as find_composite
 from pfungst.network.lrp.elementwise import total
@@ -69,6 +70,8 @@ def relevance(
     UnsupportedOperationError
         If relevance reaches an operation without a rule; it names the operation and the module that called
         it.
+    HiddenOperationError
+        If numbers of the network leave the recording unseen (:mod:`pfungst.network.lrp.completeness`).
 
     References
     ----------
@@ -118,21 +121,24 @@ class Recording:
     def __init__(self, module: nn.Module, inputs: Tensor) -> None:
         _check(module, inputs)
         self._module, self._inputs = module, inputs
-        self._tape: Tape | None = self._record()
+        self._tape: Tape | None = self._raw_tape()
         with torch.no_grad():
             self.outputs = self._tape.output.tensor()
 
-    def _record(self) -> Tape:
+    def _raw_tape(self) -> Tape:
+        tape = self._recorded(self._inputs)
+        self.left_out = left_out(tape)
+        return tape
+
+    def _recorded(self, inputs: Tensor) -> Tape:
         try:
-            tape = record(self._module, _in_fast_layout(self._inputs))
+            return record(self._module, _in_fast_layout(inputs))
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             reason = str(error).strip().split("\n", 1)[0][:200]
             raise LrpError(
                 f"the network fails on an input of shape {tuple(self._inputs.shape)} ({reason})",
                 allowed="the input that its layers were made for",
             ) from error
-        self.left_out = left_out(tape)
-        return tape
 
     def relevance(
         self,
@@ -147,7 +153,8 @@ class Recording:
         rules = find_composite(composite)
         if fallback not in {None, "gradient", "pass"}:
             raise unknown_name("fallback", str(fallback), ("gradient", "pass"))
-        tape, self._tape = self._tape or self._record(), None
+        tape, self._tape = self._tape or self._raw_tape(), None
+        check_complete(self._module, self._inputs, tape, self._recorded)
         with torch.no_grad():
             steps = plan(tape, rules, fallback=fallback, input_bounds=input_bounds)
             tape.nodes.clear()

@@ -83,6 +83,8 @@ class Node:
     module: nn.Module | None
     outputs: list[Value] = field(default_factory=list)
     merged: list[Node] = field(default_factory=list)
+    decisions: dict[int, str] = field(default_factory=dict)
+    """By identity, constants that were made from the input: a ``mask`` (of truth values) or an ``index``."""
 
     @property
     def place(self) -> str:
@@ -114,7 +116,7 @@ class Node:
         """Compute the outputs' numbers again."""
         with torch.no_grad():
             result = self.call(*(value.tensor() for value in self.inputs))
-        tensors = [item for item in _flat(result) if _differentiable(item)]
+        tensors = [item for item in flat(result) if _differentiable(item)]
         for value, tensor in zip(self.outputs, tensors, strict=True):
             value.data = tensor
 
@@ -127,13 +129,14 @@ def _mapped(item: Any, put: Callable[[Any], Any]) -> Any:
     return put(item)
 
 
-def _flat(item: Any) -> Iterator[Any]:
+def flat(item: Any) -> Iterator[Any]:
+    """Everything in nested lists, tuples and mappings, one after the other."""
     if isinstance(item, Mapping):
         for value in item.values():
-            yield from _flat(value)
+            yield from flat(value)
     elif isinstance(item, (tuple, list)) and not isinstance(item, torch.Size):
         for value in item:
-            yield from _flat(value)
+            yield from flat(value)
     else:
         yield item
 
@@ -157,6 +160,7 @@ class _Recorder(TorchFunctionMode):
         self.nodes: list[Node] = []
         self.stack: list[tuple[str, nn.Module]] = [("", module)]
         self.values: Any = WeakTensorKeyDictionary()
+        self.decisions: Any = WeakTensorKeyDictionary()
         self.stale: Any = WeakTensorKeyDictionary()
         self.by_storage: dict[int, list[weakref.ref[Tensor]]] = {}
 
@@ -164,17 +168,29 @@ class _Recorder(TorchFunctionMode):
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         options = dict(kwargs or {})
-        if not any(isinstance(item, Tensor) and item in self.values for item in _flat([args, options])):
-            return func(*args, **options)
+        if not any(isinstance(item, Tensor) and item in self.values for item in flat([args, options])):
+            return self._decided(func(*args, **options), args, options)
         name = function_name(func)
         if name.endswith("=") or name == "__setitem__" or options.get("out") is not None:
             raise UnsupportedOperationError(full_name(func), self._place(), "overwrites a tensor")
         if _in_place(name, options):
             return self._record_in_place(func, name, tuple(args), options)
         result = func(*args, **options) if name != "view" else _viewed(*args, **options)
-        if any(_differentiable(item) for item in _flat(result)):
+        if any(_differentiable(item) for item in flat(result)):
             self._check_stale(func, args, options)
             self._record(func, name, tuple(args), options, result)
+        for item in flat(result):
+            if isinstance(item, Tensor) and not _differentiable(item):
+                self.decisions[item] = "mask" if item.dtype == torch.bool else "index"
+        return result
+
+    def _decided(self, result: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Follow masks and indices that were made from the input; masks as numbers, too."""
+        kinds = {self.decisions[item] for item in flat([args, options])
+                 if isinstance(item, Tensor) and item in self.decisions}  # fmt: skip
+        for item in flat(result) if kinds else ():
+            if isinstance(item, Tensor) and (kinds == {"mask"} or not item.is_floating_point()):
+                self.decisions[item] = "mask" if kinds == {"mask"} else "index"
         return result
 
     def _record_in_place(
@@ -201,7 +217,7 @@ class _Recorder(TorchFunctionMode):
         self, func: Any, name: str, args: tuple[Any, ...], options: dict[str, Any], result: Any
     ) -> None:
         node = self._node(func if name != "view" else _viewed, name, args, options)
-        self._add(node, [item for item in _flat(result) if _differentiable(item)])
+        self._add(node, [item for item in flat(result) if _differentiable(item)])
 
     def _node(self, func: Any, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Node:
         inputs: list[Value] = []
@@ -219,11 +235,13 @@ class _Recorder(TorchFunctionMode):
         module_name, module = self.stack[-1]
         bound = _mapped(args, put), _mapped(options, put)
         node = Node(base_name(name), kind, func, full_name(func), *bound, inputs, module_name, module)
+        node.decisions = {id(item): self.decisions[item] for item in flat([args, options])
+                          if isinstance(item, Tensor) and item in self.decisions}  # fmt: skip
         _check_evaluation(node)
         return node
 
     def _add(self, node: Node, tensors: Sequence[Tensor]) -> None:
-        given = list(_flat([node.args, node.kwargs]))
+        given = list(flat([node.args, node.kwargs]))
         added = node.kind == "sum_of" and any(isinstance(item, (int, float)) for item in given)
         signs = all(value.nonnegative for value in node.inputs)
         constants = added or any(isinstance(item, Tensor) for item in given)
@@ -250,7 +268,7 @@ class _Recorder(TorchFunctionMode):
             self.stale[alias] = True
 
     def _check_stale(self, func: Any, args: Any, options: Any) -> None:
-        if any(isinstance(item, Tensor) and item in self.stale for item in _flat([args, options])):
+        if any(isinstance(item, Tensor) and item in self.stale for item in flat([args, options])):
             raise UnsupportedOperationError(
                 full_name(func), self._place(), "reads a tensor of which a view was changed in place"
             )
@@ -300,6 +318,8 @@ def _module_stack(module: nn.Module, stack: list[tuple[str, nn.Module]]) -> Iter
     """Keep the path of the module that is running on top of ``stack``."""
     handles = []
     for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            continue  # it cannot be hooked, and what it does is not seen: its output comes back as a constant
 
         def enter(_module: nn.Module, _inputs: Any, name: str = name, part: nn.Module = part) -> None:
             stack.append((name, part))
@@ -333,6 +353,9 @@ def record(module: nn.Module, inputs: Tensor) -> Tape:
         with recorder:
             output = module(start)
     if not isinstance(output, Tensor) or output not in recorder.values:
-        found = "does not depend on its input" if isinstance(output, Tensor) else type(output).__name__
-        raise LrpError(f"the network's output {found}", allowed="one tensor (n, outputs)")
+        seen = "does not depend on its input by operations that can be followed"
+        raise LrpError(
+            f"the network's output {seen if isinstance(output, Tensor) else type(output).__name__}",
+            allowed="one tensor (n, outputs), made by PyTorch's own functions",
+        )
     return Tape(recorder.nodes, value, recorder.values[output])
