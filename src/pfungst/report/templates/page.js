@@ -393,18 +393,24 @@
       tip.textContent = meaning.nextElementSibling.textContent;
       tip.hidden = false;
       word.setAttribute("aria-describedby", "tip");
-      const place = word.getBoundingClientRect(), width = tip.offsetWidth, height = tip.offsetHeight;
+      settle();
+    }
+    function settle() {
+      if (!owner) return;
+      const place = owner.getBoundingClientRect(), width = tip.offsetWidth, height = tip.offsetHeight;
       tip.style.left = Math.max(16, Math.min(place.left, document.documentElement.clientWidth - width - 16)) + "px";
       tip.style.top = (place.bottom + height + 8 < window.innerHeight ? place.bottom + 6 : place.top - height - 6) + "px";
     }
     for (const word of document.querySelectorAll("[data-word]")) {
       word.addEventListener("pointerenter", () => show(word));
       word.addEventListener("focus", () => show(word));
-      word.addEventListener("blur", hide);
-      word.addEventListener("pointerleave", (event) => { if (event.relatedTarget !== tip) hide(); });
+      word.addEventListener("blur", () => { if (owner === word) hide(); });
+      word.addEventListener("pointerleave", (event) => {
+        if (owner === word && event.relatedTarget !== tip && document.activeElement !== word) hide();
+      });
     }
     tip.addEventListener("pointerleave", hide);
-    window.addEventListener("scroll", hide, { passive: true });
+    window.addEventListener("scroll", settle, { passive: true });
     document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
   }
 
