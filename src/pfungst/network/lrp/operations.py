@@ -49,6 +49,12 @@ REPLAYED = frozenset({"activation", "squash", "identity", "reshape", "rearrange"
 batches.
 """
 
+SHAPE_ONLY = frozenset(
+    "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty "
+    "new_tensor".split()
+)
+"""Functions that look at a tensor's shape and type but not at its numbers: what they make is a constant."""
+
 _SIGN_KEEPING = frozenset({"identity", "reshape", "rearrange", "concat", "max_pool", "avg_pool", "sum_of"})
 _RECTIFIERS = frozenset({"relu", "relu6", "sigmoid", "hardsigmoid", "softmax", "softplus"})
 

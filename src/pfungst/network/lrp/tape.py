@@ -23,6 +23,7 @@ from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
 from pfungst.network.lrp.operations import (
     KIND_OF,
     REPLAYED,
+    SHAPE_ONLY,
     base_name,
     full_name,
     function_name,
@@ -176,6 +177,8 @@ class _Recorder(TorchFunctionMode):
         if not any(isinstance(item, Tensor) and item in self.values for item in flat([args, options])):
             return func(*args, **options)
         name = function_name(func)
+        if name in SHAPE_ONLY:
+            return func(*args, **options)
         if name.endswith("=") or options.get("out") is not None:
             raise UnsupportedOperationError(full_name(func), self._place(), "overwrites a tensor")
         if overwrites(name, options):
