@@ -18,17 +18,78 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 ACTIVATIONS = frozenset(
-    "relu relu6 hardtanh leaky_relu prelu elu selu celu gelu silu hardswish mish softplus softsign tanh clamp "
-    "clamp_min clamp_max pow square sqrt abs sigmoid hardsigmoid logsigmoid threshold".split()
+    [
+        "relu",
+        "relu6",
+        "hardtanh",
+        "leaky_relu",
+        "prelu",
+        "elu",
+        "selu",
+        "celu",
+        "gelu",
+        "silu",
+        "hardswish",
+        "mish",
+        "softplus",
+        "softsign",
+        "tanh",
+        "clamp",
+        "clamp_min",
+        "clamp_max",
+        "pow",
+        "square",
+        "sqrt",
+        "abs",
+        "sigmoid",
+        "hardsigmoid",
+        "logsigmoid",
+        "threshold",
+    ]
 )
-STATISTICS = frozenset("norm vector_norm std var rsqrt reciprocal __rtruediv__ __rpow__".split())
-SQUASHED = frozenset("sigmoid hardsigmoid softmax erf".split())
+STATISTICS = frozenset(
+    ["norm", "vector_norm", "std", "var", "rsqrt", "reciprocal", "__rtruediv__", "__rpow__"]
+)
+SQUASHED = frozenset(["sigmoid", "hardsigmoid", "softmax", "erf"])
 MOVING = frozenset(
-    "view reshape flatten unflatten squeeze unsqueeze permute transpose __getitem__ chunk split unbind expand "
-    "expand_as mean sum interpolate contiguous add sub __radd__ __rsub__ mul __rmul__ div type_as to float cat "
-    "select narrow repeat repeat_interleave tile".split()
+    [
+        "view",
+        "reshape",
+        "flatten",
+        "unflatten",
+        "squeeze",
+        "unsqueeze",
+        "permute",
+        "transpose",
+        "__getitem__",
+        "chunk",
+        "split",
+        "unbind",
+        "expand",
+        "expand_as",
+        "mean",
+        "sum",
+        "interpolate",
+        "contiguous",
+        "add",
+        "sub",
+        "__radd__",
+        "__rsub__",
+        "mul",
+        "__rmul__",
+        "div",
+        "type_as",
+        "to",
+        "float",
+        "cat",
+        "select",
+        "narrow",
+        "repeat",
+        "repeat_interleave",
+        "tile",
+    ]
 )
-PRODUCTS = frozenset("matmul mm bmm einsum linear".split())
+PRODUCTS = frozenset(["matmul", "mm", "bmm", "einsum", "linear"])
 
 
 def gradient_times_input(module: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -132,7 +193,7 @@ def _activation(func: Any, args: Sequence[Any], given: dict[str, Any]) -> Tensor
 
 
 def _base(name: str) -> str:
-    name = name.split(".")[0]
+    name = name.split(".", maxsplit=1)[0]
     if name.startswith("__i") and name.endswith("__") and name != "__index__":
         return {"truediv": "div", "pow": "pow"}.get(name[3:-2], name[3:-2])
     if name.endswith("_") and not name.endswith("__"):

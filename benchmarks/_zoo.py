@@ -133,7 +133,9 @@ def _make_generic(module: nn.Module) -> None:
                 continue
             noise = torch.randn(parameter.shape, generator=generator)
             small = abs(first) < 1e-2
-            parameter.copy_(0.1 * noise + (0.3 if parameter.numel() == 1 else 0.0) if small else first * (1 + 0.2 * noise))
+            parameter.copy_(
+                0.1 * noise + (0.3 if parameter.numel() == 1 else 0.0) if small else first * (1 + 0.2 * noise)
+            )
 
 
 def _calibrate(module: nn.Module, inputs: Tensor) -> None:

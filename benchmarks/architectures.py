@@ -64,7 +64,9 @@ def examined(library: str, name: str) -> dict[str, Any]:
     single = lrp.relevance(module.float(), inputs.float(), targets)
     found["residual_single"] = residual(single)
     found["composite"] = single.composite
-    found["causes"] = {key: float((item / result.scores).abs().max()) for key, item in result.ledger.taken.items()}
+    found["causes"] = {
+        key: float((item / result.scores).abs().max()) for key, item in result.ledger.taken.items()
+    }
     found["seconds"] = time.process_time() - start
     wrong = [key for key, limit in LIMITS.items() if not found[key] <= limit]
     return {**found, "outcome": "wrong" if wrong else "works", "reason": ", ".join(wrong)}
@@ -98,7 +100,12 @@ def in_child(library: str, name: str, *, memory: float, seconds: float) -> dict[
     command = [sys.executable, __file__, "--child", library, name, "--memory", str(memory)]
     try:
         done = subprocess.run(
-            command, env={**os.environ, **ONE_THREAD}, capture_output=True, text=True, timeout=seconds, check=False
+            command,
+            env={**os.environ, **ONE_THREAD},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return {"outcome": "failed", "reason": f"took more than {seconds:g} s"}
@@ -156,7 +163,9 @@ def report(rows: list[dict[str, Any]]) -> dict[str, Any]:
         ("worst_residual", "residual"), ("worst_oracle_error", "oracle"), ("worst_replay", "replay"),
         ("worst_residual_single", "residual_single"),
     ):  # fmt: skip
-        content[key] = max((row[figure] for row in rows if row["outcome"] in {"works", "wrong"}), default=None)
+        content[key] = max(
+            (row[figure] for row in rows if row["outcome"] in {"works", "wrong"}), default=None
+        )
     return content
 
 

@@ -32,9 +32,10 @@ def stable(z, epsilon=EPSILON):
     return torch.where(z >= 0, z + epsilon, z - epsilon)
 
 
-def twin(x, groups, weight, bias, eps, r, *, centred=True, excluded=False):
+def twin(x, groups, scale, r, *, centred=True, excluded=False):
     """One photo, flat: groups are lists of indices; each step with its own matrix of contributions."""
     relevance = torch.zeros_like(x)
+    weight, bias, eps = scale
     for indices in groups:
         a, g, b, part = x[indices], weight[indices], bias[indices], r[indices]
         n = len(indices)
@@ -86,7 +87,7 @@ def test_every_norm_equals_its_three_steps(kind, policy):
     got = back(call, x, r, norm=lrp.Epsilon(epsilon=EPSILON, bias=policy))
     options = {"centred": kind != "rms", "excluded": policy == "exclude"}
     wanted = torch.stack(
-        [twin(a.flatten(), groups_of(kind), weight, bias, 0.01, one.flatten(), **options)
+        [twin(a.flatten(), groups_of(kind), (weight, bias, 0.01), one.flatten(), **options)
          for a, one in zip(x, r, strict=True)]
     )  # fmt: skip
     torch.testing.assert_close(got.relevance.flatten(1), wanted, rtol=1e-10, atol=1e-10)

@@ -33,9 +33,7 @@ def back(call, x, r, **types):
 def exact(**types):
     kinds = ("convolution", "linear", "sum", "affine", "avg_pool", "norm", "contraction")
     zero = dict.fromkeys(kinds, lrp.Epsilon(epsilon=0.0))
-    return lrp.Composite(
-        name="exact", types={**zero, "multiplication": lrp.Halves(epsilon=0.0), **types}
-    )
+    return lrp.Composite(name="exact", types={**zero, "multiplication": lrp.Halves(epsilon=0.0), **types})
 
 
 def halves(a, b, r, epsilon=EPSILON):
@@ -162,7 +160,9 @@ def test_attention_weights_as_constants_give_all_to_the_values():
     s = (q @ k.transpose(1, 2) / 2).softmax(-1)
     o = s @ v
     wanted = v * (s.transpose(1, 2) @ (r / o))
-    torch.testing.assert_close(got.relevance, torch.cat([torch.zeros_like(q), torch.zeros_like(k), wanted], -1))
+    torch.testing.assert_close(
+        got.relevance, torch.cat([torch.zeros_like(q), torch.zeros_like(k), wanted], -1)
+    )
     torch.testing.assert_close(got.relevance.sum((1, 2)), r.sum((1, 2)))
     assert "linearisation" not in got.ledger.taken
 

@@ -132,7 +132,7 @@ def _joint_mask(
     mask: Tensor | None, padding: Tensor | None, shape: tuple[int, int, int, int], like: Tensor
 ) -> Tensor | None:
     """Both masks of ``nn.MultiheadAttention`` as numbers to add; there, ``True`` takes no part."""
-    n, heads, length, keys = shape
+    n, heads, _length, keys = shape
     found = []
     if mask is not None:
         full = mask if mask.dim() == 2 else mask.reshape(n, heads, *mask.shape[-2:])
@@ -157,28 +157,28 @@ def _refuse_dropout(probability: float, name: str) -> None:
         )
 
 
-def glu(input: Tensor, dim: int = -1) -> Tensor:  # noqa: A002 - torch's own name
+def glu(input: Tensor, dim: int = -1) -> Tensor:
     """``a · sigmoid(b)`` of the two halves."""
     a, b = input.chunk(2, dim=dim)
     return a * b.sigmoid()
 
 
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:  # noqa: A002
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``β input + α mat1 mat2``, batched or not."""
     return _scaled(input, beta) + _scaled(torch.matmul(mat1, mat2), alpha)
 
 
-def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:  # noqa: A002
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """``input + value · tensor1 · tensor2``."""
     return input + _scaled(tensor1 * tensor2, value)
 
 
-def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:  # noqa: A002
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """``input + value · tensor1 / tensor2``."""
     return input + _scaled(tensor1 / tensor2, value)
 
 
-def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:  # noqa: A002
+def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
     """``input + weight · (end − input)``."""
     return input + (end - input) * weight
 
@@ -188,7 +188,7 @@ def _scaled(x: Tensor, factor: float) -> Tensor:
 
 
 def normalize(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     p: float = 2.0,
     dim: int | tuple[int, ...] = 1,
     eps: float = 1e-12,
@@ -200,7 +200,7 @@ def normalize(
 
 
 def batch_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
     running_mean: Tensor | None,
@@ -218,7 +218,7 @@ def batch_norm(
 
 
 def instance_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
     running_mean: Tensor | None,
@@ -236,7 +236,7 @@ def instance_norm(
 
 
 def batch_norm_inference(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
     running_mean: Tensor,
@@ -250,7 +250,7 @@ def batch_norm_inference(
 
 
 def layer_norm_with_statistics(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     normalized_shape: Sequence[int],
     weight: Tensor | None,
     bias: Tensor | None,
@@ -262,7 +262,7 @@ def layer_norm_with_statistics(
 
 
 def group_norm_with_statistics(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
     n: int,
@@ -278,7 +278,7 @@ def group_norm_with_statistics(
 
 
 def convolution(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
     stride: Sequence[int],

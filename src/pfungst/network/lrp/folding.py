@@ -71,7 +71,6 @@ class Photos:
             return rows
         return rows.new_zeros(self.n).index_add_(0, owners.ids.to(rows.device), rows)
 
-
     def check(self, value: Value) -> Owners | None:
         """The photos of a value's rows; None where there is one photo only.
 

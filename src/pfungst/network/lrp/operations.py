@@ -50,8 +50,19 @@ batches.
 """
 
 SHAPE_ONLY = frozenset(
-    "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty "
-    "new_tensor".split()
+    [
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "empty_like",
+        "rand_like",
+        "randn_like",
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "new_empty",
+        "new_tensor",
+    ]
 )
 """Functions that look at a tensor's shape and type but not at its numbers: what they make is a constant."""
 
@@ -63,7 +74,7 @@ def function_name(func: object) -> str:
     """The plain name of a torch function; for a property such as ``x.T`` the property's."""
     name = str(getattr(func, "__name__", func))
     if isinstance(func, OpOverload):
-        name = name.split(".")[0]  # relu.default
+        name = name.split(".", maxsplit=1)[0]  # relu.default
     if name in {"__get__", "__set__"}:
         return full_name(func).split(".")[-2] + ("=" if name == "__set__" else "")
     return name

@@ -199,7 +199,9 @@ def assignments(steps: list[Step]) -> tuple[Assignment, ...]:
     taken_over = {id(node) for step in steps for node in step.node.merged}
     lines = []
     for step in steps:
-        if id(step.node) in taken_over or (step.rule is None and step.kind not in {"gate", "quotient", "fallback"}):
+        if id(step.node) in taken_over or (
+            step.rule is None and step.kind not in {"gate", "quotient", "fallback"}
+        ):
             continue
         merged = [*([step.pad] if step.pad else []), *step.node.merged]
         lines.append(

@@ -137,6 +137,7 @@ def _mapped(item: Any, put: Callable[[Any], Any]) -> Any:
 
 
 def flat(item: Any) -> Iterator[Any]:
+    """The items of nested sequences and mappings, in order."""
     if isinstance(item, Mapping):
         for value in item.values():
             yield from flat(value)
@@ -148,6 +149,7 @@ def flat(item: Any) -> Iterator[Any]:
 
 
 def differentiable(item: Any) -> bool:
+    """Whether an item is a tensor of real numbers."""
     return isinstance(item, Tensor) and item.is_floating_point()
 
 
@@ -252,9 +254,7 @@ class _Recorder(TorchFunctionMode):
         _check_evaluation(node)
         return node
 
-    def _add(
-        self, node: Node, tensors: Sequence[Tensor], numbers: Sequence[Tensor] | None = None
-    ) -> None:
+    def _add(self, node: Node, tensors: Sequence[Tensor], numbers: Sequence[Tensor] | None = None) -> None:
         """Append a call; ``numbers`` are those of ``tensors`` where other memory is to hold them."""
         given = list(flat([node.args, node.kwargs]))
         added = node.kind == "sum_of" and any(isinstance(item, (int, float)) for item in given)

@@ -104,9 +104,7 @@ class Walk:
             results = self._structural(step, outputs, n_targets)
             passed, taken = [self._passed(item) for item in results], [item.taken for item in results]
         owner = step.node.outputs[0]
-        taken = [
-            {cause: self.photos.sums(owner, amount) for cause, amount in item.items()} for item in taken
-        ]
+        taken = [{cause: self.photos.sums(owner, amount) for cause, amount in item.items()} for item in taken]
         return Row(step, received, passed, taken) if step.rule is not None or any(taken) else None
 
     def _received(self, step: Step, outputs: list[list[Tensor] | None], target: int) -> Tensor:
@@ -149,6 +147,4 @@ class Walk:
 
     def _put(self, value: Value, parts: list[Tensor]) -> None:
         known = self.store.get(id(value))
-        self.store[id(value)] = (
-            parts if known is None else [a + b for a, b in zip(known, parts, strict=True)]
-        )
+        self.store[id(value)] = parts if known is None else [a + b for a, b in zip(known, parts, strict=True)]
