@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pfungst.network.lrp import Composite
 
 KIND = "network"
-DEFAULT_RULE = "epsilon-plus-flat"
+DEFAULT_RULE = "suited"
+"""The composite that suits the network's operations; the explanation's ``rule`` says which."""
 _MODULE_PREFIX = "module."
 _FORWARD_BATCH = 8
 _PROCESSOR_BATCH = 4  # activations of more views leave the cache: EfficientNet-Lite0 31 ms a view, with 8 41
@@ -251,6 +252,8 @@ class NetworkClassifier:
             For captions and files.
         rule : str or Composite
             A composite of :mod:`pfungst.network.lrp` or its name; ``cvpr2016`` has the settings of the paper.
+            By default ``epsilon-plus-flat``, or ``attnlrp`` for a network with norms of its signals, softmax
+            or products of signals inside; the explanation's ``rule`` names it.
 
         Returns
         -------

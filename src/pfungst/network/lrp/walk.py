@@ -76,6 +76,8 @@ class Walk:
             row = self._taken(step, outputs)
             if row is not None:
                 rows.append(row)
+            if step.kind == "merged":
+                continue  # its numbers are those of the layer that it belongs to
             for node in (step.node, *step.node.merged):
                 for value in node.outputs:
                     value.data = None
