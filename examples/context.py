@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from pfungst.audit.context.measuring import measure_context
-from pfungst.audit.survey.surveying import SurveyConfig
+from pfungst.audit.survey import SurveyConfig
 from pfungst.demo.study import RULES
 from pfungst.images import open_dataset
 from pfungst.models import load_model

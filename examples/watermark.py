@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
-from pfungst.audit.survey.surveying import SurveyConfig, survey
+from pfungst.audit.survey import SurveyConfig, survey
 from pfungst.demo.study import RULES
 from pfungst.images import decode, open_dataset
 from pfungst.models import load_model

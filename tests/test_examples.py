@@ -20,7 +20,12 @@ from pfungst.network import initial_network
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TRAINING = FisherTraining(
-    n_components=4, dims=16, sift=SiftConfig(step=8), n_sampled=4000, mixture_iterations=5, c_values=(1.0,)
+    n_components=4,
+    dims=16,
+    descriptor=SiftConfig(step=8),
+    n_sampled=4000,
+    mixture_iterations=5,
+    c_values=(1.0,),
 )
 
 

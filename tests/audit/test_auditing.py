@@ -1,9 +1,10 @@
 import pytest
 
 from pfungst.audit import AuditConfig, Subject, audit_models
-from pfungst.audit.schema import Audit, picture_file, safe_name
+from pfungst.audit.schema import Audit, picture_file
 from pfungst.errors import ConfigError
 from pfungst.evaluation.config import RegionConfig
+from pfungst.files import safe_name
 
 SMALL = AuditConfig(
     parts=("quality",),
@@ -19,8 +20,8 @@ def test_an_audit_of_two_models(classifier, photos, tmp_path):
     assert [model.name for model in audit.models] == ["first", "second"]
     assert audit.n_photos == 12
     assert len(audit.photos) == 11
-    assert len(audit.skipped) == 1
-    assert photos.records[4].id in audit.skipped[0]
+    assert len(audit.failures) == 1
+    assert photos.records[4].id == audit.failures[0].item
     red = audit.models[0].by_name("red")
     assert red.positives == 4
     assert red.ap.mean == 1.0

@@ -9,12 +9,12 @@ from pfungst.audit.schema import (
     ContextRow,
     ModelAudit,
     Photo,
-    PhotoBox,
     Problem,
     picture_file,
 )
 from pfungst.errors import DataError
 from pfungst.evaluation.statistics import Estimate
+from pfungst.images.rectangles import Box
 
 
 def small_audit():
@@ -53,7 +53,7 @@ def small_audit():
                 height=4,
                 width=5,
                 positive=("cat",),
-                boxes=(PhotoBox(class_name="cat", left=0.0, top=0.0, right=2.0, bottom=2.0),),
+                boxes=(Box(class_name="cat", left=0.0, top=0.0, right=2.0, bottom=2.0),),
             ),
         ),
         models=(

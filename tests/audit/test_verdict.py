@@ -2,6 +2,8 @@ from dataclasses import replace
 
 from pfungst.audit.schema import Artefact, ClassAudit, ContextRow, ModelAudit
 from pfungst.audit.verdict import find_problems
+from pfungst.contract.plain import from_plain
+from pfungst.evaluation.rows import Quality
 from pfungst.evaluation.statistics import Estimate
 
 
@@ -93,7 +95,17 @@ def test_context_counts_unless_a_proved_artefact_accounts_for_it():
 
 def gain(mean, low, rule="default"):
     row = {"mean": mean, "low": low, "high": mean + 1, "n_images": 5, "n_values": 5}
-    return {"between": [{"class": "all", "rule": rule, "A_over_random": row, "steps": 10}]}
+    between = {
+        "class": "all",
+        "rule": rule,
+        "A_over_random": row,
+        "steps": 10,
+        "method": "m",
+        "operator": "o",
+    }
+    return from_plain(
+        Quality, {"classes": {}, "curves": [], "between": [between], "localisation": [], "failed": []}
+    )
 
 
 def test_heatmaps_no_better_than_chance_are_named():

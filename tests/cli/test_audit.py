@@ -86,3 +86,33 @@ def test_what_cannot_be_audited_or_compared(workplace, tmp_path):
     assert "another configuration" in str(outcome.exception)
     outcome = run("audit", root / "one", root / "scenes", "--out", tmp_path, "--parts", "luck")
     assert "unknown part of an audit 'luck'" in str(outcome.exception)
+
+
+def test_commands_on_one_folder_share_one_survey(folder, tmp_path, monkeypatch):
+    from pfungst.audit.survey.task import SurveyPhotos
+
+    looked, survey = [], SurveyPhotos.__call__
+
+    def counting(self, photos):
+        looked.extend((photo.record.id, tuple(sorted(self.parts))) for photo in photos)
+        return survey(self, photos)
+
+    monkeypatch.setattr(SurveyPhotos, "__call__", counting)
+    shared, one = tmp_path / "shared", [str(folder / "one"), str(folder / "data"), "--split", "all"]
+    options = ["--workers", "1", "--survey", str(shared)]
+    for command in ("strategies", "context", "artefacts"):
+        done = CliRunner().invoke(app, [command, *one, *options, "--out", str(tmp_path / command)])
+        assert done.exit_code == 0, done.output
+    parts = [what for _, what in looked]
+    n_photos = len({image for image, _ in looked})
+    assert parts == [("heatmaps",)] * n_photos + [("edits",)] * n_photos
+    assert [place.name for place in shared.iterdir()] == ["survey-one"]
+    again = ["audit", *one, *options, "--out", str(tmp_path / "audit"), "--parts", "context,strategies"]
+    assert CliRunner().invoke(app, again).exit_code == 0
+    assert [what for _, what in looked[2 * n_photos :]] == [("errors",)] * n_photos
+    assert (tmp_path / "audit" / "report.html").is_file()
+    same = tmp_path / "same"
+    for command in ("context", "strategies", "artefacts"):
+        done = CliRunner().invoke(app, [command, *one, "--workers", "1", "--out", str(same)])
+        assert done.exit_code == 0, done.output
+    assert len([place for place in same.iterdir() if place.name.startswith("survey")]) == 1

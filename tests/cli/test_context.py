@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
     sample = np.concatenate(values)
     pca = fit_pca(sample, 4)
     mixture = fit_mixture(pca.transform(sample), MixtureConfig(n_components=3, init="random", max_iter=3))
-    pipeline = FisherPipeline(sift=SIFT, pca=pca, mixture=mixture)
+    pipeline = FisherPipeline(descriptor=SIFT, pca=pca, mixture=mixture)
     for model in ("one", "two"):
         weights = rng.normal(size=(2, pipeline.n_dimensions))
         classifier = FisherClassifier(

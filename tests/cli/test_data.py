@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from pfungst.cli.main import app
 from pfungst.images import download
-from pfungst.images.download import Archive
+from pfungst.images.archives import Archive
 
 OBJECT = (
     "<object><name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>1</xmin><ymin>1</ymin>"
@@ -53,6 +53,8 @@ def test_check_counts_classes_and_splits(voc):
     assert json.loads(result.stdout) == {
         "name": "VOC",
         "root": str(voc),
+        "layout": "voc",
+        "evidence": "VOC holds JPEGImages and Annotations",
         "photos": 3,
         "boxes": 5,
         "splits": {"train": 2, "test": 1},
@@ -61,6 +63,7 @@ def test_check_counts_classes_and_splits(voc):
             "dog": {"positive": 1, "difficult": 1, "objects": 3, "splits": {"train": 1, "test": 0}},
         },
         "problems": [],
+        "unused": [],
     }
 
 
@@ -93,8 +96,7 @@ def test_check_decodes_photos_on_request(voc):
     assert result.exit_code == 3
     turned, cut = json.loads(result.stdout)["problems"]
     assert turned == (
-        f"{voc}/JPEGImages/a.jpg: is 7 x 9 pixels, but its annotation says 9 x 7. Try: boxes drawn "
-        "on the photo as shown, after its EXIF rotation."
+        "1 photos of another shape than their annotation says; left out of what needs boxes (a.xml)"
     )
     assert cut.startswith(f"{voc}/JPEGImages/b.jpg: is truncated or damaged (")
 

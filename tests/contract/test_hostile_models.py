@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from pfungst.contract.storage import ModelFolder, file_sha256, read_model_folder, write_model_folder
+from pfungst.contract.storage import (
+    ModelFolder,
+    file_sha256,
+    model_identity,
+    read_model_folder,
+    write_model_folder,
+)
 from pfungst.errors import ModelError
 from pfungst.models import load_model
 
@@ -53,8 +59,25 @@ def test_descriptions(folder, text, message):
 def test_a_pipe_is_not_waited_for(folder):
     (folder / "arrays.safetensors").unlink()
     os.mkfifo(folder / "arrays.safetensors")
-    with pytest.raises(ModelError, match=r"has no arrays\.safetensors"):
+    with pytest.raises(ModelError, match="is not a file, so it cannot be part of a model"):
         read_model_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["arrays.safetensors", "model.json"])
+def test_a_link_to_what_never_ends(folder, name):
+    (folder / name).unlink()
+    (folder / name).symlink_to("/dev/zero")
+    for ask in (read_model_folder, model_identity):
+        with pytest.raises(ModelError, match=r"is not a file|has no model\.json"):
+            ask(folder)
+
+
+def test_a_file_that_is_too_large_is_not_read(folder):
+    with (folder / "arrays.safetensors").open("r+b") as stream:
+        stream.truncate(2**35)  # takes no space on the disk
+    for ask in (read_model_folder, model_identity):
+        with pytest.raises(ModelError, match=r"34359738368 bytes, too large for part of a model"):
+            ask(folder)
 
 
 def test_arrays_hold_real_numbers_within_float32(folder):
@@ -147,7 +170,7 @@ class TestFisher:
         rng = np.random.default_rng(1)
         ones = np.ones((2, 2))
         pipeline = FisherPipeline(
-            sift=SiftConfig(step=8, bin_sizes=(4,)),
+            descriptor=SiftConfig(step=8, bin_sizes=(4,)),
             pca=PCA(mean=np.zeros(128), components=rng.normal(size=(2, 128)), explained_variance=np.ones(2)),
             mixture=GaussianMixture(weights=np.array([0.4, 0.6]), means=ones, variances=ones),
         )
@@ -185,7 +208,7 @@ class TestFisher:
     def test_settings_that_would_hang_or_fail_later(self, tmp_path, good, field, value):
         folder = good.save(tmp_path / "m")
         content = json.loads((folder / "model.json").read_text())
-        content["config"]["sift"][field] = value
+        content["config"]["descriptor"][field] = value
         (folder / "model.json").write_text(json.dumps(content))
         with pytest.raises(ModelError, match="not a consistent Fisher-vector model"):
             load_model(folder)

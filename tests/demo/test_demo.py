@@ -28,7 +28,7 @@ SMALL = DemoConfig(
     fisher=FisherTraining(
         n_components=4,
         dims=16,
-        sift=SiftConfig(step=8),
+        descriptor=SiftConfig(step=8),
         n_sampled=4000,
         mixture_iterations=5,
         c_values=(1.0,),

@@ -23,7 +23,7 @@ from pfungst.models import load_model
 SMALL = FisherTraining(
     n_components=4,
     dims=12,
-    sift=SiftConfig(step=5),
+    descriptor=SiftConfig(step=5),
     n_sampled=3000,
     mixture_iterations=10,
     c_values=(1.0, 10.0),
@@ -155,22 +155,48 @@ def test_save_and_load(trained, tmp_path):
     np.testing.assert_array_equal(loaded.scores([image]), trained.classifier.scores([image]))
     np.testing.assert_array_equal(loaded.thresholds, trained.classifier.thresholds)
     assert loaded.training["c"] == trained.c
-    assert loaded.pipeline.sift == SMALL.sift
+    assert loaded.pipeline.descriptor == SMALL.descriptor
     assert loaded.pipeline.mixture.history == trained.classifier.pipeline.mixture.history
 
 
 def test_inconsistent_model_folder(trained, tmp_path):
     path = trained.classifier.save(tmp_path / "model")
     description = json.loads((path / "model.json").read_text())
-    for change in ({"classes": ["stripes"]}, {"sift": {"unknown": 1, "bin_sizes": [4]}}, {"classes": None}):
+    for change in (
+        {"classes": ["stripes"]},
+        {"descriptor": {"name": "sift", "unknown": 1}},
+        {"descriptor": {"name": "sift", "bin_sizes": 4}},
+        {"descriptor": ["sift"]},
+        {"classes": None},
+    ):
         broken = description | {"config": description["config"] | change}
         (path / "model.json").write_text(json.dumps(broken))
         with pytest.raises(ModelError, match="is not a consistent Fisher-vector model"):
             FisherClassifier.load(path)
 
 
+def test_a_folder_from_before_there_were_several_descriptors(trained, tmp_path):
+    path = trained.classifier.save(tmp_path / "model")
+    description = json.loads((path / "model.json").read_text())
+    settings = description["config"].pop("descriptor")
+    assert settings.pop("name") == "sift"
+    description["config"]["sift"] = settings
+    (path / "model.json").write_text(json.dumps(description))
+    assert FisherClassifier.load(path).pipeline.descriptor == SMALL.descriptor
+
+
+def test_a_folder_with_a_descriptor_that_nobody_registered(trained, tmp_path):
+    path = trained.classifier.save(tmp_path / "model")
+    text = (path / "model.json").read_text()
+    (path / "model.json").write_text(text.replace('"name": "sift"', '"name": "gist"'))
+    with pytest.raises(
+        ModelError, match=r"unknown descriptor 'gist'. Allowed: colour, sift.*importing the module"
+    ):
+        FisherClassifier.load(path)
+
+
 def test_same_classifier_with_one_or_two_workers(trained, dataset):
-    again = train_fisher(dataset.split("train"), dataset.split("val"), replace(SMALL, workers=2))
+    again = train_fisher(dataset.split("train"), dataset.split("val"), SMALL, workers=2)
     np.testing.assert_array_equal(again.classifier.weights, trained.classifier.weights)
     np.testing.assert_array_equal(again.classifier.thresholds, trained.classifier.thresholds)
 
@@ -251,14 +277,14 @@ def test_a_training_goes_on_where_it_was_interrupted(dataset, trained, tmp_path,
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_fisher(train, val, SMALL, work=tmp_path / "work", progress=interrupting)
+        train_fisher(train, val, SMALL, out=tmp_path / "work", progress=interrupting)
     stages.clear()
-    again = train_fisher(train, val, SMALL, work=tmp_path / "work", progress=lambda *s: stages.append(s[:2]))
+    again = train_fisher(train, val, SMALL, out=tmp_path / "work", progress=lambda *s: stages.append(s[:2]))
     assert [done for stage, done in stages if stage == "descriptor sample"] == [len(train)]
     assert min(done for stage, done in stages if stage == "Fisher vectors") >= 2
     np.testing.assert_array_equal(again.classifier.weights, trained.classifier.weights)
     with pytest.raises(ConfigError, match="random_state was"):
-        train_fisher(train, val, replace(SMALL, random_state=9), work=tmp_path / "work")
+        train_fisher(train, val, replace(SMALL, random_state=9), out=tmp_path / "work")
 
 
 def test_a_photo_may_be_in_both_splits(dataset):

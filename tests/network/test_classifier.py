@@ -170,4 +170,4 @@ def test_outputs_are_checked(photos):
     with pytest.raises(ConfigError, match=r"output is \(1, 4\) for 3 classes"):
         model.scores(photos)
     with pytest.raises(ConfigError, match=r"unknown class 'z'. Allowed: a, b, c"):
-        model.class_index("z")
+        model.explain(photos[0], "z")

@@ -122,7 +122,7 @@ def test_the_numbers_are_those_of_the_records(example):
     assert f"{row.context.ratio.mean:.2f} {row.context.ratio.low:.2f} to {row.context.ratio.high:.2f}" in text
     assert "−1.24" in text  # change by removal, with a true minus sign
     assert "epsilon=100" in text
-    assert "2008000999: cannot be decoded (truncated JPEG)" in text
+    assert "2008000999.jpg: cannot be decoded (truncated JPEG)" in text
     assert "Written by Pfungst 0.2.0" in text
 
 
@@ -166,7 +166,7 @@ def test_a_heatmap_keeps_white_for_zero_and_the_colours_of_the_legend():
         (lambda a: a, "The quality of this model's heatmaps was not measured"),
         (lambda a: replace(a, models=tuple(replace(m, survey="elsewhere") for m in a.models)),
          "No photos with heatmaps belong to this audit: the surveys of its models are missing."),
-        (lambda a: replace(a, skipped=(), not_run=(), settings={}, versions={}), "Every photo could be"),
+        (lambda a: replace(a, failures=(), not_run=(), settings={}, versions={}), "Every photo could be"),
         (lambda a: without(a, ap=None, localisation={}, quality_a=None, quality_v=None), "not measured"),
     ],
 )  # fmt: skip

@@ -5,23 +5,22 @@ Every stage keeps its records in a folder of the audit, so an interrupted audit 
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 
-from pfungst import __version__
 from pfungst.audit.config import PARTS, AuditConfig, Subject
-from pfungst.audit.schema import Audit, Photo, PhotoBox, safe_name
+from pfungst.audit.schema import Audit, Photo
 from pfungst.audit.study import Study
-from pfungst.audit.survey.surveying import Survey
+from pfungst.audit.survey import Survey
 from pfungst.audit.verdict import find_problems
 from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError
 from pfungst.evaluation.quality import has_boxes
+from pfungst.files import safe_name
 from pfungst.images.dataset import DataSet
-from pfungst.progress import Progress, silent
+from pfungst.progress import Progress, named, silent
 from pfungst.runs.executor import Workers
+from pfungst.runs.manifest import library_versions
 
 
 def audit_models(
@@ -33,6 +32,7 @@ def audit_models(
     split: str = "all",
     classes: Sequence[str] | None = None,
     title: str | None = None,
+    surveys: str | Path | None = None,
     workers: Workers = 1,
     progress: Progress = silent,
 ) -> Audit:
@@ -51,13 +51,16 @@ def audit_models(
     classes : sequence of str, optional
         Default: all that a subject and the data have in common.
     title : str, optional
+    surveys : path, optional
+        A folder of surveys that other calls share; default ``out``. What is in it serves, what is missing is
+        made there, and ``out`` gets links to it.
     workers, progress
         As everywhere; the numbers do not depend on the number of workers.
 
     Returns
     -------
     Audit
-        Also written to ``out/audit.json``; photos that could not be used are listed in ``skipped``.
+        Also written to ``out/audit.json``; photos that could not be used are listed in ``failures``.
 
     Raises
     ------
@@ -68,26 +71,27 @@ def audit_models(
     config = config or AuditConfig()
     _check_names(subjects)
     folder = Path(out)
+    place = folder if surveys is None else Path(surveys)
     studies = [
-        Study(subject, data, folder, config, classes, workers, _named(progress, subject.name))
+        Study(subject, data, folder, config, classes, workers, named(progress, subject.name), place)
         for subject in subjects
     ]
-    surveys = [study.survey() for study in studies]
-    models = tuple(study.audited(found) for study, found in zip(studies, surveys, strict=True))
+    found = [study.survey() for study in studies]
+    models = tuple(study.audited(seen) for study, seen in zip(studies, found, strict=True))
     audit = Audit(
         title=title or f"Audit of {', '.join(subject.name for subject in subjects)}",
         data=data.name,
         split=split,
-        classes=tuple(dict.fromkeys(name for found in surveys for name in found.classes)),
+        classes=tuple(dict.fromkeys(name for seen in found for name in seen.classes)),
         n_photos=len(data),
-        photos=_photos(data, surveys),
+        photos=_photos(data, found),
         models=models,
         problems=find_problems(models),
         ran=_ran(config),
         not_run=_not_run(config, data),
-        skipped=tuple(dict.fromkeys(text for model in models for text in model.failed)),
+        failures=tuple(dict.fromkeys(failure for model in models for failure in model.failures)),
         settings=to_plain(config),
-        versions=_versions(),
+        versions=library_versions(),
     )
     audit.save(folder)
     return audit
@@ -102,13 +106,6 @@ def _check_names(subjects: Sequence[Subject]) -> None:
         )
 
 
-def _named(progress: Progress, name: str) -> Progress:
-    def told(stage: str, done: int, total: int, /) -> None:
-        progress(f"{name}: {stage}", done, total)
-
-    return told
-
-
 def _photos(data: DataSet, surveys: Sequence[Survey]) -> tuple[Photo, ...]:
     sizes: dict[str, tuple[int, int]] = {}
     for found in surveys:
@@ -120,17 +117,7 @@ def _photos(data: DataSet, surveys: Sequence[Survey]) -> tuple[Photo, ...]:
             width=sizes[record.id][1],
             positive=tuple(sorted(record.positive)),
             difficult=tuple(sorted(record.difficult)),
-            boxes=tuple(
-                PhotoBox(
-                    class_name=box.class_name,
-                    left=float(box.left),
-                    top=float(box.top),
-                    right=float(box.right),
-                    bottom=float(box.bottom),
-                    difficult=box.difficult,
-                )
-                for box in record.boxes
-            ),
+            boxes=record.boxes,
         )
         for record in data
         if record.id in sizes
@@ -160,12 +147,3 @@ def _not_run(config: AuditConfig, data: DataSet) -> tuple[str, ...]:
     if not has_boxes(data):
         left.append("localisation and context: the photos have no boxes")
     return tuple(left)
-
-
-def _versions() -> dict[str, str]:
-    names = ("numpy", "scipy", "scikit-learn", "pillow", "torch")
-    return {
-        "pfungst": __version__,
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in names},
-    }

@@ -15,7 +15,6 @@ Zou and Donner 2008.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import hypot, isfinite
@@ -24,15 +23,15 @@ from typing import Literal
 
 import numpy as np
 
-from pfungst.audit.schema import Artefact, Audit, ClassAudit, ModelAudit
+from pfungst.audit.schema import Artefact, Audit, ClassAudit, ModelAudit, survey_folder
+from pfungst.audit.survey import StoredSurvey, open_survey
 from pfungst.audit.verdict import same_artefact
-from pfungst.contract.plain import to_plain
+from pfungst.contract.plain import to_json
 from pfungst.errors import ConfigError
 from pfungst.evaluation.precision import precision_difference
 from pfungst.evaluation.statistics import BootstrapConfig, Estimate
 from pfungst.images.dataset import DIFFICULT, NEGATIVE, POSITIVE
-from pfungst.runs.journal import read_records
-from pfungst.runs.recorded import RECORDS_FILE
+from pfungst.writing import write_whole
 
 COMPARISON_FILE = "comparison.json"
 
@@ -103,10 +102,7 @@ class Comparison:
 
     def save(self, folder: str | Path) -> Path:
         """Write ``comparison.json``."""
-        target = Path(folder) / COMPARISON_FILE
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(to_plain(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        return target
+        return write_whole(Path(folder) / COMPARISON_FILE, to_json(self))
 
 
 def compare_audits(
@@ -126,7 +122,7 @@ def compare_audits(
     Raises
     ------
     DataError
-        If a folder is no audit.
+        If a folder is no audit, or lacks the survey of a model.
     ConfigError
         If they have no class in common.
     """
@@ -142,7 +138,7 @@ def compare_audits(
     changes, artefacts = [], []
     for a, b in pairs:
         name = a.name if a.name == b.name else f"{a.name} → {b.name}"
-        scores = _Scores(Path(before), first, a, Path(after), b, bootstrap) if same else None
+        scores = _Scores(first, _survey(before, a), _survey(after, b), bootstrap) if same else None
         for one, other in _common(a, b):
             changes += list(_changes(one, other, name, scores))
             artefacts += list(_artefact_changes(one, other, name))
@@ -195,41 +191,29 @@ def difference(before: Estimate | None, after: Estimate | None) -> Estimate | No
 class _Scores:
     """Scores of one model of each audit for the photos that both could score."""
 
-    def __init__(  # noqa: PLR0917 - private, one caller
-        self,
-        before: Path,
-        audit: Audit,
-        first: ModelAudit,
-        after: Path,
-        second: ModelAudit,
-        bootstrap: BootstrapConfig | None,
+    def __init__(
+        self, audit: Audit, first: StoredSurvey, second: StoredSurvey, bootstrap: BootstrapConfig | None
     ) -> None:
-        self.first, self.second, self.bootstrap = first, second, bootstrap
-        self.a, self.b = _scores(before, first), _scores(after, second)
-        self.photos = [photo for photo in audit.photos if photo.id in self.a and photo.id in self.b]
+        self._surveys, self._bootstrap = (first, second), bootstrap
+        self._tables = [dict(zip(found.ids, found.scores(), strict=True)) for found in self._surveys]
+        both = self._tables[0].keys() & self._tables[1].keys()
+        self._photos = [photo for photo in audit.photos if photo.id in both]
 
     def difference(self, name: str) -> Estimate | None:
         """Paired difference of the average precision of one class."""
         labels = [
             POSITIVE if name in photo.positive else DIFFICULT if name in photo.difficult else NEGATIVE
-            for photo in self.photos
+            for photo in self._photos
         ]
-        column_a, column_b = _column(self.first, name), _column(self.second, name)
-        return precision_difference(
-            np.array(labels),
-            np.array([self.a[photo.id][column_a] for photo in self.photos]),
-            np.array([self.b[photo.id][column_b] for photo in self.photos]),
-            self.bootstrap,
+        before, after = (
+            np.array([table[photo.id][found.classes.index(name)] for photo in self._photos])
+            for table, found in zip(self._tables, self._surveys, strict=True)
         )
+        return precision_difference(np.array(labels), before, after, self._bootstrap)
 
 
-def _scores(folder: Path, model: ModelAudit) -> dict[str, list[float]]:
-    records = read_records(folder / model.survey / RECORDS_FILE)
-    return {record["image"]: record["scores"] for record in records}
-
-
-def _column(model: ModelAudit, name: str) -> int:
-    return [row.name for row in model.classes].index(name)
+def _survey(folder: str | Path, model: ModelAudit) -> StoredSurvey:
+    return open_survey(survey_folder(folder, model.survey))
 
 
 def _labelled(audit: Audit) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:

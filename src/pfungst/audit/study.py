@@ -12,18 +12,18 @@ import numpy as np
 from pfungst.audit.artefacts.finding import Artefacts, find_artefacts
 from pfungst.audit.config import AuditConfig, Subject
 from pfungst.audit.context.measuring import context_row, localisation_row
-from pfungst.audit.schema import ClassAudit, ModelAudit, safe_name
+from pfungst.audit.schema import ClassAudit, ModelAudit, survey_name
 from pfungst.audit.strategies.finding import StrategiesConfig, find_strategies
-from pfungst.audit.survey.surroundings import ContextConfig
-from pfungst.audit.survey.surveying import Survey, SurveyConfig, survey
-from pfungst.contract.plain import to_plain
+from pfungst.audit.survey import KEPT_PIXELS, ContextConfig, Survey, SurveyConfig, survey
+from pfungst.audit.survey.linking import link_survey
 from pfungst.evaluation.attributions import DEFAULT_RULE
 from pfungst.evaluation.config import QualityConfig, default_methods, default_rules
 from pfungst.evaluation.precision import precision_over_images
 from pfungst.evaluation.quality import has_boxes, measure_quality
+from pfungst.evaluation.rows import CurveRow, Quality
 from pfungst.evaluation.scoring import ScoredSet, class_results
-from pfungst.evaluation.statistics import BootstrapConfig, Estimate
-from pfungst.evaluation.summary import Quality
+from pfungst.evaluation.statistics import BootstrapConfig
+from pfungst.files import safe_name
 from pfungst.images.dataset import DataSet
 from pfungst.progress import Progress
 from pfungst.runs.executor import Workers
@@ -41,32 +41,38 @@ class Study:
         classes: Sequence[str] | None,
         workers: Workers,
         progress: Progress,
+        surveys: Path,
     ) -> None:
         self.subject, self.data, self.folder, self.config = subject, data, folder, config
+        self.surveys = surveys
         self.classes, self.workers, self.progress = classes, workers, progress
         self.bootstrap = BootstrapConfig(random_state=config.random_state)
 
     @property
     def _survey_folder(self) -> str:
-        return f"survey-{safe_name(self.subject.name)}"
+        return survey_name(self.subject.name)
 
     def survey(self) -> Survey:
-        """Score and explain every photo."""
-        return survey(
+        """Score and explain every photo; the audit's folder holds the survey or links to it."""
+        parts, place = self.config.parts, self.surveys / self._survey_folder
+        context = ContextConfig(edits="context" in parts, random_state=self.config.random_state)
+        found = survey(
             self.subject.classifier,
             self.data,
             SurveyConfig(
                 options=self.subject.options,
-                context=ContextConfig(
-                    edits="context" in self.config.parts, random_state=self.config.random_state
-                ),
+                context=context,
+                kept_pixels=KEPT_PIXELS if "artefacts" in parts else 0,
             ),
             classes=self.classes,
             identity=self.subject.identity,
-            out=self.folder / self._survey_folder,
+            out=place,
             workers=self.workers,
             progress=self.progress,
         )
+        if self.surveys != self.folder:
+            link_survey(place, self.folder / self._survey_folder)
+        return found
 
     def audited(self, found: Survey) -> ModelAudit:
         """Everything that is measured from the survey."""
@@ -82,7 +88,7 @@ class Study:
             | _artefact_fields(artefacts, name)
             for name in rows
         ]
-        failed = (*(f"{image}: {error}" for image, error in found.failures), *_failed(artefacts))
+        failures = (*found.failures, *(artefacts.failures if artefacts is not None else ()))
         return ModelAudit(
             name=self.subject.name,
             kind=self.subject.kind,
@@ -91,9 +97,9 @@ class Study:
             survey=self._survey_folder,
             mean_ap=float(np.mean(known)) if known else float("nan"),
             classes=tuple(replace(row, **more) for row, more in zip(rows.values(), parts, strict=True)),
-            quality=to_plain(quality.as_dict()) if quality is not None else None,
+            quality=quality,
             quality_rule=rule,
-            failed=tuple(dict.fromkeys(failed)),
+            failures=tuple(dict.fromkeys(failures)),
         )
 
     def _artefacts(self, found: Survey) -> Artefacts:
@@ -131,8 +137,8 @@ class Study:
         }
 
     def _quality_fields(self, quality: Quality | None, rule: str, name: str) -> dict[str, Any]:
-        a, v = (_of_class(quality, name, rule, measure) for measure in ("A", "V"))
-        return {"quality_a": a, "quality_v": v}
+        row = _longest(quality, name, rule)
+        return {} if row is None else {"quality_a": row.a, "quality_v": row.v}
 
     def _context_fields(self, found: Survey, name: str) -> dict[str, Any]:
         if not has_boxes(self.data):
@@ -184,19 +190,13 @@ def _artefact_fields(found: Artefacts | None, name: str) -> dict[str, Any]:
     return {"artefacts": found.by_class.get(name, ()), "artefact_note": found.notes.get(name, "")}
 
 
-def _failed(found: Artefacts | None) -> tuple[str, ...]:
-    return () if found is None else found.failed
-
-
 def _rule_of(found: Survey, subject: Subject) -> str:
     """The rule as the explanations state it; as the subject names it where there is none."""
     first = next(found.seen(), None)
     return first.rule if first is not None else subject.rule
 
 
-def _of_class(quality: Quality | None, name: str, rule: str, measure: str) -> Estimate | None:
-    """A or V of the class for the model's own rule, most relevant first, over the longest traces."""
-    rows = quality.find(**{"class": name, "rule": rule, "order": "morf"}) if quality is not None else []
-    if not rows:
-        return None
-    return Estimate(**max(rows, key=lambda row: row["steps"])[measure])
+def _longest(quality: Quality | None, name: str, rule: str) -> CurveRow | None:
+    """The class's traces by the model's own rule, most relevant first, with the most steps."""
+    rows = [] if quality is None else quality.find(class_name=name, rule=rule, order="morf")
+    return max(rows, key=lambda row: row.steps, default=None)

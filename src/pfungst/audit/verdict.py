@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from pfungst.audit.schema import Artefact, ClassAudit, ModelAudit, Problem
+from pfungst.evaluation.rows import ALL
 from pfungst.evaluation.statistics import Estimate
+from pfungst.images.rectangles import Rectangle
 
 _KINDS = {"artefact": 0, "context": 1, "heatmap": 2, "data": 3}
 _SAME_PLACE = 0.3
@@ -54,20 +56,17 @@ def _artefact_problems(models: Sequence[ModelAudit]) -> list[Problem]:
 
 
 def same_artefact(first: Artefact, second: Artefact) -> bool:
-    """Whether two findings of one class are one flaw: at the same places in the photos that both name."""
+    """Whether two findings of one class are one flaw: at the same places in the photos that both name.
+
+    Of what is a property of whole photos and has no place: the same in words.
+    """
+    if not first.boxes and not second.boxes:
+        return (first.kind, first.where) == (second.kind, second.where)
     shared = first.boxes.keys() & second.boxes.keys()
     if not shared:
         return False
-    overlaps = [_overlap(first.boxes[image], second.boxes[image]) for image in shared]
+    overlaps = [Rectangle.of(first.boxes[image]).iou(Rectangle.of(second.boxes[image])) for image in shared]
     return sum(overlaps) / len(overlaps) >= _SAME_PLACE
-
-
-def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    """Intersection over union of two boxes ``(left, top, right, bottom)``."""
-    wide, tall = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    common = max(wide, 0.0) * max(tall, 0.0)
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common
-    return common / union if union > 0 else 0.0
 
 
 def _artefact_problem(group: Sequence[tuple[str, str, Artefact]]) -> Problem:
@@ -130,7 +129,7 @@ def _has_artefact(row: ClassAudit) -> bool:
 def _heatmap_problems(models: Sequence[ModelAudit]) -> Iterable[Problem]:
     for model in models:
         gain = _gain_over_random(model)
-        if gain is not None and not gain["low"] > 0:
+        if gain is not None and not gain.low > 0:
             yield Problem(
                 kind="heatmap",
                 class_name="",
@@ -138,25 +137,26 @@ def _heatmap_problems(models: Sequence[ModelAudit]) -> Iterable[Problem]:
                 title=f"The heatmaps of {model.name} are not better than chance",
                 sentence=(
                     f"Perturbed in the order of its heatmaps (rule {model.rule}), the score falls by "
-                    f"{gain['mean']:.3g} [{gain['low']:.3g}, {gain['high']:.3g}] more than in random order. "
+                    f"{gain.mean:.3g} [{gain.low:.3g}, {gain.high:.3g}] more than in random order. "
                     "What they show should not be relied on; try another rule."
                 ),
-                severity=-gain["mean"],
+                severity=-gain.mean,
             )
 
 
-def _gain_over_random(model: ModelAudit) -> Mapping[str, float] | None:
+def _gain_over_random(model: ModelAudit) -> Estimate | None:
     """A over that of the random order, all classes together, for the model's own rule."""
     if model.quality is None:
         return None
-    rows = [
-        row
-        for row in model.quality["between"]
-        if row["class"] == "all" and row["rule"] == model.quality_rule and row.get("A_over_random")
+    known = [
+        row.a_over_random
+        for row in model.quality.between
+        if row.class_name == ALL
+        and row.rule == model.quality_rule
+        and row.a_over_random is not None
+        and isfinite(row.a_over_random.low)
     ]
-    gains: list[Mapping[str, float]] = [row["A_over_random"] for row in rows]
-    known = [gain for gain in gains if gain["low"] is not None and isfinite(gain["low"])]
-    return max(known, key=lambda gain: gain["n_values"]) if known else None
+    return max(known, key=lambda gain: gain.n_values) if known else None
 
 
 def _data_problems(models: Sequence[ModelAudit]) -> Iterable[Problem]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
-    from pfungst.audit import Subject
     from pfungst.audit.schema import Audit, ClassAudit, ModelAudit
 
 
@@ -35,6 +33,7 @@ def audit(
         int, typer.Option(help="Photos on which heatmap quality is measured, a seeded sample.")
     ] = 40,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
+    survey: _options.SurveyFolder = None,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
@@ -46,60 +45,33 @@ def audit(
     heatmaps (strategies) and recurring marks (artefacts), which are removed and inserted as a test. Open
     report.html in the folder afterwards.
     """
-    from pfungst.audit import AuditConfig, audit_models
-    from pfungst.report.audit_page import write_report
-    from pfungst.runs.identity import unchanged_model
+    from pfungst.audit import AuditConfig
+    from pfungst.auditing import audit as audited
+    from pfungst.report.audit_page import REPORT_FILE
 
     config = AuditConfig(parts=_run.comma_list(parts) or (), quality_images=quality_images, random_state=seed)
-    dataset = _options.open_split(data, split, seed=seed)
-    with ExitStack() as stack:
-        for path in models:
-            stack.enter_context(unchanged_model(path))
-        with _run.progress_bar() as progress:
-            result = audit_models(
-                subjects(models, rule or []),
-                dataset,
-                out,
-                config,
-                split=split,
-                classes=_run.comma_list(classes),
-                title=title,
-                workers=_options.crew(workers, scheduler),
-                progress=progress,
-            )
-            page = write_report(out)
-        if json is not None:
-            from pfungst.contract.plain import to_plain
-
-            _run.write_json(json, to_plain(result))
-        if json != "-":
-            print_audit(result)
-            typer.echo(f"Open {page.resolve()} in a browser.")
-    _run.finish(result.skipped)
-
-
-def subjects(models: Sequence[Path], rules: Sequence[str]) -> list[Subject]:
-    """Model folders as subjects of an audit, named after their folders."""
-    from pfungst.audit import Subject
-    from pfungst.contract.storage import model_identity
-    from pfungst.models import load_model
-
-    names = _options.headings(models)
-    options = _options.rule_options(names, rules)
-    found = []
-    for name, path in zip(names, models, strict=True):
-        classifier = load_model(path)
-        identity = model_identity(path, classifier)
-        found.append(
-            Subject(
-                name=name,
-                classifier=classifier,
-                kind=identity["kind"],
-                identity=identity,
-                **options.get(name, {}),
-            )
+    with _run.progress_bar() as progress:
+        result = audited(
+            models,
+            data,
+            out,
+            config,
+            split=split,
+            classes=_run.comma_list(classes),
+            rules=rule or [],
+            title=title,
+            surveys=survey,
+            workers=_options.crew(workers, scheduler),
+            progress=progress,
         )
-    return found
+    if json is not None:
+        from pfungst.contract.plain import to_plain
+
+        _run.write_json(json, to_plain(result))
+    if json != "-":
+        print_audit(result)
+        typer.echo(f"Open {(out / REPORT_FILE).resolve()} in a browser.")
+    _run.finish(result.failures)
 
 
 def print_audit(audit: Audit) -> None:
@@ -123,11 +95,11 @@ def _row(row: ClassAudit) -> tuple[str, ...]:
     proved = sum(1 for artefact in row.artefacts if artefact.verdict == "artefact")
     return (
         row.name,
-        _run.estimate(row.ap, 100),
+        wording.with_interval(row.ap, scale=100),
         str(row.true_positives),
-        _run.estimate(context.ratio if context else None),
-        _run.estimate(context.kept_without_object if context else None, 100),
-        _run.estimate(row.quality_a),
-        _run.estimate(row.quality_v),
+        wording.with_interval(context.ratio if context else None),
+        wording.with_interval(context.kept_without_object if context else None, scale=100),
+        wording.with_interval(row.quality_a),
+        wording.with_interval(row.quality_v),
         f"{proved} of {len(row.artefacts)} suspects" if row.artefacts else "none",
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
     from pfungst.audit.comparing import Change, Comparison
@@ -25,22 +26,17 @@ def compare(
     Such as before and after a data set was cleaned, or two models on the same photos. A change counts where
     its interval leaves out zero.
     """
-    from pfungst.audit.comparing import compare_audits
+    from pfungst.auditing import compare as compared
     from pfungst.contract.plain import to_plain
-    from pfungst.evaluation.statistics import BootstrapConfig
+    from pfungst.report.comparison_page import COMPARISON_PAGE
 
-    result = compare_audits(before, after, bootstrap=BootstrapConfig(random_state=seed))
-    if out is not None:
-        from pfungst.report.comparison_page import write_comparison
-
-        result.save(out)
-        page = write_comparison(result, out)
+    result = compared(before, after, out, random_state=seed)
     if json is not None:
         _run.write_json(json, to_plain(result))
     if json != "-":
         _print(result)
         if out is not None:
-            typer.echo(f"Open {page.resolve()} in a browser.")
+            typer.echo(f"Open {(out / COMPARISON_PAGE).resolve()} in a browser.")
 
 
 def _print(result: Comparison) -> None:
@@ -66,8 +62,8 @@ def _print(result: Comparison) -> None:
 def _row(change: Change) -> tuple[str, ...]:
     return (
         f"{change.class_name}, {change.measure}",
-        _run.estimate(change.before),
-        _run.estimate(change.after),
-        _run.estimate(change.difference),
+        wording.with_interval(change.before),
+        wording.with_interval(change.after),
+        wording.with_interval(change.difference),
         "yes" if change.changed else "no",
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from math import isnan
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.evaluation import wording
+
+if TYPE_CHECKING:
+    from pfungst.evaluation.scoring import Evaluation
 
 
 def evaluate(
@@ -30,12 +33,13 @@ def evaluate(
 
     Difficult objects are ignored, as VOC does. Thresholds are the model's own, from its validation photos.
     """
-    from pfungst.evaluation.scoring import evaluation_table, score_dataset
+    from pfungst.contract.plain import to_plain
+    from pfungst.evaluation.scoring import evaluate as evaluate_dataset
 
     with _options.loaded_model(model, views) as (classifier, identity):
         dataset = _options.open_split(data, split)
         with _run.progress_bar() as progress:
-            scored = score_dataset(
+            found = evaluate_dataset(
                 classifier,
                 dataset,
                 identity=identity,
@@ -43,24 +47,22 @@ def evaluate(
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
-        table = evaluation_table(scored, classifier.thresholds)
         if json is not None:
-            _run.write_json(json, {"model": str(model), "data": str(data), "split": split, **table})
+            about = {"model": str(model), "data": str(data), "split": split}
+            _run.write_json(json, about | to_plain(found))
         if json != "-":
-            _print(table, f"{model} on {dataset.name}")
-    _run.finish(scored.failures)
+            _print(found, f"{model} on {dataset.name}")
+    _run.finish(found.failures)
 
 
-def _print(table: dict[str, Any], title: str) -> None:
+def _print(found: Evaluation, title: str) -> None:
     rows = [
-        (name, _percent(row["ap"]), _percent(row["ap_11pt"]), str(row["positives"]), str(row["difficult"]),
-         f"{row['eer_threshold']:+.3f}", str(row["true_positives"]), str(row["false_positives"]))
-        for name, row in table["classes"].items()
+        (name, wording.share(row.ap, 2), wording.share(row.ap_11pt, 2), str(row.positives),
+         str(row.difficult), wording.signed(row.eer_threshold, 3), str(row.true_positives),
+         str(row.false_positives))
+        for name, row in found.classes.items()
     ]  # fmt: skip
-    rows.append(("mean", _percent(table["map"]), _percent(table["map_11pt"]), "", "", "", "", ""))
+    means = (wording.share(found.mean_ap, 2), wording.share(found.mean_ap_11pt, 2))
+    rows.append(("mean", *means, "", "", "", "", ""))
     header = ("class", "AP %", "AP-11 %", "positives", "difficult", "threshold", "true pos.", "false pos.")
     _run.print_table(title, header, rows)
-
-
-def _percent(value: float) -> str:
-    return "–" if isnan(value) else f"{100 * value:.2f}"

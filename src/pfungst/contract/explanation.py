@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pfungst.writing import write_whole, write_with
+
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+INPUT_LAYER = "input"
+"""The layer of an :class:`Explanation` with the relevance of the model's own input."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +89,16 @@ class Explanation:
     ledger: Ledger
     layers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
+    @property
+    def picture_relevance(self) -> NDArray[np.float64]:
+        """Relevance in the pixels of the model's own input: the layer ``input``, summed over its channels.
+
+        Without that layer the input is the photo, and so is this :attr:`relevance`.
+        """
+        layer = np.asarray(self.layers.get(INPUT_LAYER, self.relevance), dtype=np.float64)
+        summed: NDArray[np.float64] = layer.sum(axis=0) if layer.ndim == 3 else layer
+        return summed
+
     def heatmap(self) -> NDArray[np.uint8]:
         """RGB ``(height, width, 3)``: red supports, blue contradicts, white is zero; scaled by max |R|."""
         from pfungst.contract.heatmap import colours, scaled
@@ -91,29 +107,27 @@ class Explanation:
 
     def draw(self, image: NDArray[np.uint8] | None = None) -> Image:
         """A labelled picture: photo, heatmap and overlay side by side (heatmap alone without ``image``)."""
-        from pfungst.contract.heatmap import explanation_picture
+        from pfungst.contract.heatmap import labelled_picture
 
-        return explanation_picture(self, image)
+        words = f"{self.class_name} | f(x) = {self.score:+.3f} | rule {self.rule}"
+        caption = f"{self.image_id} | {words}" if self.image_id else words
+        return labelled_picture(self.relevance, caption, image)
 
     def save(self, path: str | Path, image: NDArray[np.uint8] | None = None) -> Path:
         """Write ``draw(image)`` as PNG."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self.draw(image).save(target, format="PNG")
-        return target
+        picture = self.draw(image)
+        return write_with(path, lambda stream: picture.save(stream, format="PNG"))
 
     def save_arrays(self, path: str | Path) -> Path:
         """Write relevance and all layers as one safetensors file with the numbers as its metadata."""
         import json
 
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
         arrays = {"relevance": self.relevance, **self.layers}
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        save_file(contiguous, target, metadata={"explanation": json.dumps(self.as_dict())})
-        return target
+        content = save(contiguous, metadata={"explanation": json.dumps(self.as_dict())})
+        return write_whole(path, content)
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers without the arrays, for JSON."""

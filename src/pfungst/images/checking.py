@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from pfungst.errors import ImageError
 from pfungst.images.dataset import DataSet, Record
 from pfungst.images.decode import decode
 
@@ -53,29 +52,23 @@ def count_classes(data: DataSet) -> dict[str, ClassCount]:
 
 
 def check_photo(record: Record) -> None:
-    """Decode a record's photo and compare its size with the annotation's.
+    """Decode a record's photo.
 
     Raises
     ------
     ImageError
-        If the photo cannot be decoded, or its upright size is not the stated one.
+        If it cannot be decoded.
     """
-    height, width = decode(record.path).shape[:2]
-    if record.size is not None and record.size != (height, width):
-        stated_height, stated_width = record.size
-        turned = record.size == (width, height)
-        raise ImageError(
-            record.path,
-            f"is {width} x {height} pixels, but its annotation says {stated_width} x {stated_height}",
-            hint="boxes drawn on the photo as shown, after its EXIF rotation" if turned else None,
-        )
+    decode(record.path)
 
 
 def summary(data: DataSet) -> dict[str, Any]:
-    """Plain numbers for JSON: photos, splits, classes with their counts, problems."""
+    """Plain numbers for JSON: how it was read, photos, splits, classes with their counts, problems."""
     return {
         "name": data.name,
         "root": str(data.root),
+        "layout": data.layout,
+        "evidence": data.evidence,
         "photos": len(data),
         "boxes": sum(len(record.boxes) for record in data),
         "splits": {name: len(ids) for name, ids in data.splits.items()},
@@ -89,4 +82,5 @@ def summary(data: DataSet) -> dict[str, Any]:
             for name, count in count_classes(data).items()
         },
         "problems": list(data.problems),
+        "unused": list(data.unused),
     }

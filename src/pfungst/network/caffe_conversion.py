@@ -25,7 +25,7 @@ IMAGENET_MEAN = (104.0, 117.0, 123.0)
 """Mean blue, green and red of ImageNet, the mean pixel of most Caffe networks."""
 
 _MAX_CLASS_FILE_BYTES = 2**22
-_ACTIVATIONS = ("relu", "prelu", "elu", "sigmoid", "tanh", "softmax")
+_SQUASHING = ("softmax", "sigmoid")
 
 
 def convert(
@@ -44,7 +44,7 @@ def convert(
 ) -> NetworkClassifier:
     """Convert a Caffe network into a classifier that can be saved, scored and explained.
 
-    The score of a class is the raw value before a final softmax, which is dropped. The input is
+    The score of a class is the raw value before a final softmax or sigmoid, which is dropped. The input is
     ``scale · (v − mean)`` of grey values v in 0–255.
 
     Parameters
@@ -125,8 +125,8 @@ def score_description(
 ) -> Description:
     """The part of a description that makes raw class scores, ``(n, n_classes)``.
 
-    Layers that the output does not need and a final softmax are dropped; scores in a blob of 1 × 1 pixels
-    are flattened.
+    Layers that the output does not need are dropped, and a final softmax or sigmoid; scores in a blob of
+    1 × 1 pixels are flattened.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def score_description(
         If the output is not one number a class.
     """
     wanted = prune(description, output or description[-1]["outputs"][0])
-    while wanted[-1]["type"] == "softmax":
+    while wanted[-1]["type"] in _SQUASHING:
         wanted = prune(wanted[:-1], wanted[-1]["inputs"][0])
     shape = CaffeNet(wanted, path=path).output_shape
     if len(shape) == 3 and shape[1:] == (1, 1):
@@ -160,54 +160,6 @@ def _unused(name: str, description: Sequence[Mapping[str, Any]]) -> str:
     while name in taken:
         name += "_"
     return name
-
-
-def with_outputs(description: Sequence[Mapping[str, Any]], outputs: int, head: str) -> list[dict[str, Any]]:
-    """The same description with another number of outputs, for a new last layer to be trained.
-
-    Activations after the last layer are dropped, since a score must be able to have both signs.
-
-    Parameters
-    ----------
-    description : list of dict
-        Of a network that ends in class scores.
-    outputs : int
-        The new number of classes.
-    head : str
-        The last layer with weights, as the module names it (``layers.fc8``).
-
-    Raises
-    ------
-    ConfigError
-        If there is no such layer, or it is not an inner product or ungrouped convolution.
-    """
-    net = CaffeNet(description)
-    names = [net.module_name(str(entry["name"])) for entry in description[1:]]
-    position = names.index(head) + 1 if head in names else 0
-    entry = dict(description[position])
-    size = {"inner_product": "out_features", "convolution": "out_channels"}.get(entry["type"])
-    if size is None or entry["settings"].get("groups", 1) != 1:
-        raise ConfigError(
-            f"layer {head!r} cannot be given {outputs} outputs",
-            allowed="an inner product or a convolution without groups",
-        )
-    entry["settings"] = {**entry["settings"], size: outputs, "bias": True}
-    tail = _without_activations([dict(item) for item in description[position + 1 :]])
-    return [*(dict(item) for item in description[:position]), entry, *tail]
-
-
-def _without_activations(entries: Description) -> Description:
-    renamed: dict[str, str] = {}
-    kept = []
-    for entry in entries:
-        inputs = [renamed.get(name, name) for name in entry["inputs"]]
-        if entry["type"] in _ACTIVATIONS:
-            renamed[entry["outputs"][0]] = inputs[0]
-            continue
-        for name in entry["outputs"]:
-            renamed.pop(name, None)
-        kept.append({**entry, "inputs": inputs})
-    return kept
 
 
 def _with_crop(spec: NetSpec, crop: int | None) -> NetSpec:

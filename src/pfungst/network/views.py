@@ -81,8 +81,10 @@ class Placement:
 
     def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The canvas, ``(*canvas, 3)`` uint8: resized, padded evenly at both sides by the edge pixels."""
-        height, width = self.resized
-        small = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+        return self.padded(resized(image, *self.resized))
+
+    def padded(self, small: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The canvas of a photo that is resized already."""
         widths = [
             (before, whole - part - before)
             for before, whole, part in zip(self.padding, self.canvas, self.resized, strict=True)
@@ -122,6 +124,17 @@ def _scaled(size: int, length: int, side: int) -> int:
     return max(1, (2 * size * length + side) // (2 * side))
 
 
+def resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """A photo in another size, by the antialiased triangle filter: along its rows first, then its columns.
+
+    Each pass rounds to whole grey values, and which comes first is a choice that versions of Pillow make
+    differently; so the two are asked for one by one.
+    """
+    photo = Image.fromarray(image)
+    narrow = photo.resize((width, photo.height), Image.Resampling.BILINEAR)
+    return np.asarray(narrow.resize((width, height), Image.Resampling.BILINEAR))
+
+
 @lru_cache(maxsize=8)
 def resize_matrix(n_in: int, n_out: int) -> NDArray[np.float64]:
     """The antialiased triangle filter along one axis as a matrix, ``(n_out, n_in)``; rows sum to 1.
@@ -159,6 +172,56 @@ def center_offset(canvas: tuple[int, int], size: tuple[int, int]) -> tuple[int, 
     return (canvas[0] - size[0]) // 2, (canvas[1] - size[1]) // 2
 
 
+@dataclass(frozen=True, kw_only=True)
+class ViewPlan:
+    """Where the views of one photo lie.
+
+    Attributes
+    ----------
+    placement : Placement
+        The photo on its canvas.
+    offsets : tuple of (int, int)
+        Row and column of the canvas where each view begins.
+    size : (int, int)
+        Of each view.
+    """
+
+    placement: Placement
+    offsets: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
+
+    @classmethod
+    def center(cls, image: NDArray[np.uint8], preprocess: Preprocess) -> ViewPlan:
+        """The view that heatmaps explain: the canvas by ``preprocess.resize``, one centre crop."""
+        height, width = check_photo(image).shape[:2]
+        placement = Placement.plan(height, width, preprocess.resize, preprocess.resize_length)
+        offset = center_offset(placement.canvas, preprocess.input_size)
+        return cls(placement=placement, offsets=(offset,), size=preprocess.input_size)
+
+    @classmethod
+    def sliding(cls, image: NDArray[np.uint8], preprocess: Preprocess) -> ViewPlan:
+        """Windows of the input's size over the photo with its shortest side ``resize_length``.
+
+        They begin every ``STRIDE`` pixels; the last row and column of them are moved in to lie flush with the
+        border, so that every pixel is seen.
+        """
+        height, width = check_photo(image).shape[:2]
+        placement = Placement.plan(height, width, "shortest", preprocess.resize_length)
+        size = preprocess.input_size
+        rows, columns = (window_starts(placement.canvas[axis], size[axis]) for axis in (0, 1))
+        return cls(
+            placement=placement, offsets=tuple((top, left) for top in rows for left in columns), size=size
+        )
+
+    def cut(self, canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The views of a canvas, ``(n, *size, 3)`` uint8."""
+        return np.stack([_crop(canvas, offset, self.size) for offset in self.offsets])
+
+    def relevance_to_photo(self, relevance: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Relevance of the first view's pixels handed to the photo's pixels, sum conserved."""
+        return self.placement.relevance_to_photo(relevance, self.offsets[0])
+
+
 def center_view(
     image: NDArray[np.uint8], preprocess: Preprocess
 ) -> tuple[NDArray[np.uint8], Placement, tuple[int, int]]:
@@ -171,10 +234,9 @@ def center_view(
     offset : (int, int)
         Where the crop begins on the canvas.
     """
-    height, width = check_photo(image).shape[:2]
-    placement = Placement.plan(height, width, preprocess.resize, preprocess.resize_length)
-    offset = center_offset(placement.canvas, preprocess.input_size)
-    return _crop(placement.draw(image), offset, preprocess.input_size), placement, offset
+    plan = ViewPlan.center(image, preprocess)
+    (crop,) = plan.cut(plan.placement.draw(image))
+    return crop, plan.placement, plan.offsets[0]
 
 
 def training_views(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
@@ -193,16 +255,9 @@ def training_views(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[
 
 
 def sliding_views(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
-    """Windows over the photo with its shortest side ``resize_length``, ``(n, height, width, 3)`` uint8.
-
-    Windows of the input's size begin every ``STRIDE`` pixels; the last row and column of them are moved in to
-    lie flush with the border, so that every pixel is seen.
-    """
-    height, width = check_photo(image).shape[:2]
-    placement = Placement.plan(height, width, "shortest", preprocess.resize_length)
-    canvas, size = placement.draw(image), preprocess.input_size
-    rows, columns = (window_starts(placement.canvas[axis], size[axis]) for axis in (0, 1))
-    return np.stack([_crop(canvas, (top, left), size) for top in rows for left in columns])
+    """The windows of :meth:`ViewPlan.sliding`, ``(n, height, width, 3)`` uint8."""
+    plan = ViewPlan.sliding(image, preprocess)
+    return plan.cut(plan.placement.draw(image))
 
 
 def window_starts(length: int, size: int) -> tuple[int, ...]:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from pfungst.audit.schema import Artefact, Audit, ClassAudit, Problem
+from pfungst.evaluation.wording import number
+from pfungst.images.rectangles import Rectangle
 from pfungst.report import charts
 from pfungst.report.class_pages import LinkedPage, remove_class_pages, write_class_pages
 from pfungst.report.page import write_page
 from pfungst.report.photo_data import MAX_BYTES, Key, Sources, important, open_sources, page_data, shown
 from pfungst.report.pictures import COMPACT, FULL, picture_uri
 from pfungst.report.quality_tables import quality_items
-from pfungst.report.wording import number
 
 REPORT_FILE = "report.html"
 SECTIONS = (
@@ -171,7 +172,7 @@ def _drawing(folder: Path, audit: Audit, sources: Sources) -> dict[str, Any]:
     }
 
 
-def _places(artefact: Artefact, *, photos: Mapping[str, Any]) -> list[charts.Rectangle]:
+def _places(artefact: Artefact, *, photos: Mapping[str, Any]) -> list[Rectangle]:
     return charts.places(artefact, photos)
 
 

@@ -10,9 +10,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pfungst.report import wording
+from pfungst.evaluation import wording
 from pfungst.report.pictures import legend_uri
 from pfungst.report.templating import environment
+from pfungst.writing import write_whole
 
 
 def write_page(path: Path, template: str, data: Mapping[str, Any] | None = None, **content: Any) -> Path:
@@ -30,11 +31,7 @@ def write_page(path: Path, template: str, data: Mapping[str, Any] | None = None,
         data=data,
         **content,
     )  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(html, encoding="utf-8")
-    part.replace(path)
-    return path
+    return write_whole(path, html)
 
 
 @cache

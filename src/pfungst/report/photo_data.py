@@ -11,7 +11,7 @@ from typing import Any
 from PIL.Image import DecompressionBombError
 
 from pfungst.audit.schema import Audit, ModelAudit, Photo, survey_folder
-from pfungst.audit.survey.surveying import Seen, StoredSurvey, open_survey
+from pfungst.audit.survey import Seen, StoredSurvey, open_survey
 from pfungst.errors import DataError, PfungstError
 from pfungst.report.pictures import FULL, Detail, heatmap_base64, photo_base64
 

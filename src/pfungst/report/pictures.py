@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pfungst.audit.schema import picture_file
-from pfungst.audit.survey.surveying import reduced
+from pfungst.audit.survey.maps import reduced
 from pfungst.contract.heatmap import colours, scaled
 from pfungst.errors import DataError
 from pfungst.report.templating import data_uri

@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from pfungst.audit.survey.surroundings import ContextConfig
-from pfungst.audit.survey.surveying import SurveyConfig, survey
+from pfungst.audit.survey import ContextConfig, SurveyConfig, survey
 from pfungst.contract import Explanation, Ledger
 from pfungst.images import Box, DataSet, Record
 

@@ -7,8 +7,7 @@ from PIL import Image
 
 from pfungst.audit.context.measuring import context_row, judged, localisation_row, measure_context, ranked
 from pfungst.audit.schema import ContextRow
-from pfungst.audit.survey.surroundings import ContextConfig
-from pfungst.audit.survey.surveying import SurveyConfig, survey
+from pfungst.audit.survey import ContextConfig, SurveyConfig, survey
 from pfungst.contract import Explanation, Ledger
 from pfungst.errors import ConfigError, PfungstError
 from pfungst.evaluation.statistics import Estimate

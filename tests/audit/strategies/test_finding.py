@@ -12,7 +12,8 @@ from pfungst.audit.strategies.finding import (
     group_maps,
     normalised_map,
 )
-from pfungst.audit.survey.surveying import Seen, cell_sums, survey
+from pfungst.audit.survey import Seen, survey
+from pfungst.audit.survey.maps import cell_sums
 from pfungst.contract.plain import from_plain, to_plain
 from pfungst.errors import ConfigError
 
@@ -29,7 +30,7 @@ class Maps:
         for image in self.maps:
             score = 1.0 if self.scores is None else self.scores[image]
             yield Seen(image=image, class_name=class_name, label=label, score=score, threshold=0.0,
-                       position=0, rule="own", peak=1.0, ledger={})  # fmt: skip
+                       rule="own", peak=1.0, ledger={})  # fmt: skip
 
     def heatmap(self, image, class_name):
         return self.maps[image]

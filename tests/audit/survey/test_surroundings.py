@@ -9,8 +9,8 @@ from pfungst.audit.survey.surroundings import (
     planned_edits,
 )
 from pfungst.errors import ConfigError
-from pfungst.evaluation.operators import Region
 from pfungst.images import Box
+from pfungst.images.rectangles import Region
 
 
 def box(left, top, right, bottom, name="cat", **options):

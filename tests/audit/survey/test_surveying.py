@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 from tests.audit.conftest import ColourClassifier
 
-from pfungst.audit.survey.surveying import SurveyConfig, open_survey, reduced, survey
+from pfungst.audit.survey import SurveyConfig, open_survey, survey
+from pfungst.audit.survey.maps import reduced
 from pfungst.errors import ConfigError, DataError, PfungstError
 from pfungst.images import decode
 from pfungst.runs.recorded import run_items
@@ -52,7 +53,7 @@ def test_an_unreadable_photo_is_listed_and_the_run_is_taken_up_again(classifier,
     good = photos.records[3].path.read_bytes()
     photos.records[3].path.write_bytes(b"no photo")
     found = survey(classifier, photos, out=tmp_path / "run")
-    assert [name for name, _ in found.failures] == [photos.records[3].id]
+    assert [failure.item for failure in found.failures] == [photos.records[3].id]
     assert photos.records[3].id not in found.ids
     photos.records[3].path.write_bytes(good)
     told = []

@@ -110,7 +110,7 @@ class Models(Target):
 def _fisher() -> FisherClassifier:
     rng = np.random.default_rng(1)
     pipeline = FisherPipeline(
-        sift=SiftConfig(step=8, bin_sizes=(4,)),
+        descriptor=SiftConfig(step=8, bin_sizes=(4,)),
         pca=PCA(mean=np.zeros(128), components=rng.normal(size=(2, 128)), explained_variance=np.ones(2)),
         mixture=GaussianMixture(
             weights=np.array([0.4, 0.6]), means=rng.normal(size=(2, 2)), variances=np.ones((2, 2))

@@ -12,9 +12,9 @@ import torch
 from typer.testing import CliRunner
 
 from pfungst.errors import ConfigError, ModelError, PfungstError
-from pfungst.network.caffe import CaffeNet, blobs, read_caffemodel, read_prototxt
+from pfungst.network.caffe import CaffeNet, blobs, described_with_outputs, read_caffemodel, read_prototxt
 from pfungst.network.caffe.schema import message_class
-from pfungst.network.caffe_conversion import convert, with_outputs
+from pfungst.network.caffe_conversion import convert
 
 NET = """
 name: "tiny"
@@ -60,6 +60,14 @@ def test_scores_are_those_before_the_softmax_of_a_bgr_photo(files):
     np.testing.assert_allclose(model.scores([photo()])[0], by_hand(files, x), rtol=1e-4)
     assert model.classes == tuple(f"class {index}" for index in range(5))
     assert "side" not in [entry["name"] for entry in model.architecture["description"]]
+
+
+def test_a_final_sigmoid_is_dropped_too(files):
+    raw = convert(*files, resize_length=20).scores([photo()])
+    files[0].write_text(NET.replace('name: "prob" type: "Softmax"', 'name: "prob" type: "Sigmoid"'))
+    model = convert(*files, resize_length=20)
+    np.testing.assert_array_equal(model.scores([photo()]), raw)
+    assert model.explain(photo(), "class 1").score == pytest.approx(raw[0, 1], rel=1e-5)
 
 
 def test_mean_image_is_scaled_and_cropped(files, tmp_path):
@@ -116,7 +124,7 @@ def test_options_that_cannot_work_are_refused(files, tmp_path):
 
 def test_a_new_head_loses_the_activation_behind_it(files):
     description = convert(*files).architecture["description"]
-    changed = with_outputs(description, 2, "layers.c2")
+    changed = described_with_outputs(description, 2, "layers.c2")
     net = CaffeNet.from_description(changed)
     assert [entry["type"] for entry in changed[1:]] == [
         "convolution", "relu", "convolution", "global_pooling", "flatten",
@@ -124,9 +132,9 @@ def test_a_new_head_loses_the_activation_behind_it(files):
     assert net(torch.zeros(3, 3, 16, 16)).shape == (3, 2)
     assert CaffeNet(description).output_shape == (5,)  # the given one is as it was
     with pytest.raises(ConfigError, match=r"layer 'layers.pool' cannot be given 2 outputs"):
-        with_outputs(description, 2, "layers.pool")
+        described_with_outputs(description, 2, "layers.pool")
     with pytest.raises(ConfigError, match=r"layer 'c2' cannot"):
-        with_outputs(description, 2, "c2")
+        described_with_outputs(description, 2, "c2")
 
 
 def test_command_line(files, tmp_path):

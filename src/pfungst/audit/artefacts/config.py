@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pfungst.errors import ConfigError
 from pfungst.evaluation.statistics import BootstrapConfig
@@ -47,9 +47,11 @@ class ArtefactConfig:
     pairs : int
         Before-and-after pictures of each edit.
     bootstrap : BootstrapConfig
-        Intervals.
+        Intervals; their seed is ``random_state``.
+    detectors : tuple of str or None
+        Detectors that search (:mod:`pfungst.audit.artefacts.detectors`); None: all that are registered.
     random_state : int
-        Seed of samples and control places.
+        Seed of samples, control places and intervals.
     """
 
     working_side: int = 384
@@ -67,9 +69,13 @@ class ArtefactConfig:
     insertions: int = 32
     pairs: int = 2
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
+    detectors: tuple[str, ...] | None = None
     random_state: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "bootstrap", replace(self.bootstrap, random_state=self.random_state)
+        )  # one seed
         if self.working_side < 4 * self.window or self.window < 8:
             raise ConfigError(
                 f"working_side = {self.working_side}, window = {self.window}",

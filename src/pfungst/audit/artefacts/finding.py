@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +12,38 @@ import numpy as np
 
 from pfungst import __version__
 from pfungst.audit.artefacts.config import ArtefactConfig
+from pfungst.audit.artefacts.detectors import chosen_detectors
 from pfungst.audit.artefacts.proof.judging import Findings, judged
 from pfungst.audit.artefacts.proof.pictures import Album, save_crop
-from pfungst.audit.artefacts.proof.proving import Trial, TryEdits, control_places, edit_rows
-from pfungst.audit.artefacts.proof.stamps import BorderStamp, Stamp, lifted
+from pfungst.audit.artefacts.proof.proving import Trial, TryEdits, carrier_of, edit_rows
 from pfungst.audit.artefacts.reporting import artefact_of, note_of
-from pfungst.audit.artefacts.search.mining_task import ClassPhotos, MineClass
 from pfungst.audit.artefacts.search.proposals import Blob, find_blobs
-from pfungst.audit.artefacts.search.suspects import (
-    BorderSuspect,
+from pfungst.audit.artefacts.suspects import Occurrence, Stamp, Suspect
+from pfungst.audit.artefacts.tasks import (
+    ClassSearch,
     FindSuspects,
-    Lookup,
-    Occurrence,
-    Suspect,
-    from_record,
+    Photo,
+    PlaceSuspects,
+    Wanted,
     occurrence,
+    restored_suspects,
 )
-from pfungst.audit.schema import Artefact, safe_name
-from pfungst.audit.survey.surveying import Survey
+from pfungst.audit.schema import Artefact
+from pfungst.audit.survey import Survey
 from pfungst.contract.classifier import Classifier
+from pfungst.contract.look import Looking, looking
+from pfungst.errors import Failure
 from pfungst.evaluation.orders import generator_for
-from pfungst.images.boxes import box_mask
+from pfungst.files import safe_name
 from pfungst.images.dataset import NEGATIVE, POSITIVE, Record
-from pfungst.images.decode import decode
+from pfungst.images.rectangles import mask_of
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
 from pfungst.runs.identity import data_identity
 from pfungst.runs.recorded import Run, run_items
 
 _BLOB = 4 / 3
-_TOUCHES = 0.1
-_CARRIERS_FOR_OPACITY = 16
+_CARRIERS_FOR_STAMP = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +56,13 @@ class Artefacts:
         Most suspicious first: proved ones, and those that recur most clearly. Empty where nothing recurs.
     notes : dict of str to str
         What was searched, in words, "no artefact found" among it.
-    failed : tuple of str
+    failures : tuple of Failure
         Photos that could not be used, and why.
     """
 
     by_class: Mapping[str, tuple[Artefact, ...]]
     notes: Mapping[str, str]
-    failed: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ def find_artefacts(
         As everywhere; the numbers do not depend on the number of workers.
     """
     config = config or ArtefactConfig()
-    search = _Search(classifier, survey, config, identity, out, workers, progress)
+    search = _Search(looking(classifier), survey, config, identity, out, workers, progress)
     names = tuple(classes or survey.classes)
     suspects = search.mined(names)
     carriers = search.looked_up(suspects)
@@ -144,13 +146,15 @@ def find_artefacts(
             name: note_of(items, len(search.shown(name)), len(search.others(name)))
             for name, items in ranked.items()
         },
-        failed=tuple(f"{key}: {error}" for key, error in search.failures),
+        failures=tuple(search.failures),
     )
 
 
-def _rank(artefact: Artefact) -> tuple[bool, bool]:
-    """Artefacts first, and frames first among the like; equals stay in the order of the search."""
-    return artefact.verdict != "artefact", artefact.kind != "border"
+def _rank(artefact: Artefact) -> tuple[bool, float]:
+    """Artefacts first, those with the largest effect before others; without one, in the search's order."""
+    effect = artefact.effect
+    known = effect is not None and isfinite(effect.mean)
+    return artefact.verdict != "artefact", -effect.mean if effect is not None and known else inf
 
 
 def _share(carriers: _Carriers) -> float:
@@ -163,7 +167,7 @@ class _Search:
 
     def __init__(  # noqa: PLR0917 - private, one caller
         self,
-        classifier: Classifier,
+        classifier: Looking,
         survey: Survey,
         config: ArtefactConfig,
         identity: Mapping[str, Any] | None,
@@ -172,10 +176,12 @@ class _Search:
         progress: Progress,
     ) -> None:
         self.classifier, self.survey, self.config = classifier, survey, config
+        self.detectors, self.kept = chosen_detectors(config.detectors), survey.kept
         self.identity, self.out = dict(identity or {}), None if out is None else Path(out)
         self.workers, self.progress = workers, progress
-        self.records = {record.id: record for record in survey.data if record.id in set(survey.ids)}
-        self.failures: list[tuple[str, Exception]] = []
+        usable = set(survey.ids)
+        self.records = {record.id: record for record in survey.data if record.id in usable}
+        self.failures: list[Failure] = []
 
     # what is looked at
 
@@ -193,6 +199,9 @@ class _Search:
         generator = generator_for(self.config.random_state, *parts)
         return [records[index] for index in np.sort(generator.choice(len(records), count, replace=False))]
 
+    def _photo(self, record: Record, blobs: Sequence[Blob] = ()) -> Photo:
+        return Photo(record=record, size=self.survey.size(record.id), blobs=tuple(blobs))
+
     @property
     def scale(self) -> float:
         """Working pixels in one of the photos'."""
@@ -203,59 +212,47 @@ class _Search:
 
     def mined(self, names: Sequence[str]) -> list[Suspect]:
         scale = self.scale
-        items = [self._class_photos(name, scale) for name in names]
+        items = [self._class_search(name, scale) for name in names]
         items = [item for item in items if len(item.shown) >= self.config.min_photos]
-        run = self._run(
-            "search",
-            MineClass(config=self.config, scale=scale),
-            items,
-            [item.class_name for item in items],
-            {"scale": scale},
-        )
-        suspects = []
-        for row in run.records():
-            arrays = run.arrays(row["image"])
-            suspects += [from_record(numbers, arrays) for numbers in row["suspects"]]
-        return suspects
+        task = FindSuspects(detectors=self.detectors, config=self.config, kept=self.kept, scale=scale)
+        run = self._run("search", task, items, [item.class_name for item in items], {"scale": scale})
+        return [
+            suspect
+            for row in run.records()
+            for suspect in restored_suspects(row, run.arrays(row["image"]), self.detectors)
+        ]
 
-    def _class_photos(self, name: str, scale: float) -> ClassPhotos:
+    def _class_search(self, name: str, scale: float) -> ClassSearch:
         explained: dict[str, list[str]] = {}
         for seen in self.survey.seen(label=POSITIVE):
             explained.setdefault(seen.image, []).append(seen.class_name)
-        shown = self._sample(
-            [r for r in self.shown(name) if name in explained.get(r.id, ())],
-            self.config.max_photos,
-            name,
-            "shown",
-        )
+        candidates = [record for record in self.shown(name) if name in explained.get(record.id, ())]
+        shown = self._sample(candidates, self.config.max_photos, name, "shown")
         others = self._sample(self.others(name), self.config.max_photos, name, "compared")
-        count = self.config.blobs_per_photo
-        return ClassPhotos(
+        return ClassSearch(
             class_name=name,
-            shown=tuple((record, self._blobs(record, name, scale)) for record in shown),
+            shown=tuple(self._photo(record, self._blobs(record, [name], scale)) for record in shown),
             others=tuple(
-                (
-                    record,
-                    sum((self._blobs(record, other, scale) for other in explained.get(record.id, ())), ())[
-                        :count
-                    ],
-                )
+                self._photo(record, self._blobs(record, explained.get(record.id, ()), scale))
                 for record in others
             ),
         )
 
-    def _blobs(self, record: Record, name: str, scale: float) -> tuple[Blob, ...]:
-        return tuple(
-            find_blobs(
+    def _blobs(self, record: Record, names: Sequence[str], scale: float) -> list[Blob]:
+        """Dense relevance of some classes, the first ones' first."""
+        count = self.config.blobs_per_photo
+        found: list[Blob] = []
+        for name in names:
+            found += find_blobs(
                 record.id,
                 self.survey.heatmap(record.id, name),
                 record.boxes_of(name),
                 self.survey.size(record.id),
                 scale,
                 side=round(_BLOB * self.config.window),
-                count=self.config.blobs_per_photo,
+                count=count,
             )
-        )
+        return found[:count]
 
     def looked_up(self, suspects: Sequence[Suspect]) -> list[_Carriers]:
         wanted: dict[str, list[int]] = {}
@@ -263,12 +260,12 @@ class _Search:
             for record in (*self.shown(suspect.class_name), *self.others(suspect.class_name)):
                 wanted.setdefault(record.id, []).append(position)
         items = [
-            Lookup(record=self.records[key], suspects=tuple(wanted[key]))
+            Wanted(photo=self._photo(self.records[key]), suspects=tuple(wanted[key]))
             for key in self.records
             if key in wanted
         ]
-        task = FindSuspects(suspects=tuple(suspects))
-        run = self._run("carriers", task, items, [item.record.id for item in items])
+        task = PlaceSuspects(suspects=tuple(suspects), kept=self.kept)
+        run = self._run("carriers", task, items, [item.photo.record.id for item in items])
         found = [_Carriers() for _ in suspects]
         for photo in run.records():
             for row in photo["found"]:
@@ -285,22 +282,23 @@ class _Search:
     def tried(
         self, suspects: Sequence[Suspect], carriers: Sequence[_Carriers]
     ) -> tuple[TryEdits, dict[str, Trial], Run]:
-        stamps: dict[int, Stamp | BorderStamp] = {}
-        removals: dict[str, list[tuple[int, Any]]] = {}
+        stamps: dict[int, Stamp] = {}
+        removals: dict[str, list[tuple[int, Occurrence]]] = {}
         insertions: dict[str, list[int]] = {}
         for position, (suspect, found) in enumerate(zip(suspects, carriers, strict=True)):
             if len(found.shown) < self.config.min_photos:
                 continue
-            free = [item for item in found.shown if self._off_object(suspect, item)]
-            stamps[position] = self._stamp(suspect, free or found.shown)
-            for item in self._sample(free, self.config.max_photos, suspect.id, "removal"):
-                removals.setdefault(item.image, []).append((position, item.regions))
+            removable = [item for item in found.shown if self._is_removable(suspect, item)]
+            stamps[position] = self._stamp(suspect, removable or found.shown)
+            for item in self._sample(removable, self.config.max_photos, suspect.id, "removal"):
+                removals.setdefault(item.image, []).append((position, item))
             for image in self._sample(found.free, self.config.insertions, suspect.id, "insertion"):
                 insertions.setdefault(image, []).append(position)
         task = TryEdits(
             classifier=self.classifier,
             suspects=tuple(suspects),
             stamps=stamps,
+            kept=self.kept,
             random_state=self.config.random_state,
         )
         trials = {
@@ -314,27 +312,19 @@ class _Search:
         }
         return task, trials, self._run("edits", task, list(trials.values()), list(trials))
 
-    def _off_object(self, suspect: Suspect, item: Occurrence) -> bool:
-        """Whether its removal takes nothing of the object away; of a frame, which meets many, it may."""
-        if suspect.kind == "border":
-            return True
+    def _is_removable(self, suspect: Suspect, item: Occurrence) -> bool:
         boxes = self.records[item.image].boxes_of(suspect.class_name)
-        inside = box_mask(boxes, *self.survey.size(item.image))
-        covered = sum(int(inside[r.top : r.bottom, r.left : r.right].sum()) for r in item.regions)
-        return covered <= _TOUCHES * item.area
+        return suspect.is_removable(item, mask_of(boxes, *self.survey.size(item.image)))
 
-    def _stamp(self, suspect: Suspect, found: Sequence[Occurrence]) -> Stamp | BorderStamp:
-        """What is pasted elsewhere, from the photo that shows it best and has room for a control."""
-        like = sorted(found, key=lambda item: (-item.similarity, item.image))[:_CARRIERS_FOR_OPACITY]
-        if isinstance(suspect, BorderSuspect):
-            return BorderStamp(frame=suspect.frame, image=like[0].image, regions=like[0].regions)
-        photos = [(decode(self.records[item.image].path), item) for item in like]
-        for image, item in photos:
-            record = self.records[item.image]
-            control = control_places(record, image.shape[:2], suspect, item.regions, self.config.random_state)
-            if control:
-                return lifted(suspect, image, item, control[0], photos)
-        return lifted(suspect, photos[0][0], photos[0][1], None, photos)
+    def _stamp(self, suspect: Suspect, found: Sequence[Occurrence]) -> Stamp:
+        """What is pasted elsewhere, from the photos that show it best."""
+        like = sorted(found, key=lambda item: (-item.similarity, item.image))[:_CARRIERS_FOR_STAMP]
+        records = [self.records[item.image] for item in like]
+        carriers = [
+            carrier_of(record, self.kept.whole(record), suspect.class_name, item)
+            for record, item in zip(records, like, strict=True)
+        ]
+        return suspect.stamp(carriers, self.config.random_state)
 
     def judged(self, suspect: Suspect, records: Sequence[Mapping[str, Any]], position: int) -> Findings:
         column = self.survey.classes.index(suspect.class_name)
@@ -348,7 +338,7 @@ class _Search:
 
     def pictured(self, artefact: Artefact, album: Album) -> Artefact:
         stamp = album.task.stamps[album.position]
-        image = decode(self.records[stamp.image].path)
+        image = self.kept.whole(self.records[stamp.image])
         crop = save_crop(album.folder, album.name, image, stamp.regions)
         return replace(artefact, crop=crop, pairs=album.pairs(self.config.pairs))
 
@@ -360,15 +350,16 @@ class _Search:
         keys: Sequence[str],
         more: Mapping[str, Any] | None = None,
     ) -> Run:
+        """A stage; that the photos' files are still the same, the survey has seen to."""
+        settings = asdict(self.config) | {"detectors": [detector.name for detector in self.detectors]}
         run = run_items(
             task,
             items,
             keys=keys,
-            files=[self.records[key].path for key in keys] if stage != "search" else None,
             configuration={
                 "version": __version__,
                 "stage": stage,
-                "artefacts": asdict(self.config),
+                "artefacts": settings,
                 "data": data_identity(self.survey.data),
                 "model": self.identity,
                 **(more or {}),

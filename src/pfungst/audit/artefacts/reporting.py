@@ -8,11 +8,9 @@ import numpy as np
 
 from pfungst.audit.artefacts.proof.judging import Findings
 from pfungst.audit.artefacts.search.proposals import cells_of
-from pfungst.audit.artefacts.search.suspects import BorderSuspect, Occurrence, Suspect
+from pfungst.audit.artefacts.suspects import Occurrence, Suspect
 from pfungst.audit.schema import Artefact, EditTest
-from pfungst.audit.survey.surveying import Survey
-
-_ROWS, _COLUMNS = ("upper", "", "lower"), ("left", "", "right")
+from pfungst.audit.survey import Survey
 
 
 def artefact_of(
@@ -26,13 +24,14 @@ def artefact_of(
 ) -> Artefact:
     """The record of a suspect."""
     relevance, area = _shares(suspect, carriers, survey)
+    boxes = {item.image: suspect.box(item, survey.size(item.image)) for item in carriers}
     return Artefact(
         id=suspect.id,
         kind=suspect.kind,
-        where=place_in_words(suspect),
+        where=suspect.words(),
         crop="",
         n_images=n_shown,
-        boxes={item.image: _box(suspect, item, survey) for item in carriers},
+        boxes={image: box for image, box in boxes.items() if box is not None},
         share=len(carriers) / n_shown,
         share_elsewhere=share_elsewhere,
         relevance_share=relevance,
@@ -45,44 +44,14 @@ def artefact_of(
         insertion_effect=result.insertion_effect,
         verdict=result.verdict,
         sentence=_sentence(result),
+        hollow=suspect.hollow,
     )
 
 
-def _box(suspect: Suspect, found: Occurrence, survey: Survey) -> tuple[float, float, float, float]:
-    """``(left, top, right, bottom)``; of a frame, what lies within it."""
-    if isinstance(suspect, BorderSuspect):
-        height, width = survey.size(found.image)
-        strips = found.regions
-        above = max((s.bottom for s in strips if s.top == 0 and s.right - s.left == width), default=0)
-        below = min(
-            (s.top for s in strips if s.bottom == height and s.right - s.left == width), default=height
-        )
-        left = max((s.right for s in strips if s.left == 0 and s.right < width), default=0)
-        right = min((s.left for s in strips if s.right == width and s.left > 0), default=width)
-        return left, above, right, below
-    region = found.regions[0]
-    return region.left, region.top, region.right, region.bottom
-
-
-def place_in_words(suspect: Suspect) -> str:
-    """Such as "lower left corner"."""
-    if isinstance(suspect, BorderSuspect):
-        return "along the sides"
-    if suspect.kind == "look":
-        return "anywhere in the photo"
-    patch = suspect.patch
-    thirds = [
-        int(np.clip(3 * (start + side / 2) / whole, 0, 2))
-        for start, side, whole in zip((patch.top, patch.left), patch.shape, patch.size, strict=True)
-    ]
-    row, column = _ROWS[thirds[0]], _COLUMNS[thirds[1]]
-    if row and column:
-        return f"{row} {column} corner"
-    return f"{row or column} side" if row or column else "middle of the photo"
-
-
 def _shares(suspect: Suspect, carriers: Sequence[Occurrence], survey: Survey) -> tuple[float, float]:
-    """Mean share of positive relevance on the suspect, and of the area."""
+    """Mean share of positive relevance on the suspect, and of the area; of the whole photo it is no news."""
+    if not any(item.regions for item in carriers):
+        return float("nan"), 1.0
     relevance, area = [], []
     for item in carriers:
         positive = np.maximum(survey.heatmap(item.image, suspect.class_name), 0)

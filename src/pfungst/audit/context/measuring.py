@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.audit.schema import ContextRow
-from pfungst.audit.survey.surroundings import Amounts, Surroundings
-from pfungst.audit.survey.surveying import Seen, StoredSurvey, Survey, SurveyConfig, survey
+from pfungst.audit.survey import Seen, StoredSurvey, Surroundings, Survey, SurveyConfig, survey
+from pfungst.audit.survey.surroundings import Amounts
 from pfungst.contract.classifier import Classifier
-from pfungst.errors import ConfigError
+from pfungst.errors import ConfigError, Failure
 from pfungst.evaluation.quality import has_boxes
 from pfungst.evaluation.statistics import (
     BootstrapConfig,
@@ -66,14 +66,14 @@ class Context:
         The classes, most context-dependent first (:func:`ranked`).
     localisation : dict of str to dict
         By class: mean localisation scores and their chance levels.
-    failed : tuple of str
+    failures : tuple of Failure
         Photos that could not be measured, and why.
     """
 
     rows: dict[str, ContextRow]
     ranking: tuple[str, ...]
     localisation: dict[str, dict[str, Estimate | None]]
-    failed: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
 
 def measure_context(
@@ -97,9 +97,9 @@ def measure_context(
     classes : sequence of str, optional
         Default: all that both have.
     bootstrap : BootstrapConfig, optional
-        Of the intervals.
+        Of the intervals; default with the seed of ``config.context``.
     **options
-        ``identity``, ``out``, ``workers``, ``progress`` as for :func:`pfungst.audit.survey.surveying.survey`.
+        ``identity``, ``out``, ``workers``, ``progress`` as for :func:`pfungst.audit.survey.survey`.
 
     Raises
     ------
@@ -111,13 +111,15 @@ def measure_context(
             f"{data.name} has no boxes, so nothing is known to be on an object",
             allowed="VOC layout or COCO JSON with boxes",
         )
-    found = survey(classifier, data, config or SurveyConfig(errors=False), classes=classes, **options)
+    config = config or SurveyConfig(errors=False)
+    bootstrap = bootstrap or BootstrapConfig(random_state=config.context.random_state)
+    found = survey(classifier, data, config, classes=classes, **options)
     rows = {name: context_row(found, name, bootstrap) for name in found.classes}
     return Context(
         rows=rows,
         ranking=ranked(rows),
         localisation={name: localisation_row(found, name, bootstrap) for name in found.classes},
-        failed=tuple(f"{image}: {error}" for image, error in found.failures),
+        failures=found.failures,
     )
 
 

@@ -28,7 +28,6 @@ from pfungst.audit.schema import (
     Strategies,
     StrategyPoint,
     picture_file,
-    safe_name,
 )
 from pfungst.audit.strategies.spectral import (
     Affinity,
@@ -41,9 +40,12 @@ from pfungst.audit.strategies.spectral import (
     smallest_eigenpairs,
 )
 from pfungst.audit.strategies.unimodality import blend_values
-from pfungst.audit.survey.surveying import Seen, StoredSurvey, cell_sums
+from pfungst.audit.survey import Seen, StoredSurvey
+from pfungst.audit.survey.maps import cell_sums
 from pfungst.errors import ConfigError, unknown_name
+from pfungst.files import safe_name
 from pfungst.images.dataset import POSITIVE
+from pfungst.writing import write_with
 
 Part = Literal["positive", "signed", "absolute"]
 Norm = Literal["l1", "l2"]
@@ -156,7 +158,7 @@ def find_strategies(
     Parameters
     ----------
     survey : StoredSurvey
-        Of :func:`pfungst.audit.survey.surveying.survey`, or read back from its folder.
+        Of :func:`pfungst.audit.survey.survey`, or read back from its folder.
     class_name : str
     config : StrategiesConfig, optional
     out : path, optional
@@ -172,7 +174,7 @@ def find_strategies(
 
     Examples
     --------
-    >>> from pfungst.audit.survey.surveying import open_survey
+    >>> from pfungst.audit.survey import open_survey
     >>> found = find_strategies(open_survey("audit/survey-fisher"), "horse")  # doctest: +SKIP
     >>> [(cluster.share, cluster.exemplars[0]) for cluster in found.clusters]  # doctest: +SKIP
     """
@@ -290,8 +292,7 @@ def _save_mean_map(file: Path, cells: NDArray[np.float64]) -> None:
     picture = Image.new("RGB", (MEAN_MAP_SIDE, MEAN_MAP_SIDE + scale.height), (255, 255, 255))
     picture.paste(drawn, (0, 0))
     picture.paste(scale, (0, MEAN_MAP_SIDE))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(file, format="PNG")
+    write_with(file, lambda stream: picture.save(stream, format="PNG"))
 
 
 def _points(grouping: Grouping, used: Sequence[Seen], config: StrategiesConfig) -> tuple[StrategyPoint, ...]:

@@ -1,5 +1,18 @@
-"""One pass over a data set: scores of every photo, a heatmap of each class that it shows or is taken for."""
+"""One pass of a classifier over a data set, from which everything else in an audit is measured."""
 
-from pfungst.audit.survey.surveying import Seen, StoredSurvey, Survey, SurveyConfig, open_survey, survey
+from pfungst.audit.survey.config import KEPT_PIXELS, SurveyConfig
+from pfungst.audit.survey.records import Seen, StoredSurvey, Survey, open_survey
+from pfungst.audit.survey.surroundings import ContextConfig, Surroundings
+from pfungst.audit.survey.surveying import survey
 
-__all__ = ["Seen", "StoredSurvey", "Survey", "SurveyConfig", "open_survey", "survey"]
+__all__ = [
+    "KEPT_PIXELS",
+    "ContextConfig",
+    "Seen",
+    "StoredSurvey",
+    "Surroundings",
+    "Survey",
+    "SurveyConfig",
+    "open_survey",
+    "survey",
+]

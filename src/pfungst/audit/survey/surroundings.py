@@ -1,30 +1,31 @@
 """One heatmap against its class's boxes: relevance on the object, off it, and in a control region off it.
 
-A survey measures every photo once (:mod:`pfungst.audit.survey.surveying`);
+A survey measures every photo once (:mod:`pfungst.audit.survey`);
 :mod:`pfungst.audit.context.measuring` makes class tables of these records.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.audit.editing import pixel_region, removal_edits
+from pfungst.audit.editing import removal_edits
 from pfungst.contract.classifier import ImageArray
-from pfungst.contract.perturbation import Edit
+from pfungst.contract.look import Edit
 from pfungst.errors import ConfigError
 from pfungst.evaluation.localisation import Localisation, localise
-from pfungst.evaluation.operators import Region
 from pfungst.evaluation.orders import generator_for
-from pfungst.images.boxes import Box, box_mask, clip_box
+from pfungst.images.rectangles import Box, Region, mask_of
 
 CONTROL_OVERLAP = 0.1
 """Largest share of a control rectangle that may lie on the object or on another control rectangle."""
 
 OBJECT, CONTROL = "object", "control"
+EditedScores = Mapping[tuple[str, str], float]
+"""f(x) of a class after :data:`OBJECT` or :data:`CONTROL` was filled in, by class and which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,33 +166,24 @@ def find_places(
 
     The control region depends on the seed, the photo's id and the class alone.
     """
-    inside = box_mask(tuple(boxes), height, width)
+    inside = mask_of(tuple(boxes), height, width)
     if not inside.any():
         return None
-    regions = tuple(pixel_region(_widened(box, config.margin, height, width), height, width) for box in boxes)
+    regions = tuple(_widened(box, config.margin, height, width).pixels(height, width) for box in boxes)
     regions = tuple(
         sorted((item for item in regions if min(item.shape) > 0), key=lambda item: -np.prod(item.shape))
     )
     generator = generator_for(config.random_state, image_id, boxes[0].class_name, "control")
     control = control_regions(regions, inside, generator)
-    taken = inside | _mask(control, inside.shape)
+    taken = inside | mask_of(control, height, width)
     source = control_regions(regions, taken, generator) if control else ()
     return Places(inside=inside, object=regions, control=control, source=source)
 
 
-def _mask(regions: Sequence[Region], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    mask = np.zeros(shape, dtype=bool)
-    for region in regions:
-        mask[region.top : region.bottom, region.left : region.right] = True
-    return mask
-
-
 def _widened(box: Box, margin: float, height: int, width: int) -> Box:
     rim = margin * box.area**0.5
-    wide = replace(
-        box, left=box.left - rim, top=box.top - rim, right=box.right + rim, bottom=box.bottom + rim
-    )
-    return clip_box(wide, height, width) or box
+    wide = box.widened(rim)
+    return wide.clipped(height, width) or box
 
 
 def control_regions(
@@ -243,22 +235,29 @@ def measured_surroundings(
     relevance: NDArray[np.floating],
     boxes: Sequence[Box],
     places: Places,
-    edited_scores: Mapping[tuple[str, str], float],
+    after: EditedScores,
 ) -> Surroundings:
     """Sums of relevance on and off the object, the heatmap's localisation scores, f(x) after the edits.
 
     Pixels of the control region that lie on the object are left out of it.
     """
-    control = _mask(places.control, places.inside.shape) & ~places.inside
+    control = mask_of(places.control, *places.inside.shape) & ~places.inside
     name = boxes[0].class_name
     return Surroundings(
         inside=_amounts(relevance, places.inside),
         outside=_amounts(relevance, ~places.inside),
         control=_amounts(relevance, control) if places.control else None,
         localisation=localise(relevance, tuple(boxes)),
-        without_object=edited_scores.get((name, OBJECT), float("nan")),
-        without_control=edited_scores.get((name, CONTROL), float("nan")),
+        **edited_scores(name, after),
     )
+
+
+def edited_scores(name: str, after: EditedScores) -> dict[str, float]:
+    """A class's scores after the edits as :class:`Surroundings` names them; NaN where there was none."""
+    return {
+        "without_object": after.get((name, OBJECT), float("nan")),
+        "without_control": after.get((name, CONTROL), float("nan")),
+    }
 
 
 def _amounts(relevance: NDArray[np.floating], mask: NDArray[np.bool_]) -> Amounts:

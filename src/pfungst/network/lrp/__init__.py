@@ -7,8 +7,8 @@
 
 from pfungst.network.lrp.composite import COMPOSITES, Composite, composite, register_composite
 from pfungst.network.lrp.elementwise import quotient
-from pfungst.network.lrp.engine import relevance
-from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
+from pfungst.network.lrp.engine import Recording, relevance
+from pfungst.network.lrp.errors import HiddenOperationError, LrpError, UnsupportedOperationError
 from pfungst.network.lrp.kernels import Passed
 from pfungst.network.lrp.linear import WeightedLayer
 from pfungst.network.lrp.plan import Assignment
@@ -33,6 +33,7 @@ from pfungst.network.lrp.rules import (
     ZPlus,
 )
 from pfungst.network.lrp.structure import Shares
+from pfungst.network.lrp.targets import class_scores
 
 __all__ = [
     "COMPOSITES",
@@ -44,6 +45,7 @@ __all__ = [
     "Flat",
     "Gamma",
     "Halves",
+    "HiddenOperationError",
     "LedgerRow",
     "LrpError",
     "LrpLedger",
@@ -51,6 +53,7 @@ __all__ = [
     "Pass",
     "Passed",
     "Proportional",
+    "Recording",
     "Rule",
     "Shares",
     "SoftmaxTaylor",
@@ -62,6 +65,7 @@ __all__ = [
     "ZBox",
     "ZPlus",
     "Zero",
+    "class_scores",
     "composite",
     "quotient",
     "register_composite",

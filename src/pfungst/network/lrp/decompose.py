@@ -196,7 +196,8 @@ def normalize(
 ) -> Tensor:
     """``x / max(‖x‖, ε)``."""
     del out
-    return input / torch.linalg.vector_norm(input, p, dim, keepdim=True).clamp_min(eps)
+    size: Tensor = torch.linalg.vector_norm(input, p, dim, keepdim=True)
+    return input / size.clamp_min(eps)
 
 
 def batch_norm(

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from pfungst.errors import unknown_name
+from pfungst.network.lrp.completeness import check_complete
 from pfungst.network.lrp.composite import Composite
 from pfungst.network.lrp.composite import composite as find_composite
 from pfungst.network.lrp.elementwise import total
+from pfungst.network.lrp.ending import left_out
 from pfungst.network.lrp.errors import LrpError
 from pfungst.network.lrp.folding import FoldedBatchError, Photos
 from pfungst.network.lrp.plan import SUITED, Fallback, assignments, plan, suited
 from pfungst.network.lrp.result import LedgerRow, LrpLedger, LrpResult, joined
 from pfungst.network.lrp.rules import Bound
-from pfungst.network.lrp.tape import record
+from pfungst.network.lrp.tape import Tape, record
+from pfungst.network.lrp.targets import Targets, class_scores, starts
 from pfungst.network.lrp.walk import Row, Walk
-
-Targets = int | Sequence[int] | Sequence[Sequence[int]] | Tensor
 
 
 def relevance(
@@ -42,7 +43,7 @@ def relevance(
     Parameters
     ----------
     module : torch.nn.Module
-        The network; its output is one tensor ``(n, n_outputs)``. A softmax at its end is skipped.
+        The network; its output is one tensor ``(n, n_outputs)``. A softmax or sigmoid at its end is left out.
     inputs : (n, ...) floating tensor
         A batch, of the module's device and dtype.
     targets : int, (n,) or (n, n_targets) integers
@@ -71,6 +72,8 @@ def relevance(
     UnsupportedOperationError
         If relevance reaches an operation without a rule; it names the operation and the module that called
         it.
+    HiddenOperationError
+        If numbers of the network leave the recording unseen (:mod:`pfungst.network.lrp.completeness`).
 
     References
     ----------
@@ -86,20 +89,90 @@ def relevance(
     >>> bool((result.ledger.residual.abs() < 1e-4).all())
     True
     """
-    rules = None if composite == SUITED else find_composite(composite)
-    if fallback not in {None, "gradient", "pass"}:
-        raise unknown_name("fallback", str(fallback), ("gradient", "pass"))
-    _check(module, inputs)
-    choice = _Choice(rules, output_relevance, input_bounds, fallback)
-    try:
-        return _explained(module, inputs, targets, choice)
-    except FoldedBatchError:
-        return joined([_explained(module, *one) for one in _photo_by_photo(inputs, targets, choice)])
+    return Recording(module, inputs).relevance(
+        targets,
+        composite=composite,
+        output_relevance=output_relevance,
+        input_bounds=input_bounds,
+        fallback=fallback,
+    )
+
+
+class Recording:
+    """One forward pass, recorded: its raw scores, and relevance from them.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        In evaluation mode.
+    inputs : (n, ...) floating tensor
+
+    Attributes
+    ----------
+    outputs : Tensor
+        What the module returns, but for what is left out.
+    left_out : tuple of str
+        Functions at the module's end that would squash the scores, such as ``softmax``, the last first.
+
+    Raises
+    ------
+    LrpError, UnsupportedOperationError
+        As :func:`relevance`.
+    """
+
+    def __init__(self, module: nn.Module, inputs: Tensor) -> None:
+        _check(module, inputs)
+        self._module, self._inputs = module, inputs
+        self._tape: Tape | None = self._raw_tape()
+        with torch.no_grad():
+            self.outputs = self._tape.output.tensor()
+
+    def _raw_tape(self) -> Tape:
+        tape = self._recorded(self._inputs)
+        self.left_out = left_out(tape)
+        return tape
+
+    def _recorded(self, inputs: Tensor) -> Tape:
+        try:
+            return record(self._module, _in_fast_layout(inputs))
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            reason = str(error).strip().split("\n", 1)[0][:200]
+            raise LrpError(
+                f"the network fails on an input of shape {tuple(self._inputs.shape)} ({reason})",
+                allowed="the input that its layers were made for",
+            ) from error
+
+    def relevance(
+        self,
+        targets: Targets | None = None,
+        *,
+        composite: str | Composite = SUITED,
+        output_relevance: Tensor | None = None,
+        input_bounds: tuple[Bound, Bound] | None = None,
+        fallback: Fallback | None = None,
+    ) -> LrpResult:
+        """As :func:`relevance`, of the recorded pass; a second call needs and makes a second recording."""
+        if fallback not in {None, "gradient", "pass"}:
+            raise unknown_name("fallback", str(fallback), ("gradient", "pass"))
+        rules = None if composite == SUITED else find_composite(composite)
+        tape, self._tape = self._tape or self._raw_tape(), None
+        check_complete(self._module, self._inputs, tape, self._recorded)
+        choice = _Choice(rules, output_relevance, input_bounds, fallback)
+        try:
+            return _explained(tape, targets, choice)
+        except FoldedBatchError:
+            parts = _photo_by_photo(self._inputs, targets, choice)
+            return joined([_explained(self._one(photo), *one) for photo, *one in parts])
+
+    def _one(self, photo: Tensor) -> Tape:
+        tape = self._recorded(photo)
+        left_out(tape)
+        return tape
 
 
 @dataclass(frozen=True)
 class _Choice:
-    """What a call asks for beside its targets."""
+    """What a call asks for beside its targets; without ``rules`` those that suit the network."""
 
     rules: Composite | None
     output_relevance: Tensor | None
@@ -107,35 +180,20 @@ class _Choice:
     fallback: Fallback | None
 
 
-def _photo_by_photo(
-    inputs: Tensor, targets: Targets | None, choice: _Choice
-) -> Iterator[tuple[Tensor, Targets | None, _Choice]]:
-    n = inputs.shape[0]
-    wanted = None
-    if targets is not None:
-        wanted = torch.as_tensor(targets)
-        wanted = wanted.expand(n) if wanted.dim() == 0 else wanted
-    for i in range(n):
-        given = choice.output_relevance
-        one = replace(choice, output_relevance=given[i : i + 1] if given is not None else None)
-        yield inputs[i : i + 1], wanted[i : i + 1] if wanted is not None else None, one
-
-
-def _explained(module: nn.Module, inputs: Tensor, targets: Targets | None, choice: _Choice) -> LrpResult:
+def _explained(tape: Tape, targets: Targets | None, choice: _Choice) -> LrpResult:
     with torch.no_grad():
-        tape = record(module, _in_fast_layout(inputs))
         rules = choice.rules or suited(tape)
-        start, steps = plan(tape, rules, fallback=choice.fallback, input_bounds=choice.input_bounds)
+        steps = plan(tape, rules, fallback=choice.fallback, input_bounds=choice.input_bounds)
         photos = Photos(tape)
         tape.nodes.clear()
-        outputs = start.tensor()
-        sent, chosen = _starts(outputs, targets, choice.output_relevance)
+        outputs = tape.output.tensor()
+        sent, chosen = starts(outputs, targets, choice.output_relevance)
         table = assignments(steps)
         sums = [total(item) for item in sent]
-        walk = Walk(photos, {id(start): sent}, choice.fallback or "pass")
+        walk = Walk(photos, {id(tape.output): sent}, choice.fallback or "pass")
         rows = walk.back(steps)
         arrived = [item.contiguous() for item in walk.store[id(tape.input)]]
-    shape = chosen.shape if chosen is not None else torch.Size([inputs.shape[0]])
+    shape = chosen.shape if chosen is not None else torch.Size([photos.n])
     ledger = _ledger(sums, arrived, rows, shape)
     return LrpResult(
         relevance=_joined(arrived, shape),
@@ -146,6 +204,20 @@ def _explained(module: nn.Module, inputs: Tensor, targets: Targets | None, choic
         assignments=table,
         composite=rules.name,
     )
+
+
+def _photo_by_photo(
+    inputs: Tensor, targets: Targets | None, choice: _Choice
+) -> Iterator[tuple[Tensor, Targets | None, _Choice]]:
+    n = len(inputs)
+    wanted = None
+    if targets is not None:
+        wanted = torch.as_tensor(targets)
+        wanted = wanted.expand(n) if wanted.dim() == 0 else wanted
+    for i in range(n):
+        given = choice.output_relevance
+        one = replace(choice, output_relevance=given[i : i + 1] if given is not None else None)
+        yield inputs[i : i + 1], wanted[i : i + 1] if wanted is not None else None, one
 
 
 def _check(module: nn.Module, inputs: Tensor) -> None:
@@ -176,58 +248,6 @@ def _in_fast_layout(inputs: Tensor) -> Tensor:
     if inputs.dim() == 4 and inputs.device.type == "cpu" and inputs.dtype == torch.float32:
         return inputs.contiguous(memory_format=torch.channels_last)
     return inputs
-
-
-def _starts(
-    outputs: Tensor, targets: Targets | None, output_relevance: Tensor | None
-) -> tuple[list[Tensor], Tensor | None]:
-    """Relevance at the output, one tensor a target, and the targets as ``(n,)`` or ``(n, n_targets)``."""
-    if not bool(torch.isfinite(outputs).all()):
-        raise LrpError(
-            "the network's outputs hold NaN or infinity", hint="the weights, and the input's preprocessing"
-        )
-    if (targets is None) == (output_relevance is None):
-        raise LrpError(
-            "which output to explain is not stated"
-            if targets is None
-            else "both targets and output_relevance are given",
-            allowed="targets (an int, (n,) or (n, n_targets)), or output_relevance",
-        )
-    if output_relevance is not None:
-        if output_relevance.shape != outputs.shape or not bool(torch.isfinite(output_relevance).all()):
-            raise LrpError(
-                f"output_relevance {tuple(output_relevance.shape)}",
-                allowed=f"finite, of shape {tuple(outputs.shape)}",
-            )
-        return [output_relevance.detach().to(outputs, copy=True)], None
-    if outputs.dim() != 2:
-        raise LrpError(
-            f"the network's output is {tuple(outputs.shape)}", allowed="(n, n_outputs), or output_relevance"
-        )
-    chosen = _checked_targets(targets, outputs)
-    columns = chosen if chosen.dim() == 2 else chosen[:, None]
-    starts = []
-    for column in columns.T:
-        start = torch.zeros_like(outputs)
-        starts.append(start.scatter_(1, column[:, None], outputs.gather(1, column[:, None])))
-    return starts, chosen
-
-
-def _checked_targets(targets: Targets | None, outputs: Tensor) -> Tensor:
-    n, n_outputs = outputs.shape
-    chosen = torch.as_tensor(targets, device=outputs.device)
-    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
-        raise LrpError(f"targets of {chosen.dtype}", allowed="integers")
-    chosen = chosen.long().expand(n) if chosen.dim() == 0 else chosen.long()
-    if chosen.dim() > 2 or chosen.shape[0] != n or not chosen.numel():
-        raise LrpError(
-            f"targets {tuple(chosen.shape)} for {n} images", allowed=f"an int, ({n},) or ({n}, n_targets)"
-        )
-    if int(chosen.min()) < 0 or int(chosen.max()) >= n_outputs:
-        raise LrpError(
-            f"targets from {int(chosen.min())} to {int(chosen.max())}", allowed=f"0 to {n_outputs - 1}"
-        )
-    return chosen
 
 
 def _joined(values: list[Tensor], shape: torch.Size) -> Tensor:
@@ -276,4 +296,5 @@ def _shaped(rows: list[Row], shape: torch.Size) -> tuple[LedgerRow, ...]:
 def _scores(outputs: Tensor, chosen: Tensor | None, ledger: LrpLedger) -> Tensor:
     if chosen is None:
         return ledger.sent.to(outputs.dtype)
-    return outputs.gather(1, chosen if chosen.dim() == 2 else chosen[:, None]).reshape(chosen.shape)
+    columns = chosen if chosen.dim() == 2 else chosen[:, None]
+    return class_scores(outputs).gather(1, columns).reshape(chosen.shape)

@@ -103,10 +103,11 @@ def normalised(node: Node, outputs: Outputs, rule: Epsilon) -> Shares:
     norm, value = form(node), node.inputs[0]
     x, y = value.tensor(), node.outputs[0].tensor()
     bias = norm.bias.detach() if norm.bias is not None else None
-    excluded = bias is not None and rule.bias == "exclude"
-    q = quotient(single(outputs), y - bias if excluded else y, rule.epsilon)
+    if bias is not None and rule.bias == "exclude":
+        y, bias = y - bias, None
+    q = quotient(single(outputs), y, rule.epsilon)
     taken = {"stabiliser": q.stabiliser, "zero": q.zero}
-    if bias is not None and not excluded:
+    if bias is not None:
         taken["bias"] = total(q.values * bias)
     scaled = q.values * norm.weight.detach() if norm.weight is not None else q.values
     u = scaled.reshape(norm.shape) * norm.inverse_deviation(x.reshape(norm.shape))

@@ -14,11 +14,11 @@ _NAMES: dict[str, str] = {
     "linear": "linear matmul mm",
     "batch_norm": "batch_norm",
     "activation": "relu relu6 hardtanh leaky_relu prelu elu selu celu rrelu gelu silu hardswish mish "
-    "softplus softsign tanh clamp clamp_min clamp_max threshold logsigmoid tanhshrink hardshrink softshrink "
-    "pow square sqrt abs",
-    "squash": "sigmoid hardsigmoid",
-    "softmax": "softmax _softmax",
-    "log_softmax": "log_softmax _log_softmax",
+    "softplus softsign tanh clamp clamp_min clamp_max threshold logsigmoid log_sigmoid tanhshrink hardshrink "
+    "softshrink pow square sqrt abs",
+    "squash": "sigmoid hardsigmoid special_expit",
+    "softmax": "softmax _softmax special_softmax",
+    "log_softmax": "log_softmax _log_softmax special_log_softmax",
     "norm": "layer_norm group_norm instance_norm rms_norm",
     "identity": "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout "
     "contiguous clone to float double type_as detach data positive alias _to_copy lift_fresh_copy",

@@ -21,8 +21,8 @@ def written_anew(func: Callable[..., Any], name: str, options: dict[str, Any]) -
     """What gives, in new memory, what the call writes; None if there is no such function."""
     if options.pop("inplace", False):
         return func
-    own = {"__setitem__": assigned, "copy_": copied, "zero_": torch.zeros_like}.get(name)
-    return own or getattr(Tensor, base_name(name), None) or getattr(nn.functional, base_name(name), None)
+    found: Callable[..., Any] | None = _OWN.get(name) or getattr(Tensor, base_name(name), None)
+    return found or getattr(nn.functional, base_name(name), None)
 
 
 def assigned(target: Tensor, index: Any, value: Any) -> Tensor:
@@ -49,3 +49,10 @@ def _items(index: Any) -> list[Any]:
     if isinstance(index, (tuple, list)):
         return [item for part in index for item in _items(part)]
     return [index]
+
+
+_OWN: Mapping[str, Callable[..., Any]] = {
+    "__setitem__": assigned,
+    "copy_": copied,
+    "zero_": torch.zeros_like,
+}

@@ -62,20 +62,19 @@ def plan(
     *,
     fallback: Fallback | None = None,
     input_bounds: tuple[Bound, Bound] | None = None,
-) -> tuple[Value, list[Step]]:
-    """The value at which relevance starts (before a last softmax), and the steps in forward order.
+) -> list[Step]:
+    """The steps from the network's output back, in the order of the forward pass.
 
     Raises
     ------
     UnsupportedOperationError
         If relevance would reach an operation without a rule and there is no fallback.
     """
-    start = _before_softmax(tape)
     assign_roles(tape, lambda node: isinstance(_rule_of(node, "softmax", composite), Constant))
     behind_weights = _behind_weights(tape)
-    carriers = {id(start)}
+    carriers = {id(tape.output)}
     steps: list[Step] = []
-    pads, absorbed = _merges(tape, start)
+    pads, absorbed = _merges(tape)
     for node in reversed(tape.nodes):
         if not any(id(value) in carriers for value in node.outputs):
             continue
@@ -90,7 +89,7 @@ def plan(
         steps.append(step)
     if id(tape.input) not in carriers:
         raise LrpError("the network's output does not depend on its input")
-    return start, steps[::-1]
+    return steps[::-1]
 
 
 def suited(tape: Tape) -> Composite:
@@ -100,22 +99,13 @@ def suited(tape: Tape) -> Composite:
     ``epsilon-plus-flat``.
     """
     assign_roles(tape)
-    start = _before_softmax(tape)
-    ahead = {id(start)}
+    ahead = {id(tape.output)}
     for node in reversed(tape.nodes):
         if any(id(value) in ahead for value in node.outputs):
             ahead.update(id(value) for value in node.carriers)
             if node.role in _ATTENTIVE:
                 return find_composite("attnlrp")
     return find_composite("epsilon-plus-flat")
-
-
-def _before_softmax(tape: Tape) -> Value:
-    """R starts at the raw class score: a softmax at the end of the network is left out."""
-    node = tape.output.producer
-    while node is not None and node.kind == "identity":
-        node = node.inputs[0].producer
-    return node.inputs[0] if node is not None and node.kind in {"softmax", "log_softmax"} else tape.output
 
 
 def _behind_weights(tape: Tape) -> set[int]:
@@ -150,7 +140,7 @@ def _rule_of(node: Node, kind: str, composite: Composite, *, first: bool = False
     return composite.rule_for(kind, node.module_name, node.module, first=first)
 
 
-def _merges(tape: Tape, start: Value) -> tuple[dict[int, Node], set[int]]:
+def _merges(tape: Tape) -> tuple[dict[int, Node], set[int]]:
     """Let weighted layers take over the scales and shifts after them and the zeros padded before them.
 
     Only where the data flow is exclusive: nothing else reads the value between the two.
@@ -168,7 +158,7 @@ def _merges(tape: Tape, start: Value) -> tuple[dict[int, Node], set[int]]:
     for node in tape.nodes:
         if node.kind not in WEIGHTED:
             continue
-        node.merged = _affine_chain(node, readers, start)
+        node.merged = _affine_chain(node, readers, tape.output)
         absorbed.update(map(id, node.merged))
         before = node.inputs[0].producer
         if (
@@ -182,10 +172,10 @@ def _merges(tape: Tape, start: Value) -> tuple[dict[int, Node], set[int]]:
     return pads, absorbed
 
 
-def _affine_chain(node: Node, readers: dict[int, list[Node]], start: Value) -> list[Node]:
+def _affine_chain(node: Node, readers: dict[int, list[Node]], end: Value) -> list[Node]:
     chain: list[Node] = []
     value = node.outputs[0]
-    while value is not start and value.uses == 1:
+    while value is not end and value.uses == 1:
         (after,) = readers[id(value)]
         if after.role != "affine" or not mergeable(after, node):
             break

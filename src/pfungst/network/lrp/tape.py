@@ -29,7 +29,7 @@ from pfungst.network.lrp.operations import (
     function_name,
     nonnegative_output,
 )
-from pfungst.network.lrp.overwriting import assigned, overwrites, same_index, written_anew
+from pfungst.network.lrp.overwriting import assigned, copied, overwrites, same_index, written_anew
 
 
 @dataclass(eq=False)
@@ -92,6 +92,8 @@ class Node:
     merged: list[Node] = field(default_factory=list)
     role: str = ""
     carriers: list[Value] = field(default_factory=list)
+    decisions: dict[int, str] = field(default_factory=dict)
+    """By identity, constants that were made from the input: a ``mask`` (of truth values) or an ``index``."""
 
     @property
     def place(self) -> str:
@@ -168,6 +170,7 @@ class _Recorder(TorchFunctionMode):
         self.nodes: list[Node] = []
         self.stack: list[tuple[str, nn.Module]] = [("", module)]
         self.values: Any = WeakTensorKeyDictionary()
+        self.decisions: Any = WeakTensorKeyDictionary()
         self.stale: Any = WeakTensorKeyDictionary()
         self.windows: Any = WeakTensorKeyDictionary()
         self.by_storage: dict[int, list[weakref.ref[Tensor]]] = {}
@@ -177,7 +180,7 @@ class _Recorder(TorchFunctionMode):
     ) -> Any:
         options = dict(kwargs or {})
         if not any(isinstance(item, Tensor) and item in self.values for item in flat([args, options])):
-            return func(*args, **options)
+            return self._decided(func(*args, **options), args, options)
         name = function_name(func)
         if name in SHAPE_ONLY:
             return func(*args, **options)
@@ -193,6 +196,18 @@ class _Recorder(TorchFunctionMode):
         if any(differentiable(item) for item in flat(result)):
             self._check_stale(func, args, options)
             self._record(func, name, tuple(args), options, result)
+        for item in flat(result):
+            if isinstance(item, Tensor) and not differentiable(item):
+                self.decisions[item] = "mask" if item.dtype == torch.bool else "index"
+        return result
+
+    def _decided(self, result: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Follow masks and indices that were made from the input; masks as numbers, too."""
+        kinds = {self.decisions[item] for item in flat([args, options])
+                 if isinstance(item, Tensor) and item in self.decisions}  # fmt: skip
+        for item in flat(result) if kinds else ():
+            if isinstance(item, Tensor) and (kinds == {"mask"} or not item.is_floating_point()):
+                self.decisions[item] = "mask" if kinds == {"mask"} else "index"
         return result
 
     def _record_in_place(
@@ -206,7 +221,8 @@ class _Recorder(TorchFunctionMode):
         if replacement is None or not (tracked or (args and not target._is_view())):
             raise UnsupportedOperationError(full_name(func), self._place(), "overwrites a tensor")
         if not tracked:
-            args = (target.clone(), *args[1:])
+            kept = torch.zeros_like(target) if replacement is copied else target.clone()
+            args = (kept, *args[1:])
         result = replacement(*args, **options)
         kind_name = "assigned" if replacement is assigned else base_name(name)
         node = self._node(replacement, kind_name, args, options)
@@ -251,6 +267,8 @@ class _Recorder(TorchFunctionMode):
         bound = _mapped(args, put), _mapped(options, put)
         kind = _kind(base_name(name), *bound)
         node = Node(base_name(name), kind, func, full_name(func), *bound, inputs, module_name, module)
+        node.decisions = {id(item): self.decisions[item] for item in flat([args, options])
+                          if isinstance(item, Tensor) and item in self.decisions}  # fmt: skip
         _check_evaluation(node)
         return node
 
@@ -349,6 +367,8 @@ def _module_stack(module: nn.Module, stack: list[tuple[str, nn.Module]]) -> Iter
     """Keep the path of the module that is running on top of ``stack``."""
     handles = []
     for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            continue  # it cannot be hooked, and what it does is not seen: its output comes back as a constant
 
         def enter(_module: nn.Module, _inputs: Any, name: str = name, part: nn.Module = part) -> None:
             stack.append((name, part))
@@ -382,6 +402,9 @@ def record(module: nn.Module, inputs: Tensor) -> Tape:
         with recorder:
             output = module(start)
     if not isinstance(output, Tensor) or output not in recorder.values:
-        found = "does not depend on its input" if isinstance(output, Tensor) else type(output).__name__
-        raise LrpError(f"the network's output {found}", allowed="one tensor (n, outputs)")
+        seen = "does not depend on its input by operations that can be followed"
+        raise LrpError(
+            f"the network's output {seen if isinstance(output, Tensor) else type(output).__name__}",
+            allowed="one tensor (n, outputs), made by PyTorch's own functions",
+        )
     return Tape(recorder.nodes, value, recorder.values[output])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from pfungst.audit.artefacts.search.features import look, shrunk
+from pfungst.audit.artefacts.search.features import look, packed, shrunk, unpacked
 
 
 def slow_look(image):
@@ -49,5 +49,19 @@ def test_noise_below_the_floor_is_hardly_anything():
 @pytest.mark.parametrize("scale", [1.0, 0.5, 0.37])
 def test_photos_shrink_and_never_grow(scale):
     image = np.zeros((30, 50, 3), dtype=np.uint8)
-    assert shrunk(image, scale).shape == (round(30 * scale), round(50 * scale), 3)
-    assert shrunk(image, 2.0) is image
+    assert shrunk(image, round(30 * scale), round(50 * scale)).shape == (
+        round(30 * scale),
+        round(50 * scale),
+        3,
+    )
+    assert shrunk(image, 30, 50) is image
+
+
+def test_a_packed_look_is_the_same_to_half_a_step_whatever_the_photo():
+    image = np.zeros((60, 60, 3), dtype=np.uint8)
+    image[30, 30] = 255  # the steepest there is: one bright pixel
+    for photo in (image, np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)):
+        found = look(photo)
+        assert packed(found).nbytes == found.nbytes // 2
+        np.testing.assert_allclose(unpacked(packed(found)), found, atol=0.51 / 1024)
+    assert unpacked(found) is not found

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pfungst.audit.artefacts.config import ArtefactConfig
+from pfungst.audit.artefacts.detectors.patches import sampled_mask
 from pfungst.audit.artefacts.search.matching import Match, Patch
 from pfungst.audit.artefacts.search.mining import Candidate, Seen, is_no_mark
-from pfungst.audit.artefacts.search.mining_task import sampled_mask
 from pfungst.audit.artefacts.search.shaping import Grain
 
 SIDE, SCALE = 100, 0.5

@@ -12,16 +12,22 @@ from PIL import Image
 
 from pfungst.audit.artefacts.proof.proving import Trial, TryEdits, edit_rows
 from pfungst.audit.editing import edited
-from pfungst.audit.schema import PICTURES_FOLDER, EditPair, safe_name
+from pfungst.audit.schema import PICTURES_FOLDER, EditPair
 from pfungst.contract.classifier import ImageArray
-from pfungst.evaluation.operators import Region
-from pfungst.images.decode import decode
+from pfungst.files import safe_name
+from pfungst.images.rectangles import Region
+from pfungst.writing import write_with
 
 _SIDE, _AROUND, _LEAST = 480, 8, 160
 
 
 def save_crop(folder: Path, name: str, image: ImageArray, regions: Sequence[Region]) -> str:
-    """The suspect with a little of its surroundings, enlarged if it is small; the picture's name."""
+    """The suspect with a little of its surroundings, enlarged if it is small; the picture's name.
+
+    Without regions it is the whole photo.
+    """
+    if not regions:
+        return _saved(folder, f"{name}-crop.png", _small(image))
     top, left, bottom, right = (
         limit(getattr(region, edge) for region in regions)
         for limit, edge in ((min, "top"), (min, "left"), (max, "bottom"), (max, "right"))
@@ -71,10 +77,10 @@ class Album:
         return tuple(pairs)
 
     def _photo_pairs(self, trial: Trial, row: Mapping[str, Any]) -> list[EditPair]:
-        image, kind = decode(trial.record.path), row["edit"]
+        image, kind = self.task.kept.whole(trial.record), row["edit"]
         item = next(
             found
-            for found in self.task.edits(trial, image)
+            for found in self.task.attempts(trial, image)
             if found.position == self.position and found.kind == kind
         )
         before = self._saved(trial, "before", image)
@@ -110,7 +116,6 @@ def _small(image: ImageArray) -> Image.Image:
 
 
 def _saved(folder: Path, file: str, picture: Image.Image) -> str:
-    target = folder / PICTURES_FOLDER / file
-    target.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(target, quality=88)
+    kind = "PNG" if file.endswith(".png") else "JPEG"
+    write_with(folder / PICTURES_FOLDER / file, lambda stream: picture.save(stream, format=kind, quality=88))
     return f"{PICTURES_FOLDER}/{file}"

@@ -9,22 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.audit.artefacts.proof.stamps import BorderStamp, Stamp
-from pfungst.audit.artefacts.search.borders import pieces
-from pfungst.audit.artefacts.search.suspects import Suspect
-from pfungst.audit.editing import removal_edits, scores_after
-from pfungst.audit.survey.surroundings import control_regions
-from pfungst.contract.classifier import Classifier, ImageArray
-from pfungst.contract.perturbation import Edit
+from pfungst.audit.artefacts.suspects import Carrier, Edits, Occurrence, Stamp, Suspect
+from pfungst.audit.survey.kept import KeptPhotos
+from pfungst.contract.classifier import ImageArray
+from pfungst.contract.look import Looking
 from pfungst.errors import about_photo
-from pfungst.evaluation.operators import Region
 from pfungst.evaluation.orders import generator_for
-from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import Record
-from pfungst.images.decode import decode
+from pfungst.images.rectangles import mask_of
 from pfungst.runs.recorded import Finished
-
-_PAD = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,18 +25,18 @@ class Trial:
     """A photo with the suspects to take out, each where it lies, and those to put in; by position."""
 
     record: Record
-    removals: tuple[tuple[int, tuple[Region, ...]], ...] = ()
+    removals: tuple[tuple[int, Occurrence], ...] = ()
     insertions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Edits:
+class Attempt:
     """One suspect's edits of one photo and their control (empty where there is no room for one)."""
 
     position: int
     kind: str
-    edits: tuple[Edit, ...]
-    control: tuple[Edit, ...]
+    edits: Edits
+    control: Edits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,41 +45,41 @@ class TryEdits:
 
     Attributes
     ----------
-    classifier : Classifier
+    classifier : Looking
     suspects : sequence of Suspect
-    stamps : mapping of int to Stamp or BorderStamp
+    stamps : mapping of int to Stamp
         By position of the suspect.
+    kept : KeptPhotos
     random_state : int
         Seed of control places and of places of insertion.
     """
 
-    classifier: Classifier
+    classifier: Looking
     suspects: Sequence[Suspect]
-    stamps: Mapping[int, Stamp | BorderStamp]
+    stamps: Mapping[int, Stamp]
+    kept: KeptPhotos
     random_state: int
 
     def __call__(self, trial: Trial) -> Finished:
         """Edit and score one photo."""
-        image = decode(trial.record.path)
-        edits = self.edits(trial, image)
+        image = self.kept.whole(trial.record)
+        attempts = self.attempts(trial, image)
         with about_photo(trial.record.path):
-            scores = self._scores(image, edits)
-        rows = []
-        for item, (before, after, control) in zip(edits, scores, strict=True):
-            if np.isnan(after):
-                continue
-            rows.append(
-                {
-                    "suspect": item.position,
-                    "edit": item.kind,
-                    "before": before,
-                    "after": after,
-                    "control": None if np.isnan(control) else control,
-                }
-            )
+            scores = self._scores(image, attempts)
+        rows = [
+            {
+                "suspect": item.position,
+                "edit": item.kind,
+                "before": before,
+                "after": after,
+                "control": None if np.isnan(control) else control,
+            }
+            for item, (before, after, control) in zip(attempts, scores, strict=True)
+            if not np.isnan(after)
+        ]
         return Finished(record={"image": trial.record.id, "edits": rows})
 
-    def edits(self, trial: Trial, image: ImageArray) -> list[Edits]:
+    def attempts(self, trial: Trial, image: ImageArray) -> list[Attempt]:
         """The edits of a photo; the same at every call."""
         found = [self._removal(trial.record, image, *removal) for removal in trial.removals]
         for position in trial.insertions:
@@ -94,50 +87,37 @@ class TryEdits:
             generator = generator_for(self.random_state, trial.record.id, suspect.id, "insertion")
             pasted = self.stamps[position].pasted(image, generator)
             if pasted is not None:
-                found.append(Edits(position=position, kind="insertion", edits=pasted[0], control=pasted[1]))
+                found.append(Attempt(position=position, kind="insertion", edits=pasted[0], control=pasted[1]))
         return found
 
-    def _removal(
-        self, record: Record, image: ImageArray, position: int, regions: tuple[Region, ...]
-    ) -> Edits:
-        places = control_places(record, image.shape[:2], self.suspects[position], regions, self.random_state)
-        return Edits(
+    def _removal(self, record: Record, image: ImageArray, position: int, found: Occurrence) -> Attempt:
+        suspect = self.suspects[position]
+        carrier = carrier_of(record, image, suspect.class_name, found)
+        return Attempt(
             position=position,
             kind="removal",
-            edits=removal_edits(image, regions),
-            control=removal_edits(image, places),
+            edits=suspect.removal(image, found),
+            control=suspect.control(carrier, self.random_state),
         )
 
-    def _scores(self, image: ImageArray, edits: Sequence[Edits]) -> list[NDArray[np.float64]]:
-        """Before, after and control of each edit, for the suspect's class."""
-        variants = [item.edits for item in edits]
-        controls = [item.control for item in edits if item.control]
-        scores = scores_after(self.classifier, image, [*variants, *controls])
-        left = iter(scores[1 + len(variants) :])
+    def _scores(self, image: ImageArray, attempts: Sequence[Attempt]) -> list[NDArray[np.float64]]:
+        """Before, after and control of each attempt, for the suspect's class."""
+        look = self.classifier.look([image])
+        before = look.scores[0]
+        variants = [edits for item in attempts for edits in (item.edits, item.control) if edits]
+        after = iter(look.after([[[edits] for edits in variants]])[0])
+        nothing = np.full((1, len(before)), np.nan)
         rows = []
-        for item, after in zip(edits, scores[1:], strict=False):
+        for item in attempts:
             column = self.classifier.classes.index(self.suspects[item.position].class_name)
-            control = next(left)[column] if item.control else float("nan")
-            rows.append(np.array([scores[0, column], after[column], control]))
+            edited, control = (next(after) if edits else nothing for edits in (item.edits, item.control))
+            rows.append(np.array([before[column], edited[0, column], control[0, column]]))
         return rows
 
 
-def control_places(
-    record: Record,
-    size: Sequence[int],
-    suspect: Suspect,
-    regions: Sequence[Region],
-    random_state: int,
-) -> tuple[Region, ...]:
-    """An equal area off the object and off the suspect: the same shapes, strips of a frame in short pieces;
-    empty where there is no room.
-    """
-    taken = box_mask(record.boxes_of(suspect.class_name), size[0], size[1])
-    for region in regions:
-        rows = slice(max(region.top - _PAD, 0), region.bottom + _PAD)
-        taken[rows, max(region.left - _PAD, 0) : region.right + _PAD] = True
-    shapes = pieces(regions) if suspect.kind == "border" else regions
-    return control_regions(shapes, taken, generator_for(random_state, record.id, suspect.id, "control"))
+def carrier_of(record: Record, image: ImageArray, class_name: str, found: Occurrence) -> Carrier:
+    """A photo in which a suspect was found."""
+    return Carrier(found, image, mask_of(record.boxes_of(class_name), *image.shape[:2]))
 
 
 def edit_rows(records: Sequence[Mapping[str, Any]], position: int, kind: str) -> list[dict[str, Any]]:

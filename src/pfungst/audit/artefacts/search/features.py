@@ -11,6 +11,8 @@ made of noise below ε.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,19 +24,19 @@ _FLOOR = 4.0
 _COLOUR_WEIGHT = 0.7
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
-Look = NDArray[np.floating]
-"""``(6, height, width)``; float32, or float16 where many are kept."""
+Look = NDArray[Any]
+"""``(6, height, width)``; float32, or :func:`packed` where many are kept."""
+_STEP = 1 / 1024
+"""Of a packed look; a channel over its root mean square in 25 x 25 pixels is at most 25: 16 bits do."""
 
 
-def shrunk(image: ImageArray, scale: float) -> ImageArray:
-    """The photo at the working scale, ``scale`` at most 1."""
-    if scale >= 1:
+def shrunk(image: ImageArray, height: int, width: int) -> ImageArray:
+    """The photo reduced to ``height`` x ``width`` working pixels, each the mean of what it covers."""
+    if image.shape[:2] == (height, width):
         return image
     from PIL import Image
 
-    height, width = image.shape[:2]
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BOX))
 
 
 def look(image: ImageArray) -> Look:
@@ -61,3 +63,15 @@ def _evened(channels: NDArray[np.float32]) -> NDArray[np.float32]:
     energy = np.maximum(uniform_filter(np.square(channels).sum(axis=0), _NEAR, mode="nearest"), 0)
     evened: NDArray[np.float32] = (channels / np.sqrt(energy + _FLOOR**2)).astype(np.float32)
     return evened
+
+
+def packed(look: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Half the bytes: a look in steps of 1/1024."""
+    steps: NDArray[np.int16] = np.rint(look / np.float32(_STEP)).astype(np.int16)
+    return steps
+
+
+def unpacked(look: Look) -> NDArray[np.float32]:
+    """A look, or a piece of one, as float32."""
+    values: NDArray[np.float32] = look.astype(np.float32)
+    return values * np.float32(_STEP) if look.dtype == np.int16 else values

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.audit.artefacts.search.features import Look
+from pfungst.audit.artefacts.search.features import Look, unpacked
 
 _BATCH_PIXELS = 2**18
 Place = tuple[int, int]
@@ -57,6 +57,11 @@ class Patch:
         """|T|²."""
         return float(np.square(self.values, dtype=np.float64).sum())
 
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether all of its rectangle belongs to it."""
+        return bool(self.mask.all())
+
     def places(self, size: tuple[int, int]) -> list[Place]:
         """Where it would be in a photo of another size: first at the same distance from the nearest corner,
         then from the middle of one of the nearest sides, or of the photo.
@@ -78,7 +83,7 @@ def _nearest_end(start: int, length: int, whole: int) -> float:
 
 def cut(look: Look, top: int, left: int, height: int, width: int) -> Patch:
     """A rectangular patch of a photo's look."""
-    values = look[:, top : top + height, left : left + width].astype(np.float32)
+    values = unpacked(look[:, top : top + height, left : left + width])
     return Patch(values=values, mask=np.ones(values.shape[1:], bool), top=top, left=left, size=look.shape[1:])
 
 
@@ -100,7 +105,7 @@ class Matcher:
     def __init__(self, patches: Sequence[Patch]) -> None:
         self.patches = tuple(patches)
         self._canvas: tuple[int, int] | None = None
-        self._transforms: list[tuple[NDArray[Any], NDArray[Any]]] = []
+        self._transforms: list[Transforms] = []
 
     def best(self, photo: Look) -> list[Match]:
         """For each patch its best place in the photo."""
@@ -112,9 +117,9 @@ class Matcher:
         if canvas != self._canvas:
             self._canvas = (canvas[0], canvas[1])
             self._transforms = [_transforms(patch, self._canvas) for patch in self.patches]
-        spectra = _spectra(photo[None], self._canvas)
+        stack = _Stack(photo[None], self._canvas)
         return [
-            _similar(spectra, transforms, patch, photo.shape[1:], self._canvas)[0]
+            _similar(stack, transforms, patch)[0]
             for patch, transforms in zip(self.patches, self._transforms, strict=True)
         ]
 
@@ -150,17 +155,15 @@ class Surroundings:
                 if min(corner) >= 0:
                     pieces.append(cut_out(photo, corner, self._shape))
                     self._owners.append((index, corner))
-        self._spectra = _spectra(np.stack(pieces), self._shape) if pieces else None
+        self._stack = _Stack(np.stack(pieces), self._shape) if pieces else None
 
     def best(self, patch: Patch) -> list[Match]:
         """For each photo the best match near one of its places."""
         best = [NO_MATCH] * self._count
-        if self._spectra is None:
+        if self._stack is None:
             return best
-        transforms = _transforms(patch, self._shape)
-        similar = _similar(self._spectra, transforms, patch, self._shape, self._shape)
-        for (index, corner), values in zip(self._owners, similar, strict=True):
-            found = _best(values)
+        similar = _similar(self._stack, _transforms(patch, self._shape), patch)
+        for (index, corner), found in zip(self._owners, _all_best(similar), strict=True):
             if found.similarity > best[index].similarity:
                 best[index] = Match(found.similarity, found.top + corner[0], found.left + corner[1])
         return best
@@ -193,45 +196,91 @@ def _fitted(start: int, length: int, whole: int) -> int:
     return min(max(start, 0), whole - length) if whole >= length else -1
 
 
-def _spectra(stack: NDArray[np.float32], canvas: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Transforms of looks ``(n, 6, …)`` and of their energy ``(n, …)``."""
-    from scipy import fft
+class _Stack:
+    """Looks of one size made ready for patches: their transforms, and energies within rectangles.
 
-    stack = np.asarray(stack, dtype=np.float32)
-    return fft.rfft2(stack, canvas), fft.rfft2(np.square(stack).sum(axis=1), canvas)
+    Parameters
+    ----------
+    looks : (n, 6, height, width)
+    canvas : (int, int)
+        Of the transforms; as large as the looks or larger.
+    """
+
+    def __init__(self, looks: Look, canvas: tuple[int, int]) -> None:
+        from scipy import fft
+
+        values = unpacked(looks)
+        self.size, self.canvas = values.shape[2:], canvas
+        self.spectra = fft.rfft2(values, canvas)
+        self._energy = np.square(values).sum(axis=1)
+        self._within: dict[tuple[int, int], NDArray[np.float32]] = {}
+
+    def __len__(self) -> int:
+        return len(self._energy)
+
+    @cached_property
+    def energy_spectra(self) -> NDArray[Any]:
+        """Transforms of Σ_channels F²."""
+        from scipy import fft
+
+        spectra: NDArray[Any] = fft.rfft2(self._energy, self.canvas)
+        return spectra
+
+    def energy_within(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """|F|² in a rectangle of that shape at each place where it lies within, ``(n, rows, columns)``."""
+        if shape not in self._within:
+            sums = np.pad(self._energy, ((0, 0), (1, 0), (1, 0))).astype(np.float64)
+            sums = sums.cumsum(axis=1).cumsum(axis=2)
+            height, width = shape
+            inside = sums[:, height:, width:] - sums[:, :-height, width:]
+            inside -= sums[:, height:, :-width] - sums[:, :-height, :-width]
+            self._within[shape] = inside.astype(np.float32)
+        return self._within[shape]
 
 
-def _transforms(patch: Patch, canvas: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+Transforms = tuple[NDArray[Any], NDArray[Any] | None]
+"""Of a patch's values, and of its mask unless that is its whole rectangle."""
+
+
+def _transforms(patch: Patch, canvas: tuple[int, int]) -> Transforms:
     from scipy import fft
 
     rows, columns = (slice(min(side, limit)) for side, limit in zip(patch.shape, canvas, strict=True))
     values = np.conj(fft.rfft2(patch.values[:, rows, columns], canvas))
+    if patch.is_whole:
+        return values, None
     return values, np.conj(fft.rfft2(patch.mask[rows, columns].astype(np.float32), canvas))
 
 
-def _similar(
-    spectra: tuple[NDArray[Any], NDArray[Any]],
-    transforms: tuple[NDArray[Any], NDArray[Any]],
-    patch: Patch,
-    size: Sequence[int],
-    canvas: tuple[int, int],
-) -> NDArray[np.float32]:
+def _similar(stack: _Stack, transforms: Transforms, patch: Patch) -> NDArray[np.float32]:
     """s of a stack of photos, ``(n, rows, columns)``; places that wrap around the canvas are cut off."""
     from scipy import fft
 
-    rows, columns = (whole - side + 1 for whole, side in zip(size, patch.shape, strict=True))
+    values, mask = transforms
+    rows, columns = (whole - side + 1 for whole, side in zip(stack.size, patch.shape, strict=True))
     if rows < 1 or columns < 1 or patch.energy <= 0:
-        return np.zeros((len(spectra[0]), 0, 0), dtype=np.float32)
-    summed = (spectra[0] * transforms[0]).sum(axis=1)
-    products = fft.irfft2(summed, canvas)[:, :rows, :columns]
-    energy = fft.irfft2(spectra[1] * transforms[1], canvas)[:, :rows, :columns]
+        return np.zeros((len(stack), 0, 0), dtype=np.float32)
+    products = fft.irfft2((stack.spectra * values).sum(axis=1), stack.canvas)
+    if mask is None:
+        energy = stack.energy_within(patch.shape)
+    else:
+        energy = fft.irfft2(stack.energy_spectra * mask, stack.canvas)[:, :rows, :columns]
     own = np.float32(patch.energy)
-    similar: NDArray[np.float32] = (products / np.sqrt(own * np.maximum(energy, own / 4))).astype(np.float32)
-    return similar
+    similar = products[:, :rows, :columns] / np.sqrt(own * np.maximum(energy, own / 4))
+    return np.asarray(similar, dtype=np.float32)
 
 
 def _best(similar: NDArray[np.float32]) -> Match:
-    if not similar.size:
-        return NO_MATCH
-    top, left = np.unravel_index(int(similar.argmax()), similar.shape)
-    return Match(float(similar[top, left]), int(top), int(left))
+    return _all_best(similar[None])[0]
+
+
+def _all_best(similar: NDArray[np.float32]) -> list[Match]:
+    """The best place in each of a stack."""
+    if not similar[0].size:
+        return [NO_MATCH] * len(similar)
+    flat = similar.reshape(len(similar), -1)
+    places = flat.argmax(axis=1)
+    values = flat[np.arange(len(flat)), places]
+    tops, lefts = np.unravel_index(places, similar.shape[1:])
+    rows = zip(values.tolist(), tops.tolist(), lefts.tolist(), strict=True)
+    return [Match(value, top, left) for value, top, left in rows]

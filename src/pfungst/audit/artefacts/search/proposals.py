@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.evaluation.operators import Region
-from pfungst.images.boxes import Box, box_mask
+from pfungst.images.rectangles import Box, Region, mask_of
 
 _LEAST_OUTSIDE = 0.05
 _MARGIN = 4  # cells: an object's own relevance reaches so far beyond its box
@@ -88,7 +87,7 @@ def off_object(
     rows, columns = heatmap.shape
     up, across = rows / size[0], columns / size[1]
     scaled = tuple(_widened(box, up, across) for box in boxes)
-    inside = box_mask(scaled, rows, columns)
+    inside = mask_of(scaled, rows, columns)
     positive: NDArray[np.float64] = np.maximum(heatmap, 0).astype(np.float64)
     positive[inside] = np.nan
     enough = np.mean(~inside) >= _LEAST_OUTSIDE and np.nansum(positive) > 0

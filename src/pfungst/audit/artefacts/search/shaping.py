@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.audit.artefacts.search.features import CHANNELS, Look
+from pfungst.audit.artefacts.search.features import CHANNELS, Look, unpacked
 from pfungst.audit.artefacts.search.matching import Match, Patch
 
 _COMMON, _LEAST_PATTERN = 0.3, 0.1
@@ -101,7 +101,7 @@ def overlay(looks: Sequence[Look], matches: Sequence[Match], shape: tuple[int, i
     energy, counts = np.zeros((height, width), dtype=np.float32), np.zeros((height, width), dtype=np.int32)
     for photo, match in zip(looks, matches, strict=True):
         there, here = _overlap(photo.shape[1:], (match.top - margin, match.left - margin), (height, width))
-        piece = photo[:, there[0], there[1]].astype(np.float32)
+        piece = unpacked(photo[:, there[0], there[1]])
         total[:, here[0], here[1]] += piece
         energy[here] += np.square(piece).sum(axis=0)
         counts[here] += 1
@@ -146,9 +146,10 @@ def shaped(looks: Sequence[Look], matches: Sequence[Match], patch: Patch, grain:
 
 def _common(rho: NDArray[np.float32], seed: tuple[slice, slice], grain: Grain) -> NDArray[np.bool_] | None:
     """The connected area of agreement that covers most of the seed, small gaps closed."""
-    from scipy.ndimage import binary_closing, label
+    from scipy.ndimage import label, maximum_filter, minimum_filter
 
-    closed = binary_closing(rho >= _COMMON, np.ones((grain.gap, grain.gap), dtype=bool))
+    common = (rho >= _COMMON).astype(np.uint8)
+    closed = minimum_filter(maximum_filter(common, grain.gap, mode="constant"), grain.gap, mode="constant")
     parts, count = label(closed)
     sizes = np.bincount(parts[seed].ravel(), minlength=count + 1)
     sizes[0] = 0
