@@ -19,7 +19,7 @@ from pfungst.network.forward import Forward
 from pfungst.network.lrp import Composite, LrpResult, Recording, class_scores
 from pfungst.network.views import ViewPlan, Views
 
-DEFAULT_RULE = "epsilon-plus-flat"
+DEFAULT_RULE = "suited"
 
 
 class NetworkLook:

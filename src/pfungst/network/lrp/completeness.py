@@ -83,7 +83,7 @@ def _may_differ(node: Node, constant: Any) -> bool:
     """Masks that the tape saw being made may scale a signal, and indices move it: both are decisions."""
     made_from = node.decisions.get(id(constant))
     return (node.kind == "product" and made_from == "mask") or (
-        node.kind == "rearrange" and made_from is not None
+        node.kind in {"rearrange", "choice"} and made_from is not None
     )
 
 
@@ -100,8 +100,10 @@ def _agree(old: Any, new: Any) -> bool:
 def _close(old: Tensor, new: Tensor) -> bool:
     if not (old.is_floating_point() and new.is_floating_point()):
         return torch.equal(old, new)
-    scale = float(new.abs().max()) if new.numel() else 0.0
-    return not new.numel() or float((old - new).abs().max()) <= _TOLERANCE * scale
+    different = old != new  # masks hold infinities, of which no difference can be taken
+    finite = new[torch.isfinite(new)]
+    scale = float(finite.abs().max()) if finite.numel() else 0.0
+    return bool(((old - new)[different].abs() <= _TOLERANCE * scale).all())
 
 
 def _repeat(tape: Tape) -> None:

@@ -16,11 +16,14 @@ from pfungst.network.lrp.errors import LrpError
 from pfungst.network.lrp.registry import WEIGHTED, check_rule, fits, kinds_with_rules
 from pfungst.network.lrp.rules import (
     AlphaBeta,
+    Constant,
     Epsilon,
     Flat,
     Gamma,
+    Halves,
     Pass,
     Rule,
+    SoftmaxTaylor,
     Taylor,
     WinnerTakesAll,
     ZBox,
@@ -35,6 +38,10 @@ _DEFAULTS: Mapping[str, Rule] = {
     "avg_pool": Epsilon(),
     "max_pool": WinnerTakesAll(),
     "lrn": Pass(),
+    "norm": Epsilon(),
+    "multiplication": Halves(),
+    "contraction": Epsilon(),
+    "softmax": SoftmaxTaylor(),
 }
 
 
@@ -142,6 +149,11 @@ _COMPOSITES: dict[str, Composite] = {
             name="cvpr2016",
             types={"convolution": _ALPHA2_BETA1, "linear": Epsilon(epsilon=1.0), "lrn": Taylor()},
         ),
+        Composite(name="attnlrp"),
+        Composite(
+            name="attnlrp-gamma", types={"convolution": Gamma(gamma=0.25), "linear": Gamma(gamma=0.05)}
+        ),
+        Composite(name="cp-lrp", types={"softmax": Constant()}),
     )
 }
 COMPOSITES: Mapping[str, Composite] = MappingProxyType(_COMPOSITES)
@@ -149,6 +161,11 @@ COMPOSITES: Mapping[str, Composite] = MappingProxyType(_COMPOSITES)
 
 ``cvpr2016`` is the setting of the paper: convolutions αβ with α = 2, β = −1, fully connected layers ε = 1,
 LRN by its Taylor expansion, max pooling winner takes all, from the raw class score.
+
+``attnlrp`` is AttnLRP (Achtibat et al. 2024): ε for layers with weights, norms as linear maps with a
+constant σ, half to each factor of a product of signals, softmax by its Taylor expansion. ``attnlrp-gamma``
+has γ = 0.25 for convolutions and γ = 0.05 for ``linear`` layers in place of ε. ``cp-lrp`` is CP-LRP (Ali et
+al. 2022): attention weights and σ count as constants, all relevance of ``A V`` goes to V.
 """
 PLUGINS = "pfungst.lrp"
 """Group of entry points of other packages: each names a module that registers rules and composites."""

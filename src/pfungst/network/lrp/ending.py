@@ -13,7 +13,7 @@ from torch import Tensor
 from pfungst.network.lrp.tape import Node, Tape
 
 _SQUASHING = frozenset({
-    "softmax", "log_softmax", "special_softmax", "special_log_softmax",
+    "softmax", "_softmax", "log_softmax", "_log_softmax", "special_softmax", "special_log_softmax",
     "sigmoid", "hardsigmoid", "special_expit", "logsigmoid", "log_sigmoid",
 })  # fmt: skip
 _INCREASING = frozenset({"log", "exp", "clamp", "clamp_min", "clamp_max"})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
 import torch
 from torch import Tensor, nn
 
@@ -12,15 +15,13 @@ from pfungst.network.lrp.composite import composite as find_composite
 from pfungst.network.lrp.elementwise import total
 from pfungst.network.lrp.ending import left_out
 from pfungst.network.lrp.errors import LrpError
-from pfungst.network.lrp.kernels import Taken
-from pfungst.network.lrp.linear import weighted_layer
-from pfungst.network.lrp.plan import Fallback, Step, assignments, plan
-from pfungst.network.lrp.registry import WEIGHTED, kernel_of
-from pfungst.network.lrp.result import LedgerRow, LrpLedger, LrpResult
+from pfungst.network.lrp.folding import FoldedBatchError, Photos
+from pfungst.network.lrp.plan import SUITED, Fallback, assignments, plan, suited
+from pfungst.network.lrp.result import LedgerRow, LrpLedger, LrpResult, joined
 from pfungst.network.lrp.rules import Bound
-from pfungst.network.lrp.structure import FIXED, Shares, fallen_back
-from pfungst.network.lrp.tape import Tape, Value, record
+from pfungst.network.lrp.tape import Tape, record
 from pfungst.network.lrp.targets import Targets, class_scores, starts
+from pfungst.network.lrp.walk import Row, Walk
 
 
 def relevance(
@@ -28,7 +29,7 @@ def relevance(
     inputs: Tensor,
     targets: Targets | None = None,
     *,
-    composite: str | Composite = "epsilon-plus-flat",
+    composite: str | Composite = SUITED,
     output_relevance: Tensor | None = None,
     input_bounds: tuple[Bound, Bound] | None = None,
     fallback: Fallback | None = None,
@@ -48,7 +49,8 @@ def relevance(
     targets : int, (n,) or (n, n_targets) integers
         Outputs to explain: one for all images, one an image, or several an image.
     composite : str or Composite
-        Which rule meets which layer.
+        Which rule meets which layer; by default ``epsilon-plus-flat`` for networks of convolutions and
+        ``attnlrp`` for those with norms, softmax or products of signals inside.
     output_relevance : (n, n_outputs) tensor, optional
         Instead of ``targets``: relevance to send back from the output.
     input_bounds : (low, high), optional
@@ -144,38 +146,78 @@ class Recording:
         self,
         targets: Targets | None = None,
         *,
-        composite: str | Composite = "epsilon-plus-flat",
+        composite: str | Composite = SUITED,
         output_relevance: Tensor | None = None,
         input_bounds: tuple[Bound, Bound] | None = None,
         fallback: Fallback | None = None,
     ) -> LrpResult:
         """As :func:`relevance`, of the recorded pass; a second call needs and makes a second recording."""
-        rules = find_composite(composite)
         if fallback not in {None, "gradient", "pass"}:
             raise unknown_name("fallback", str(fallback), ("gradient", "pass"))
+        rules = None if composite == SUITED else find_composite(composite)
         tape, self._tape = self._tape or self._raw_tape(), None
         check_complete(self._module, self._inputs, tape, self._recorded)
-        with torch.no_grad():
-            steps = plan(tape, rules, fallback=fallback, input_bounds=input_bounds)
-            tape.nodes.clear()
-            outputs = tape.output.tensor()
-            sent, chosen = starts(outputs, targets, output_relevance)
-            table = assignments(steps)
-            store = {id(tape.output): sent}
-            sums = [total(item) for item in sent]
-            rows = _walk_back(steps, store, fallback or "pass", len(self._inputs))
-            arrived = [item.contiguous() for item in store[id(tape.input)]]
-        shape = chosen.shape if chosen is not None else torch.Size([len(self._inputs)])
-        ledger = _ledger(sums, arrived, rows, shape)
-        return LrpResult(
-            relevance=_joined(arrived, shape),
-            scores=_scores(outputs, chosen, ledger),
-            targets=chosen,
-            outputs=outputs,
-            ledger=ledger,
-            assignments=table,
-            composite=rules.name,
-        )
+        choice = _Choice(rules, output_relevance, input_bounds, fallback)
+        try:
+            return _explained(tape, targets, choice)
+        except FoldedBatchError:
+            parts = _photo_by_photo(self._inputs, targets, choice)
+            return joined([_explained(self._one(photo), *one) for photo, *one in parts])
+
+    def _one(self, photo: Tensor) -> Tape:
+        tape = self._recorded(photo)
+        left_out(tape)
+        return tape
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What a call asks for beside its targets; without ``rules`` those that suit the network."""
+
+    rules: Composite | None
+    output_relevance: Tensor | None
+    input_bounds: tuple[Bound, Bound] | None
+    fallback: Fallback | None
+
+
+def _explained(tape: Tape, targets: Targets | None, choice: _Choice) -> LrpResult:
+    with torch.no_grad():
+        rules = choice.rules or suited(tape)
+        steps = plan(tape, rules, fallback=choice.fallback, input_bounds=choice.input_bounds)
+        photos = Photos(tape)
+        tape.nodes.clear()
+        outputs = tape.output.tensor()
+        sent, chosen = starts(outputs, targets, choice.output_relevance)
+        table = assignments(steps)
+        sums = [total(item) for item in sent]
+        walk = Walk(photos, {id(tape.output): sent}, choice.fallback or "pass")
+        rows = walk.back(steps)
+        arrived = [item.contiguous() for item in walk.store[id(tape.input)]]
+    shape = chosen.shape if chosen is not None else torch.Size([photos.n])
+    ledger = _ledger(sums, arrived, rows, shape)
+    return LrpResult(
+        relevance=_joined(arrived, shape),
+        scores=_scores(outputs, chosen, ledger),
+        targets=chosen,
+        outputs=outputs,
+        ledger=ledger,
+        assignments=table,
+        composite=rules.name,
+    )
+
+
+def _photo_by_photo(
+    inputs: Tensor, targets: Targets | None, choice: _Choice
+) -> Iterator[tuple[Tensor, Targets | None, _Choice]]:
+    n = len(inputs)
+    wanted = None
+    if targets is not None:
+        wanted = torch.as_tensor(targets)
+        wanted = wanted.expand(n) if wanted.dim() == 0 else wanted
+    for i in range(n):
+        given = choice.output_relevance
+        one = replace(choice, output_relevance=given[i : i + 1] if given is not None else None)
+        yield inputs[i : i + 1], wanted[i : i + 1] if wanted is not None else None, one
 
 
 def _check(module: nn.Module, inputs: Tensor) -> None:
@@ -208,105 +250,6 @@ def _in_fast_layout(inputs: Tensor) -> Tensor:
     return inputs
 
 
-Row = tuple[Step, list[Tensor], list[Tensor], list[Taken]]
-_LOSSLESS = frozenset({"activation", "squash", "identity", "reshape"})
-"""Kinds that hand on the very numbers that they receive, and so need no account."""
-
-
-def _walk_back(steps: list[Step], store: dict[int, list[Tensor]], fallback: str, n: int) -> list[Row]:
-    """Take the steps from the last to the first; ``store`` holds the relevance of values by identity.
-
-    Steps are dropped as they are taken, and with them the numbers that only they needed.
-    """
-    rows: list[Row] = []
-    while steps:
-        step = steps.pop()
-        outputs = [store.pop(id(value), None) for value in step.node.outputs]
-        given = [item for item in outputs if item is not None]
-        if not given:
-            continue
-        if any(item[0].shape[0] != n for item in given):
-            raise LrpError(
-                f"{step.node.title}, called in {step.node.place}, moves the batch from the first dimension"
-            )
-        row = _taken_step(step, outputs, given, store, fallback)
-        if row is not None:
-            rows.append(row)
-        for node in (step.node, *step.node.merged):
-            for value in node.outputs:
-                value.data = None
-    return rows
-
-
-def _taken_step(
-    step: Step,
-    outputs: list[list[Tensor] | None],
-    given: list[list[Tensor]],
-    store: dict[int, list[Tensor]],
-    fallback: str,
-) -> Row | None:
-    """One step back and its account; None where there is nothing to account for."""
-    if step.kind == "merged":
-        _put(store, step.node.inputs[0], given[0])
-        return None
-    n_targets = len(given[0])
-    if step.kind in _LOSSLESS:
-        results = _shares(step, outputs, n_targets, fallback)
-        _put(store, step.node.inputs[0], [item.parts[0][1] for item in results])
-        return None
-    received = [torch.stack([total(item[k]) for item in given]).sum(dim=0) for k in range(n_targets)]
-    if step.kind in WEIGHTED:
-        passed, taken = _weighted(step, given[0], store)
-    else:
-        passed, taken = _structural(step, outputs, n_targets, store, fallback)
-    return (step, received, passed, taken) if step.rule is not None or any(taken) else None
-
-
-def _weighted(
-    step: Step, given: list[Tensor], store: dict[int, list[Tensor]]
-) -> tuple[list[Tensor], list[Taken]]:
-    assert step.rule is not None
-    layer = weighted_layer(step.node, step.pad)
-    results = kernel_of(step.kind, step.rule)(layer, given, step.rule)
-    _put(store, layer.input, [item.relevance for item in results])
-    return [item.total for item in results], [item.taken for item in results]
-
-
-def _structural(
-    step: Step,
-    outputs: list[list[Tensor] | None],
-    n_targets: int,
-    store: dict[int, list[Tensor]],
-    fallback: str,
-) -> tuple[list[Tensor], list[Taken]]:
-    results = _shares(step, outputs, n_targets, fallback)
-    for position, (value, _) in enumerate(results[0].parts):
-        _put(store, value, [item.parts[position][1] for item in results])
-    passed = [item.total if item.total is not None else _sum(item) for item in results]
-    return passed, [item.taken for item in results]
-
-
-def _shares(step: Step, outputs: list[list[Tensor] | None], n_targets: int, fallback: str) -> list[Shares]:
-    results = []
-    for k in range(n_targets):
-        one = [item[k] if item is not None else None for item in outputs]
-        if step.kind == "fallback":
-            results.append(fallen_back(step.node, one, fallback))
-        else:
-            handler = FIXED[step.kind] if step.rule is None else kernel_of(step.kind, step.rule)
-            results.append(handler(step.node, one, step.rule))
-    return results
-
-
-def _sum(shares: Shares) -> Tensor:
-    return torch.stack([total(part) for _, part in shares.parts]).sum(dim=0)
-
-
-def _put(store: dict[int, list[Tensor]], value: Value, parts: list[Tensor]) -> None:
-    known = store.get(id(value))
-    store[id(value)] = parts if known is None else [a + b for a, b in zip(known, parts, strict=True)]
-
-
 def _joined(values: list[Tensor], shape: torch.Size) -> Tensor:
     return torch.stack(values, dim=1) if len(shape) == 2 else values[0]
 
@@ -322,9 +265,9 @@ def _check_finite(arrived: list[Tensor], rows: list[Row]) -> None:
     if all(bool(torch.isfinite(item).all()) for item in arrived):
         return
     broken = (
-        f" from {step.node.layer} ({step.node.name}, {step.rule or step.kind}) on"
-        for step, _, passed, _ in rows
-        if not all(bool(torch.isfinite(item).all()) for item in passed)
+        f" from {row.step.node.layer} ({row.step.node.name}, {row.step.rule or row.step.kind}) on"
+        for row in rows
+        if not all(bool(torch.isfinite(item).all()) for item in row.passed)
     )
     raise LrpError(
         f"relevance is NaN or infinite{next(broken, '')}",
@@ -334,15 +277,16 @@ def _check_finite(arrived: list[Tensor], rows: list[Row]) -> None:
 
 def _shaped(rows: list[Row], shape: torch.Size) -> tuple[LedgerRow, ...]:
     shaped = []
-    for step, received, passed, taken in rows:
-        causes = {cause: _joined([item[cause] for item in taken], shape) for cause in taken[0]}
+    for row in rows:
+        step = row.step
+        causes = {cause: _joined([item[cause] for item in row.taken], shape) for cause in row.taken[0]}
         shaped.append(
             LedgerRow(
                 layer=step.node.layer,
                 operation=step.node.name,
                 rule=str(step.rule) if step.rule is not None else step.kind,
-                received=_joined(received, shape),
-                passed=_joined(passed, shape),
+                received=_joined(row.received, shape),
+                passed=_joined(row.passed, shape),
                 taken=causes,
             )
         )

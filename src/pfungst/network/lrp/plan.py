@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pfungst.network.lrp.composite import Composite
+from pfungst.network.lrp.composite import composite as find_composite
 from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
 from pfungst.network.lrp.linear import is_zero_pad, mergeable
 from pfungst.network.lrp.registry import WEIGHTED, kinds_with_rules
-from pfungst.network.lrp.rules import Bound, Rule
-from pfungst.network.lrp.structure import signal_of
+from pfungst.network.lrp.roles import assign_roles
+from pfungst.network.lrp.rules import Bound, Constant, Rule
 from pfungst.network.lrp.tape import Node, Tape, Value
 
 Fallback = Literal["gradient", "pass"]
+SUITED = "suited"
+"""The name of the choice of a composite by a network's operations."""
+_ATTENTIVE = frozenset({"norm", "softmax", "multiplication", "quotient"})
 
 
 @dataclass(eq=False)
@@ -66,6 +70,7 @@ def plan(
     UnsupportedOperationError
         If relevance would reach an operation without a rule and there is no fallback.
     """
+    assign_roles(tape, lambda node: isinstance(_rule_of(node, "softmax", composite), Constant))
     behind_weights = _behind_weights(tape)
     carriers = {id(tape.output)}
     steps: list[Step] = []
@@ -80,11 +85,27 @@ def plan(
             step.pad = pads.get(id(node))
             if step.rule is not None and input_bounds is not None:
                 step.rule = step.rule.bounded(*input_bounds)
-        carriers.update(id(value) for value in _receivers(step))
+        carriers.update(id(value) for value in node.carriers)
         steps.append(step)
     if id(tape.input) not in carriers:
         raise LrpError("the network's output does not depend on its input")
     return steps[::-1]
+
+
+def suited(tape: Tape) -> Composite:
+    """The composite for a network by its operations, where none was chosen.
+
+    ``attnlrp`` where a norm, a softmax or a product of signals is on the way to the output, else
+    ``epsilon-plus-flat``.
+    """
+    assign_roles(tape)
+    ahead = {id(tape.output)}
+    for node in reversed(tape.nodes):
+        if any(id(value) in ahead for value in node.outputs):
+            ahead.update(id(value) for value in node.carriers)
+            if node.role in _ATTENTIVE:
+                return find_composite("attnlrp")
+    return find_composite("epsilon-plus-flat")
 
 
 def _behind_weights(tape: Tape) -> set[int]:
@@ -104,39 +125,19 @@ def _readers(tape: Tape) -> dict[int, list[Node]]:
 
 
 def _step(node: Node, composite: Composite, behind_weights: set[int], fallback: Fallback | None) -> Step:
-    kind = _resolved(node)
-    if kind in {"unknown", "softmax"}:
+    kind = node.role
+    if kind in {"unknown", "log_softmax"}:
         if fallback is None:
             raise UnsupportedOperationError(node.title, node.place)
         return Step(node, "fallback")
     if kind not in kinds_with_rules():
         return Step(node, kind)
     first = kind in WEIGHTED and not any(id(value) in behind_weights for value in node.inputs)
-    return Step(node, kind, composite.rule_for(kind, node.module_name, node.module, first=first), first)
+    return Step(node, kind, _rule_of(node, kind, composite, first=first), first)
 
 
-def _resolved(node: Node) -> str:
-    """The kind, where it depends on what a call was given."""
-    signals = [item for item in (*node.args[:2], *node.kwargs.values()) if isinstance(item, Value)]
-    if node.kind == "sum_of":
-        return "sum" if len(signals) > 1 else "affine"
-    if node.kind == "batch_norm":
-        return "affine"
-    if node.kind == "product":
-        if len(signals) > 1:
-            return "gate" if signal_of(node) is not None else "unknown"
-        first = node.args[0] if node.args else node.kwargs.get("input")
-        quotient = node.name in {"div", "true_divide", "divide"} and not isinstance(first, Value)
-        by_signal = node.name == "__rtruediv__" or quotient
-        return "unknown" if by_signal else "affine"
-    return node.kind
-
-
-def _receivers(step: Step) -> list[Value]:
-    if step.kind == "gate":
-        signal = signal_of(step.node)
-        return [signal] if signal is not None else []
-    return step.node.inputs
+def _rule_of(node: Node, kind: str, composite: Composite, *, first: bool = False) -> Rule:
+    return composite.rule_for(kind, node.module_name, node.module, first=first)
 
 
 def _merges(tape: Tape) -> tuple[dict[int, Node], set[int]]:
@@ -176,7 +177,7 @@ def _affine_chain(node: Node, readers: dict[int, list[Node]], end: Value) -> lis
     value = node.outputs[0]
     while value is not end and value.uses == 1:
         (after,) = readers[id(value)]
-        if _resolved(after) != "affine" or not mergeable(after, node):
+        if after.role != "affine" or not mergeable(after, node):
             break
         chain.append(after)
         value = after.outputs[0]
@@ -188,7 +189,9 @@ def assignments(steps: list[Step]) -> tuple[Assignment, ...]:
     taken_over = {id(node) for step in steps for node in step.node.merged}
     lines = []
     for step in steps:
-        if id(step.node) in taken_over or (step.rule is None and step.kind not in {"gate", "fallback"}):
+        if id(step.node) in taken_over or (
+            step.rule is None and step.kind not in {"gate", "quotient", "fallback"}
+        ):
             continue
         merged = [*([step.pad] if step.pad else []), *step.node.merged]
         lines.append(

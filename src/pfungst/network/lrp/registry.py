@@ -7,7 +7,7 @@ from dataclasses import is_dataclass
 from typing import Any
 
 from pfungst.errors import unknown_name
-from pfungst.network.lrp import kernels, structure
+from pfungst.network.lrp import kernels, norms, products, structure
 from pfungst.network.lrp.errors import LrpError
 from pfungst.network.lrp.rules import Rule
 
@@ -16,7 +16,11 @@ WEIGHTED = ("convolution", "linear")
 
 _KERNELS: dict[str, dict[type[Rule], Callable[..., Any]]] = {
     **{kind: dict(kernels.KERNELS) for kind in WEIGHTED},
-    **{kind: dict(by_rule) for kind, by_rule in structure.KERNELS.items()},
+    **{
+        kind: dict(by_rule)
+        for table in (structure.KERNELS, norms.KERNELS, products.KERNELS)
+        for kind, by_rule in table.items()
+    },
 }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -144,3 +144,30 @@ class LrpResult:
 
 def _summed(taken: Mapping[str, Tensor], like: Tensor) -> Tensor:
     return torch.stack([torch.zeros_like(like), *taken.values()]).sum(dim=0)
+
+
+def joined(parts: Sequence[LrpResult]) -> LrpResult:
+    """Results of one photo each as the result of a batch."""
+    first = parts[0]
+    targets = [part.targets for part in parts if part.targets is not None]
+    return replace(
+        first,
+        relevance=torch.cat([part.relevance for part in parts]),
+        scores=torch.cat([part.scores for part in parts]),
+        targets=torch.cat(targets) if targets else None,
+        outputs=torch.cat([part.outputs for part in parts]),
+        ledger=LrpLedger(
+            sent=torch.cat([part.ledger.sent for part in parts]),
+            arrived=torch.cat([part.ledger.arrived for part in parts]),
+            rows=tuple(map(_joined_rows, zip(*(part.ledger.rows for part in parts), strict=True))),
+        ),
+    )
+
+
+def _joined_rows(rows: Sequence[LedgerRow]) -> LedgerRow:
+    return replace(
+        rows[0],
+        received=torch.cat([row.received for row in rows]),
+        passed=torch.cat([row.passed for row in rows]),
+        taken={cause: torch.cat([row.taken[cause] for row in rows]) for cause in rows[0].taken},
+    )

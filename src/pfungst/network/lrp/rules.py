@@ -175,5 +175,36 @@ class Taylor(Rule):
     epsilon: float = 1e-6
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Halves(Rule):
+    """A product of signals ``y_j = Σ_i a_i b_ij``: half of the relevance to each factor.
+
+    ``R_a,i = Σ_j a_i b_ij R_j / (2 y_j + ε sgn y_j)``, and the same for b (Achtibat et al. 2024, AttnLRP);
+    of three factors each gets a third.
+    """
+
+    epsilon: float = 1e-6
+
+    def __post_init__(self) -> None:
+        _check(self, self.epsilon >= 0, "epsilon ≥ 0")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SoftmaxTaylor(Rule):
+    """Softmax inside a network by its Taylor expansion at x (Achtibat et al. 2024, AttnLRP).
+
+    ``R_i = x_i (R_s,i − s_i Σ_j R_s,j)``; it does not conserve, and what is left over is reported as
+    ``linearisation``.
+    """
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Constant(Rule):
+    """The output of a softmax counts as a constant (Ali et al. 2022, CP-LRP).
+
+    Products give all of their relevance to the other factor.
+    """
+
+
 Zero = Epsilon(epsilon=0.0)
 """The 0 rule: ε without a stabiliser; relevance of units with z_j = 0 is reported as ``zero``."""

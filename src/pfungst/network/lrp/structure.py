@@ -69,28 +69,37 @@ def reshaped(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
     return Shares([(node.inputs[0], single(outputs).reshape(node.inputs[0].shape))])
 
 
+FILLING = frozenset({"pad", "constant_pad_nd", "unfold"})
+"""Calls that move numbers and put constants beside them."""
+
+
 def rearranged(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
     """Slices, permutations, copies, padding: each output's relevance to the input that it is a copy of."""
     del rule
     (relevance,) = pullback(node, outputs)
     taken = {}
-    if node.name == "pad":
+    if node.name in FILLING:
         taken["constant"] = total(single(outputs)) - total(relevance)
     return Shares([(node.inputs[0], relevance)], taken)
 
 
 def concatenated(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """Each input's slice; what falls on constants is taken by them."""
+    """Each number's relevance to the input that it is from; what falls on constants is taken by them."""
     del rule
     relevance = pullback(node, outputs)
+    parts = list(zip(node.inputs, relevance, strict=True))
+    if not has_constants(node):
+        return Shares(parts)
     left = total(single(outputs)) - sum(total(item) for item in relevance)
-    constant = any(isinstance(item, Tensor) for item in _sequence(node))
-    return Shares(list(zip(node.inputs, relevance, strict=True)), {"constant": left} if constant else {})
+    return Shares(parts, {"constant": left})
 
 
-def _sequence(node: Node) -> Sequence[Any]:
+def has_constants(node: Node) -> bool:
+    """Whether a call joins its signals with constants, or chooses between them."""
+    if node.kind == "choice":
+        return True
     items: Sequence[Any] = node.argument(0, "tensors")
-    return items
+    return any(isinstance(item, Tensor) for item in items)
 
 
 def summed(node: Node, outputs: Outputs, rule: Epsilon) -> Shares:
@@ -142,7 +151,8 @@ def affine(node: Node, outputs: Outputs, rule: Epsilon) -> Shares:
     q = quotient(r, product if excluded else node.outputs[0].tensor(), rule.epsilon)
     taken = {"stabiliser": q.stabiliser, "zero": q.zero}
     if not excluded:
-        taken["bias"] = total(q.values * shift.to(x))
+        cause = "bias" if node.kind == "batch_norm" else "constant"
+        taken[cause] = total(q.values * shift.to(x))
     return Shares([(value, (q.values * product).sum_to_size(value.shape))], taken)
 
 
@@ -239,39 +249,8 @@ def _window_sum(x: Tensor, before: int, after: int) -> Tensor:
 def gated(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
     """Signal times gate: the gate is a constant, relevance goes to the signal."""
     del rule
-    signal = signal_of(node)
-    assert signal is not None
+    (signal,) = node.carriers
     return Shares([(signal, single(outputs).sum_to_size(signal.shape))])
-
-
-_GATES = {"sigmoid": 2, "hardsigmoid": 2, "softmax": 2, "relu6": 1, "hardtanh": 1, "clamp": 1}
-_TRANSPARENT = {"identity", "reshape", "rearrange", "product", "sum_of"}
-
-
-def signal_of(node: Node) -> Value | None:
-    """Which factor of a product carries the relevance; None if that is not plain to see.
-
-    A quotient's numerator does. In a product the other factor must be a gate: made by a sigmoid, softmax or
-    clamp, or of fewer numbers (one a channel).
-    """
-    first, second = (item for item in [*node.args, *node.kwargs.values()][:2])
-    if not (isinstance(first, Value) and isinstance(second, Value)) or first is second:
-        return None
-    if node.name in {"div", "true_divide", "divide", "__truediv__"}:
-        return first
-    ranks = _gate_rank(first), _gate_rank(second)
-    if ranks[0] == ranks[1]:
-        ranks = (-first.shape.numel(), -second.shape.numel()) if max(ranks) else ranks
-    if ranks[0] == ranks[1]:
-        return None
-    return first if ranks[0] < ranks[1] else second
-
-
-def _gate_rank(value: Value) -> int:
-    node = value.producer
-    while node is not None and node.kind in _TRANSPARENT and len(node.inputs) == 1:
-        node = node.inputs[0].producer
-    return _GATES.get(node.name, 0) if node is not None else 0
 
 
 def fallen_back(node: Node, outputs: Outputs, mode: str) -> Shares:
@@ -299,7 +278,9 @@ FIXED: Mapping[str, Callable[[Node, Outputs, Rule | None], Shares]] = {
     "reshape": reshaped,
     "rearrange": rearranged,
     "concat": concatenated,
+    "choice": concatenated,
     "gate": gated,
+    "quotient": gated,
 }
 """Kinds of operations with one rule only."""
 
