@@ -32,9 +32,9 @@ import numpy as np
 from _measure import print_json
 from numpy.typing import NDArray
 
-from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
-from pfungst.audit.schema import Artefact
-from pfungst.audit.survey import KEPT_PIXELS, ContextConfig, SurveyConfig, survey
+from pfungst.audits.artefacts import ArtefactConfig, find_artefacts
+from pfungst.audits.schema import Artefact
+from pfungst.audits.survey import KEPT_PIXELS, ContextConfig, SurveyConfig, survey
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.ranking import equal_error_thresholds
 from pfungst.demo.scenes.planting import KINDS, Plant, Planted, plant

@@ -50,8 +50,8 @@ from unittest import mock
 import numpy as np
 from _measure import in_child, peak_bytes, print_json, rounded
 
-from pfungst.audit.artefacts import ArtefactConfig
-from pfungst.audit.auditing import AuditConfig, Subject, audit_models
+from pfungst.audits.artefacts import ArtefactConfig
+from pfungst.audits.auditing import AuditConfig, Subject, audit_models
 from pfungst.demo.scenes import ScenesConfig, write_scenes
 from pfungst.descriptors import SiftConfig, dense_sift, fit_pca
 from pfungst.evaluation.replacement import ReplacementConfig

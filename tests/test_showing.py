@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pfungst.audit.schema import Audit, ClassAudit, ModelAudit, Problem
+from pfungst.audits.schema import Audit, ClassAudit, ModelAudit, Problem
 from pfungst.contract import Explanation, Ledger
 from pfungst.contract.plain import from_plain
 from pfungst.errors import ConfigError

@@ -15,7 +15,7 @@ _LOADERS = {
 }
 
 
-def load_model(path: str | Path) -> Classifier:
+def load(path: str | Path) -> Classifier:
     """Load a model that ``pfungst train`` or ``pfungst convert`` wrote.
 
     Raises

@@ -99,7 +99,7 @@ def test_a_data_set_without_boxes_is_refused(folder, tmp_path):
 
 
 def test_commands_on_one_folder_share_one_survey(folder, tmp_path, monkeypatch):
-    from pfungst.audit.survey.task import SurveyPhotos
+    from pfungst.audits.survey.task import SurveyPhotos
 
     looked, survey = [], SurveyPhotos.__call__
 

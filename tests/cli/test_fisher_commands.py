@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 from pfungst.cli.main import app
-from pfungst.models import load_model
+from pfungst.models import load
 
 TRAIN_OPTIONS = ["--components", "4", "--dims", "12", "--step", "5", "--samples", "3000", "--workers", "1"]
 
@@ -69,7 +69,7 @@ def test_evaluate_prints_a_table_or_json(model, photos):
     assert set(table["classes"]) == {"blobs", "stripes"}
     assert table["classes"]["blobs"]["positives"] == 4
     assert table["classes"]["blobs"]["ap"] == table["map"] == table["map_11pt"] == 1.0
-    assert table["classes"]["blobs"]["eer_threshold"] == load_model(model).thresholds[0]
+    assert table["classes"]["blobs"]["eer_threshold"] == load(model).thresholds[0]
     shown = run("evaluate", model, photos, "--workers", "1").stdout
     assert "100.00" in shown
     assert "stripes" in shown
@@ -199,7 +199,7 @@ def test_every_setting_of_the_pipeline_is_an_option(photos, tmp_path):
         "--max-height", "50", "--mixture-start", "random", "--iterations", "3", "--c", "2", "--seed", "4",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    model = load_model(out)
+    model = load(out)
     sift = model.pipeline.descriptor
     assert (sift.bin_sizes, sift.contrast_threshold, sift.max_height) == ((3, 5), 0.001, 50)
     assert model.training["config"]["mixture_init"] == "random"

@@ -16,7 +16,7 @@ from pfungst.contract.storage import (
     write_model_folder,
 )
 from pfungst.errors import ModelError
-from pfungst.models import load_model
+from pfungst.models import load
 
 KIND = ModelFolder(kind="fisher", config={"classes": ["cat"]}, arrays={"w": np.ones(3, np.float32)})
 
@@ -114,7 +114,7 @@ def test_headers_of_the_array_file(folder, header):
 def test_class_names(tmp_path, classes):
     folder = network(tmp_path, {"type": "small-cnn", "outputs": 2, "width": 1}, {}, classes=classes)
     with pytest.raises(ModelError, match=r"class names .* are not distinct, printable"):
-        load_model(folder)
+        load(folder)
 
 
 @pytest.mark.parametrize(
@@ -131,11 +131,11 @@ def test_class_names(tmp_path, classes):
 def test_a_large_architecture_costs_nothing_without_its_weights(tmp_path, architecture):
     folder = network(tmp_path, architecture, {"module.a": np.ones(1)})
     with pytest.raises(ModelError):
-        load_model(network(tmp_path, {"type": "small-cnn", "outputs": 2, "width": 1}, {}))  # loads libraries
+        load(network(tmp_path, {"type": "small-cnn", "outputs": 2, "width": 1}, {}))  # loads libraries
     network(tmp_path, architecture, {"module.a": np.ones(1)})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ModelError, match="weights do not fit the network"):
-        load_model(folder)
+        load(folder)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 200_000, "in KiB; the weights themselves would take 0.8 and 1.8 GB"
 
@@ -155,9 +155,9 @@ def test_preprocessing(tmp_path, field, value):
     settings = {"type": "small-cnn", "outputs": 2, "width": 1}
     state = architectures.build(settings).state_dict()
     arrays = {f"module.{name}": tensor.numpy() for name, tensor in state.items()}
-    load_model(network(tmp_path, settings, arrays))
+    load(network(tmp_path, settings, arrays))
     with pytest.raises(ModelError, match="cannot be rebuilt"):
-        load_model(network(tmp_path, settings, arrays, preprocess=preprocess))
+        load(network(tmp_path, settings, arrays, preprocess=preprocess))
 
 
 class TestFisher:
@@ -189,13 +189,13 @@ class TestFisher:
     )  # fmt: skip
     def test_arrays_that_do_not_fit(self, tmp_path, good, name, array):
         folder = good.save(tmp_path / "m")
-        load_model(folder)
+        load(folder)
         content = read_model_folder(folder)
         write_model_folder(
             folder, ModelFolder(kind="fisher", config=content.config, arrays={**content.arrays, name: array})
         )
         with pytest.raises(ModelError, match="not a consistent Fisher-vector model"):
-            load_model(folder)
+            load(folder)
 
     @pytest.mark.parametrize(
         ("field", "value"),
@@ -211,4 +211,4 @@ class TestFisher:
         content["config"]["descriptor"][field] = value
         (folder / "model.json").write_text(json.dumps(content))
         with pytest.raises(ModelError, match="not a consistent Fisher-vector model"):
-            load_model(folder)
+            load(folder)

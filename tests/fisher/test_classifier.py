@@ -18,7 +18,7 @@ from pfungst.fisher import FisherClassifier, FisherTraining, hellinger_kernel, i
 from pfungst.fisher.gathering import opened_gathering, sample_descriptors
 from pfungst.fisher.svm import gram_matrix, train_machines
 from pfungst.images import DataSet, Record, decode
-from pfungst.models import load_model
+from pfungst.models import load
 
 SMALL = FisherTraining(
     n_components=4,
@@ -171,7 +171,7 @@ def test_heatmaps_find_the_half_that_shows_the_class(trained):
 
 def test_save_and_load(trained, tmp_path):
     path = trained.classifier.save(tmp_path / "model")
-    loaded = load_model(path)
+    loaded = load(path)
     assert isinstance(loaded, FisherClassifier)
     image = texture("both", np.random.default_rng(7))
     np.testing.assert_array_equal(loaded.scores([image]), trained.classifier.scores([image]))
@@ -276,7 +276,7 @@ def test_other_refusals(trained, tmp_path):
     with pytest.raises(ConfigError, match="classifier weights of shape"):
         FisherClassifier(trained.classifier.pipeline, ("a",), np.ones((2, 3)), np.ones(2))
     with pytest.raises(ModelError, match="no such model folder"):
-        load_model(tmp_path / "nothing")
+        load(tmp_path / "nothing")
 
 
 def test_a_validation_split_without_positives_gives_no_ap_and_thresholds_of_zero(dataset, tmp_path):
@@ -285,7 +285,7 @@ def test_a_validation_split_without_positives_gives_no_ap_and_thresholds_of_zero
     result = train_fisher(dataset.split("train"), empty, SMALL)
     assert result.validation == {1.0: None, 10.0: None}
     np.testing.assert_array_equal(result.classifier.thresholds, [0.0, 0.0])
-    loaded = load_model(result.classifier.save(tmp_path / "model"))
+    loaded = load(result.classifier.save(tmp_path / "model"))
     assert loaded.training["validation_map"] == {"1": None, "10": None}
 
 

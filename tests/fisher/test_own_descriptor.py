@@ -14,7 +14,7 @@ from pfungst.descriptors import Descriptor, Descriptors, register_descriptor
 from pfungst.errors import ConfigError
 from pfungst.fisher import FisherClassifier, FisherTraining, train_fisher
 from pfungst.images import DataSet, Record
-from pfungst.models import load_model
+from pfungst.models import load
 
 
 @register_descriptor
@@ -112,7 +112,7 @@ def test_edits_and_replacement(model):
 
 
 def test_it_is_stored_by_name_and_settings(model, tmp_path):
-    loaded = load_model(model.save(tmp_path / "m"))
+    loaded = load(model.save(tmp_path / "m"))
     assert isinstance(loaded, FisherClassifier)
     assert loaded.pipeline.descriptor == LocalBinaryPatterns()
     image = photo("coarse", np.random.default_rng(9))

@@ -11,7 +11,7 @@ from torch import nn
 from pfungst.contract import Classifier
 from pfungst.contract.storage import read_description
 from pfungst.errors import ConfigError, ModelError
-from pfungst.models import load_model
+from pfungst.models import load
 from pfungst.network.architectures import build
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.preprocess import Preprocess
@@ -75,7 +75,7 @@ def test_known_architectures_load_without_code(tmp_path, photos, rng):
         build(SMALL), ["a", "b", "c"], plain, architecture=SMALL, thresholds=[0.5, -1.0, 2.0], info={"n": 1}
     )
     model.save(tmp_path / "model")
-    other = load_model(tmp_path / "model")
+    other = load(tmp_path / "model")
     np.testing.assert_array_equal(other.scores(photos), model.scores(photos))
     np.testing.assert_array_equal(other.thresholds, [0.5, -1.0, 2.0])
     assert (other.classes, other.info, other.preprocess) == (("a", "b", "c"), {"n": 1}, plain)

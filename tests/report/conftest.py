@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pfungst.audit.schema import Audit
+from pfungst.audits.schema import Audit
 from pfungst.report.audit_page import write_report
 
 NASTY = '<img src=x onerror=alert(1)>"&'

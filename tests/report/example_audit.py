@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pfungst.audit.schema import (
+from pfungst.audits.schema import (
     Artefact,
     Audit,
     ClassAudit,
@@ -30,8 +30,8 @@ from pfungst.audit.schema import (
     Strategies,
     StrategyPoint,
 )
-from pfungst.audit.survey.records import THUMBNAIL
-from pfungst.audit.verdict import find_problems
+from pfungst.audits.survey.records import THUMBNAIL
+from pfungst.audits.verdict import find_problems
 from pfungst.contract.heatmap import colours, scaled
 from pfungst.contract.plain import from_plain
 from pfungst.errors import Failure
@@ -130,7 +130,7 @@ _STRENGTH = {
 
 
 def write_survey(folder: Path, found: Sequence[Scene], names: Sequence[str], kind: str) -> None:
-    """The folder that :func:`pfungst.audit.survey.survey` would write."""
+    """The folder that :func:`pfungst.audits.survey.survey` would write."""
     looks = dict(zip(names, CLASSES, strict=False))
 
     def finished(scene: Scene) -> Finished:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pfungst.audit.schema import Audit
+from pfungst.audits.schema import Audit
 from pfungst.errors import ConfigError, DataError
 from pfungst.report import audit_page
 from pfungst.report.audit_page import SECTIONS, headline, write_report

@@ -13,7 +13,7 @@ import shutil
 
 import pytest
 
-from pfungst.audit.schema import Audit
+from pfungst.audits.schema import Audit
 from pfungst.report.audit_page import SECTIONS, write_report
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pfungst.audit.schema import Artefact, Photo, StrategyPoint
+from pfungst.audits.schema import Artefact, Photo, StrategyPoint
 from pfungst.evaluation import wording
 from pfungst.evaluation.statistics import Estimate
 from pfungst.report import charts

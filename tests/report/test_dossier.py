@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from pfungst.audit.schema import Audit
+from pfungst.audits.schema import Audit
 from pfungst.report.dossier import write_dossier
 
 

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pfungst.audit.gate import failures, parse_limit
-from pfungst.audit.schema import Audit
+from pfungst.audits.gate import failures, parse_limit
+from pfungst.audits.schema import Audit
 from pfungst.report.junit import write_junit
 from pfungst.report.sarif import write_sarif
 

@@ -12,8 +12,8 @@ import typer
 from pfungst.cli import _run
 
 if TYPE_CHECKING:
-    from pfungst.audit.gate import Failure, Limit
-    from pfungst.audit.schema import Audit
+    from pfungst.audits.gate import Failure, Limit
+    from pfungst.audits.schema import Audit
 
 FailOn = Annotated[
     str | None,
@@ -52,7 +52,7 @@ class Gate:
         cls, fail_on: str | None, fail_if: list[str] | None, junit: Path | None, sarif: Path | None
     ) -> Gate:
         """From the options' text."""
-        from pfungst.audit.gate import chosen_kinds, parse_limit
+        from pfungst.audits.gate import chosen_kinds, parse_limit
 
         return cls(
             kinds=chosen_kinds(_run.comma_list(fail_on) or ()),
@@ -63,7 +63,7 @@ class Gate:
 
     def close(self, audit: Audit) -> None:
         """Write the files, print a line for each reason to stop, and stop if there is one."""
-        from pfungst.audit.gate import KINDS, failures
+        from pfungst.audits.gate import KINDS, failures
         from pfungst.report.junit import write_junit
         from pfungst.report.sarif import write_sarif
 

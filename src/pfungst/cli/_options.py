@@ -12,7 +12,7 @@ import typer
 from pfungst.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pfungst.audit.survey import SurveyConfig
+    from pfungst.audits.survey import SurveyConfig
     from pfungst.contract.classifier import Classifier
     from pfungst.images import DataSet
     from pfungst.runs.executor import Workers as Crew
@@ -61,11 +61,11 @@ def crew(workers: int, scheduler: str | None) -> Crew:
 def loaded_model(path: Path, views: str | None = None) -> Iterator[tuple[Classifier, dict[str, Any]]]:
     """A model and its identity; at the end, its folder must still be the one that was loaded."""
     from pfungst.contract.storage import model_identity
-    from pfungst.models import load_model
+    from pfungst.models import load
     from pfungst.runs.identity import unchanged_model
 
     with unchanged_model(path):
-        classifier = with_views(load_model(path), views)
+        classifier = with_views(load(path), views)
         yield classifier, model_identity(path, classifier)
 
 
@@ -87,7 +87,7 @@ def survey_config(
     rule: str | None, seed: int, *, edits: bool = False, margin: float = 0.0, photos: bool = False
 ) -> SurveyConfig:
     """What a command asks of a survey; commands of the same rule, seed and margin share one."""
-    from pfungst.audit.survey import KEPT_PIXELS, ContextConfig, SurveyConfig
+    from pfungst.audits.survey import KEPT_PIXELS, ContextConfig, SurveyConfig
 
     return SurveyConfig(
         options={} if rule is None else {"rule": rule},
@@ -99,7 +99,7 @@ def survey_config(
 
 def survey_place(survey: Path | None, out: Path | None, name: str) -> Path | None:
     """Where the survey of a model of that name lies: in ``--survey``, else in ``--out``."""
-    from pfungst.audit.schema import survey_name
+    from pfungst.audits.schema import survey_name
 
     folder = survey or out
     return None if folder is None else folder / survey_name(name)
@@ -122,14 +122,14 @@ def with_views(classifier: Classifier, views: str | None) -> Any:
 
 def headings(models: Sequence[Path]) -> list[str]:
     """Names of the model folders, with the folder above where two are the same."""
-    from pfungst.auditing import headings as named
+    from pfungst.front.auditing import headings as named
 
     return named(models)
 
 
 def rule_options(names: Sequence[str], rules: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The rule of each model as options of its heatmaps; without any, the models' own."""
-    from pfungst.auditing import rules_for
+    from pfungst.front.auditing import rules_for
 
     chosen = rules_for(len(names), rules) if rules else []
     return {name: {"rule": rule} for name, rule in zip(names, chosen, strict=False)}

@@ -11,7 +11,7 @@ from pfungst.cli import _options, _run
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
-    from pfungst.audit.artefacts import Artefacts
+    from pfungst.audits.artefacts import Artefacts
 
 
 def artefacts(
@@ -44,8 +44,8 @@ def artefacts(
     with one look, becomes a suspect. Each is then removed, against an equal area elsewhere in the same photo,
     and pasted into photos without the class. It is called an artefact if both move the score.
     """
-    from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
-    from pfungst.audit.survey import survey as surveyed
+    from pfungst.audits.artefacts import ArtefactConfig, find_artefacts
+    from pfungst.audits.survey import survey as surveyed
 
     with _options.loaded_model(model) as (classifier, identity):
         dataset = _options.open_split(data, split, seed=seed)

@@ -11,7 +11,7 @@ from pfungst.cli import _gate, _options, _run
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
-    from pfungst.audit.schema import Audit, ClassAudit, ModelAudit
+    from pfungst.audits.schema import Audit, ClassAudit, ModelAudit
 
 
 def audit(
@@ -49,8 +49,8 @@ def audit(
     heatmaps (strategies) and recurring marks (artefacts), which are removed and inserted as a test. Open
     report.html in the folder afterwards. With --fail-on or --fail-if it stops a pipeline.
     """
-    from pfungst.audit import AuditConfig
-    from pfungst.auditing import audit as audited
+    from pfungst.audits import AuditConfig
+    from pfungst.front.auditing import audit as audited
     from pfungst.report.audit_page import REPORT_FILE
 
     gate = _gate.Gate.read(fail_on, fail_if, junit, sarif)

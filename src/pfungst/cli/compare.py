@@ -11,7 +11,7 @@ from pfungst.cli import _gate, _options, _run
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
-    from pfungst.audit.comparing import Change, Comparison
+    from pfungst.audits.comparing import Change, Comparison
 
 
 def compare(
@@ -33,10 +33,10 @@ def compare(
     Such as before and after a data set was cleaned, or two models on the same photos. A change counts where
     its interval leaves out zero.
     """
-    from pfungst.audit.gate import new_kinds, new_problems
-    from pfungst.audit.schema import Audit
-    from pfungst.auditing import compare as compared
+    from pfungst.audits.gate import new_kinds, new_problems
+    from pfungst.audits.schema import Audit
     from pfungst.contract.plain import to_plain
+    from pfungst.front.auditing import compare as compared
     from pfungst.report.comparison_page import COMPARISON_PAGE
 
     kinds = new_kinds(_run.comma_list(fail_on) or ())

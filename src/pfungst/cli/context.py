@@ -11,8 +11,8 @@ from pfungst.cli import _options, _run
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
-    from pfungst.audit.context.measuring import Context
-    from pfungst.audit.schema import ContextRow
+    from pfungst.audits.context.measuring import Context
+    from pfungst.audits.schema import ContextRow
 
 
 def context(
@@ -48,7 +48,7 @@ def context(
     inside them (µ), against an equal area off the object; and what is left of the prediction when the object
     is filled in from its surroundings. A class that is still predicted then lives off its context.
     """
-    from pfungst.audit.context.measuring import measure_context
+    from pfungst.audits.context.measuring import measure_context
     from pfungst.report.context_figure import context_content, save_context
 
     dataset = _options.open_split(data, split, seed=seed)

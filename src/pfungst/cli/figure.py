@@ -27,14 +27,14 @@ def figure(
 ) -> None:
     """Draw a row per photo and a column per model: photo first, class and score below each heatmap."""
     from pfungst.explaining import photo_files
-    from pfungst.models import load_model
+    from pfungst.models import load
     from pfungst.report.figure import FigureStyle, Photos, make_figure
     from pfungst.writing import write_with
 
     style = FigureStyle(side=side)
     headings = _options.headings(models)
     photos = Photos(photo_files(images))
-    classifiers = {heading: load_model(path) for heading, path in zip(headings, models, strict=True)}
+    classifiers = {heading: load(path) for heading, path in zip(headings, models, strict=True)}
     with _run.progress_bar() as progress:
         picture = make_figure(
             classifiers,

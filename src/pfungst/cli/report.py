@@ -37,7 +37,7 @@ def report(
     Nothing is measured. The gate's options work as with `pfungst audit`, so one audit can be held against
     other limits.
     """
-    from pfungst.audit.schema import Audit
+    from pfungst.audits.schema import Audit
     from pfungst.report.audit_page import write_report
     from pfungst.report.dossier import write_dossier
 

@@ -11,7 +11,7 @@ from pfungst.cli import _options, _run
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
-    from pfungst.audit.schema import Strategies
+    from pfungst.audits.schema import Strategies
 
 
 def strategies(
@@ -49,8 +49,8 @@ def strategies(
     mark there. Each group is shown by its mean heatmap and its most typical photos; the text says whether
     the groups really stand apart.
     """
-    from pfungst.audit.strategies.finding import StrategiesConfig, find_strategies
-    from pfungst.audit.survey import survey as surveyed
+    from pfungst.audits.strategies.finding import StrategiesConfig, find_strategies
+    from pfungst.audits.survey import survey as surveyed
     from pfungst.report.strategies_figure import save_strategies
 
     config = StrategiesConfig(

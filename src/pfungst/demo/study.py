@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pfungst.audit import ArtefactConfig, AuditConfig, Subject, audit_models
-from pfungst.audit.comparing import Comparison, compare_audits
-from pfungst.audit.schema import Audit
+from pfungst.audits import ArtefactConfig, AuditConfig, Subject, audit_models
+from pfungst.audits.comparing import Comparison, compare_audits
+from pfungst.audits.schema import Audit
 from pfungst.contract.storage import model_identity
 from pfungst.demo.scenes import ScenesConfig, write_scenes
 from pfungst.descriptors import SiftConfig

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pfungst.audit import AuditConfig, Subject, audit_models
-from pfungst.audit.schema import Audit, ModelAudit
+from pfungst.audits import AuditConfig, Subject, audit_models
+from pfungst.audits.schema import Audit, ModelAudit
 from pfungst.contract.plain import to_plain
 from pfungst.contract.storage import model_identity
 from pfungst.evaluation.attributions import DEFAULT_RULE

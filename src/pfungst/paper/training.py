@@ -9,7 +9,7 @@ from pfungst.contract.classifier import Classifier
 from pfungst.contract.storage import file_sha256
 from pfungst.errors import ModelError
 from pfungst.fisher import train_fisher
-from pfungst.models import load_model
+from pfungst.models import load
 from pfungst.paper.config import FISHER, NETWORK, STAND_IN, plain_training
 from pfungst.paper.stages import run_stage
 from pfungst.runs.identity import data_identity
@@ -43,7 +43,7 @@ def model_folder(study: Study, model: str) -> Path:
 
 def trained_model(study: Study, model: str) -> Classifier:
     """A trained model, read from its folder."""
-    return load_model(model_folder(study, model))
+    return load(model_folder(study, model))
 
 
 def _train_fisher(study: Study) -> dict[str, Any]:

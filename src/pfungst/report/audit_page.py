@@ -1,6 +1,6 @@
 """The report of an audit: one HTML file that a person reads first.
 
-Finished records go in (:mod:`pfungst.audit.schema`), and thumbnails and heatmaps of the surveys; numbers are
+Finished records go in (:mod:`pfungst.audits.schema`), and thumbnails and heatmaps of the surveys; numbers are
 written and drawn, never computed.
 """
 
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pfungst.audit.schema import Artefact, Audit, ClassAudit, Problem
+from pfungst.audits.schema import Artefact, Audit, ClassAudit, Problem
 from pfungst.errors import unknown_name
 from pfungst.evaluation.wording import counted, number
 from pfungst.images.rectangles import Rectangle

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from pfungst.audit.schema import Artefact, Photo, StrategyPoint
+from pfungst.audits.schema import Artefact, Photo, StrategyPoint
 from pfungst.evaluation.statistics import Estimate
 from pfungst.images.rectangles import Rectangle
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pfungst.audit.schema import ContextRow
+from pfungst.audits.schema import ContextRow
 from pfungst.contract.plain import to_json
 from pfungst.errors import ConfigError
 from pfungst.evaluation.statistics import Estimate
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from pfungst.audit.context.measuring import Context
+    from pfungst.audits.context.measuring import Context
 
 CONTEXT_FILE = "context.json"
 

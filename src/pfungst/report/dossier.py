@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pfungst.audit.schema import Audit, ClassAudit
+from pfungst.audits.schema import Audit, ClassAudit
 from pfungst.evaluation.statistics import Estimate
 from pfungst.evaluation.wording import flattened, interval, number, percent
 from pfungst.writing import write_whole

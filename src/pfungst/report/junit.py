@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from pfungst.audit.examined import PARTS
-from pfungst.audit.gate import KINDS, Failure
-from pfungst.audit.schema import Audit, ModelAudit, Problem
+from pfungst.audits.examined import PARTS
+from pfungst.audits.gate import KINDS, Failure
+from pfungst.audits.schema import Audit, ModelAudit, Problem
 from pfungst.writing import write_whole
 
 _QUESTIONS = {"artefact": "artefacts", "context": "context", "heatmap": "quality", "data": ""}
@@ -39,7 +39,7 @@ def write_junit(
     kinds : sequence of str
         Kinds of problems that count as failures; others are told in the test's output.
     failed : sequence of Failure
-        What :func:`pfungst.audit.gate.failures` found; limits among it become failed tests.
+        What :func:`pfungst.audits.gate.failures` found; limits among it become failed tests.
     """
     root = ElementTree.Element("testsuites", name="pfungst audit")
     for model in audit.models:

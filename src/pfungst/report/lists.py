@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from pfungst.audit.schema import Artefact, Audit, Photo, Problem
+from pfungst.audits.schema import Artefact, Audit, Photo, Problem
 from pfungst.files import safe_name
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import DecompressionBombError
 
-from pfungst.audit.schema import Audit, ModelAudit, Photo, survey_folder
-from pfungst.audit.survey import Seen, StoredSurvey, open_survey
+from pfungst.audits.schema import Audit, ModelAudit, Photo, survey_folder
+from pfungst.audits.survey import Seen, StoredSurvey, open_survey
 from pfungst.errors import DataError, PfungstError
 from pfungst.report.pictures import FULL, Detail, heatmap_base64, photo_base64
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pfungst.audit.schema import ModelAudit
+from pfungst.audits.schema import ModelAudit
 from pfungst.evaluation.rows import ALL, CurveRow, Quality
 from pfungst.report.quality_figure import chosen_curves, quality_figure, step_size
 

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import quote
 
 from pfungst import __version__
-from pfungst.audit.gate import Failure, artefact_of
-from pfungst.audit.schema import AUDIT_FILE, Audit, Problem
+from pfungst.audits.gate import Failure, artefact_of
+from pfungst.audits.schema import AUDIT_FILE, Audit, Problem
 from pfungst.writing import write_whole
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pfungst.audit.schema import Cluster, Strategies, picture_file
+from pfungst.audits.schema import Cluster, Strategies, picture_file
 from pfungst.contract.plain import to_json
 from pfungst.errors import ConfigError
 from pfungst.files import safe_name
@@ -91,7 +91,7 @@ def save_strategies(
     Parameters
     ----------
     folder : path
-        The folder that was given to :func:`~pfungst.audit.strategies.finding.find_strategies`.
+        The folder that was given to :func:`~pfungst.audits.strategies.finding.find_strategies`.
     found : mapping
         By class.
     title : str

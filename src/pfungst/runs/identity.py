@@ -62,7 +62,7 @@ def unchanged_model(folder: str | Path) -> Iterator[None]:
     ::
 
         with unchanged_model("model"):
-            classifier = load_model("model")
+            classifier = load("model")
             measure_quality(classifier, data, identity=model_identity("model", classifier))
     """
     before = model_identity(folder)

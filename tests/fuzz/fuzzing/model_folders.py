@@ -17,7 +17,7 @@ from fuzzing.target import Case, Target
 from pfungst.descriptors import PCA, SiftConfig
 from pfungst.fisher.classifier import FisherClassifier, FisherPipeline
 from pfungst.mixture import GaussianMixture
-from pfungst.models import load_model
+from pfungst.models import load
 from pfungst.network import architectures
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.preprocess import Preprocess
@@ -97,7 +97,7 @@ class Models(Target):
     def run(self, case: Case) -> bool:
         """Load; a model that loads must score a photo, or say why not."""
         self.write(self.root, case)
-        model = load_model(self.root)
+        model = load(self.root)
         scores = model.scores([self.photo])
         assert scores.shape == (1, len(model.classes))
         assert model.thresholds.shape == (len(model.classes),)

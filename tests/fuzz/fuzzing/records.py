@@ -11,7 +11,7 @@ from safetensors.numpy import save
 
 from fuzzing.mutation import INTEGERS, TEXTS, json_bytes, mutate_bytes, mutate_json, pick
 from fuzzing.target import Case, Target
-from pfungst.audit.schema import Audit
+from pfungst.audits.schema import Audit
 from pfungst.evaluation.attributions import AttributionFolder
 from pfungst.runs.journal import _SEAL, Journal, _seal, read_records
 

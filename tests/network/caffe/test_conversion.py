@@ -148,13 +148,13 @@ def test_the_old_form_is_read_too(files):
 
 
 def test_a_saved_model_loads_without_the_files(files, tmp_path):
-    from pfungst.models import load_model
+    from pfungst.models import load
 
     model = convert(*files, classes=list("abcde"))
     model.save(tmp_path / "model")
     for file in files:
         file.unlink()
-    again = load_model(tmp_path / "model")
+    again = load(tmp_path / "model")
     assert again.classes == tuple("abcde")
     np.testing.assert_array_equal(again.scores([photo()]), model.scores([photo()]))
 

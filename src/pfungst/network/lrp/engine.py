@@ -162,7 +162,7 @@ class Recording:
             return _explained(tape, targets, choice)
         except FoldedBatchError:
             parts = _photo_by_photo(self._inputs, targets, choice)
-            return joined([_explained(self._one(photo), *one) for photo, *one in parts])
+            return joined([_explained(self._one(photo), target, own) for photo, target, own in parts])
 
     def _one(self, photo: Tensor) -> Tape:
         tape = self._recorded(photo)
