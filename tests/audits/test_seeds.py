@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.audit.artefacts.conftest import MarkReader, make_photos
+from tests.audits.artefacts.conftest import MarkReader, make_photos
 
 from pfungst.audits import ArtefactConfig, AuditConfig, Subject, audit_models
 from pfungst.contract.plain import to_plain

@@ -1,7 +1,7 @@
 """Whole audits in one call."""
 
 import pytest
-from tests.audit.conftest import ColourClassifier, colour_photos
+from tests.audits.conftest import ColourClassifier, colour_photos
 from tests.cli.test_context import folder  # noqa: F401 - a fixture
 
 from pfungst.audits import AuditConfig, Subject

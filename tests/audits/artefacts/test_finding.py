@@ -2,7 +2,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from tests.audit.artefacts.conftest import FrameReader, MarkReader, surveyed
+from tests.audits.artefacts.conftest import FrameReader, MarkReader, surveyed
 
 from pfungst.audits.artefacts import ArtefactConfig, find_artefacts
 from pfungst.audits.schema import picture_file

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from tests.audit.conftest import ColourClassifier
+from tests.audits.conftest import ColourClassifier
 
 from pfungst.audits.survey import ContextConfig, SurveyConfig, open_survey, survey
 from pfungst.audits.survey.kept import KeptPhotos, kept_arrays

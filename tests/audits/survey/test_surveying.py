@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from tests.audit.conftest import ColourClassifier
+from tests.audits.conftest import ColourClassifier
 
 from pfungst.audits.survey import SurveyConfig, open_survey, survey
 from pfungst.audits.survey.maps import reduced

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from PIL import Image
-from tests.audit.artefacts.conftest import MarkReader, make_photos, surveyed
+from tests.audits.artefacts.conftest import MarkReader, make_photos, surveyed
 
 from pfungst.audits import AuditConfig, Subject
 from pfungst.audits.artefacts import ArtefactConfig, find_artefacts
