@@ -5,8 +5,9 @@ What is examined lies in :mod:`pfungst.audits`; here models are loaded and photo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -30,7 +31,7 @@ Model: TypeAlias = str | Path | Classifier | Subject
 
 
 def audit(
-    models: Model | Sequence[Model],
+    models: Model | Sequence[Model] | Mapping[str, Model],
     photos: Photos,
     out: str | Path,
     config: AuditConfig | None = None,
@@ -47,7 +48,7 @@ def audit(
 
     Parameters
     ----------
-    models : path, Classifier or Subject, or a sequence of these
+    models : path, Classifier or Subject, a sequence of these, or a mapping from names to them
         Folders of models, or models in memory.
     photos : path or DataSet
         A data set on disk, of which ``split`` is taken, or the photos themselves.
@@ -81,13 +82,11 @@ def audit(
         If a model or the photos cannot be read, or a model's folder changes meanwhile.
     """
     config = config or AuditConfig()
-    chosen = _listed(models)
     with ExitStack() as stack:
-        for model in chosen:
-            if isinstance(model, (str, Path)):
-                stack.enter_context(unchanged_model(model))
+        for folder in (model for model in _listed(models) if isinstance(model, (str, Path))):
+            stack.enter_context(unchanged_model(folder))
         result = audit_models(
-            subjects(chosen, rules),
+            subjects(_listed(models), rules, names=tuple(models) if isinstance(models, Mapping) else ()),
             as_photos(photos, split=split, random_state=config.random_state),
             out,
             config,
@@ -134,8 +133,10 @@ def compare(
     return result
 
 
-def subjects(models: Sequence[Model], rules: Sequence[str] = ()) -> list[Subject]:
-    """Models as subjects of an audit: folders are loaded and named after themselves.
+def subjects(
+    models: Sequence[Model], rules: Sequence[str] = (), *, names: Sequence[str] = ()
+) -> list[Subject]:
+    """Models as subjects of an audit: folders are loaded and named after themselves, or as ``names`` say.
 
     Raises
     ------
@@ -143,16 +144,24 @@ def subjects(models: Sequence[Model], rules: Sequence[str] = ()) -> list[Subject
         If there are neither none, one nor as many rules.
     """
     chosen = rules_for(len(models), rules)
-    names = iter(headings([Path(model) for model in models if isinstance(model, (str, Path))]))
+    own = _own_names(models)
+    found = [_subject(*parts) for parts in zip(models, own, chosen, strict=True)]
+    named = names or [subject.name for subject in found]
+    return [replace(subject, name=name) for subject, name in zip(found, named, strict=True)]
+
+
+def _own_names(models: Sequence[Model]) -> list[str]:
+    """Folders are called after themselves, models in memory are numbered."""
+    folders = iter(headings([Path(model) for model in models if isinstance(model, (str, Path))]))
     return [
-        _subject(model, next(names) if isinstance(model, (str, Path)) else f"model {number}", rule)
-        for number, (model, rule) in enumerate(zip(models, chosen, strict=True), 1)
+        next(folders) if isinstance(model, (str, Path)) else f"model {number}"
+        for number, model in enumerate(models, 1)
     ]
 
 
 def _subject(model: Model, name: str, rule: str) -> Subject:
     if isinstance(model, Subject):
-        return model
+        return model if rule == DEFAULT_RULE else replace(model, rule=rule)
     if isinstance(model, (str, Path)):
         classifier = load(model)
         identity = model_identity(model, classifier)
@@ -183,5 +192,7 @@ def rules_for(count: int, rules: Sequence[str]) -> list[str]:
     return list(rules) if len(rules) == count else list(rules or [DEFAULT_RULE]) * count
 
 
-def _listed(models: Model | Sequence[Model]) -> list[Model]:
+def _listed(models: Model | Sequence[Model] | Mapping[str, Model]) -> list[Model]:
+    if isinstance(models, Mapping):
+        return list(models.values())
     return list(models) if isinstance(models, (list, tuple)) else [models]  # type: ignore[list-item]
