@@ -109,7 +109,11 @@ def densenet121(outputs: int = 1000) -> nn.Module:
             channels += 32
         if depth != 16:
             half = channels // 2
-            layers += [nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, half, 1, bias=False)]
+            layers += [
+                nn.BatchNorm2d(channels),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(channels, half, 1, bias=False),
+            ]
             layers.append(nn.AvgPool2d(2))
             channels = half
     end = [nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()]

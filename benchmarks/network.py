@@ -110,7 +110,9 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="one image, one round, one network: does it run?")
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--composites", help="comma-separated; by default those that fit the network")
-    parser.add_argument("--memory", default="vgg16", help="networks whose memory is measured, comma-separated")
+    parser.add_argument(
+        "--memory", default="vgg16", help="networks whose memory is measured, comma-separated"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--child", nargs=3, metavar=("TASK", "NETWORK", "WHAT"), help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -21,9 +21,9 @@ from pfungst.network.training.epochs import Descent, Epoch, State
 from pfungst.network.training.fitting import Fitting
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
-from pfungst.writing import make_folder
 from pfungst.runs.identity import data_identity
 from pfungst.runs.lock import LOCK_FILE, locked
+from pfungst.writing import make_folder
 
 Geometry = Literal["longest+pad", "warp"]
 GEOMETRIES: tuple[str, ...] = get_args(Geometry)

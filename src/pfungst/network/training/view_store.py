@@ -23,8 +23,8 @@ from pfungst.network.training.backbone import Backbone
 from pfungst.network.views import Placement, center_view, training_views
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
-from pfungst.writing import writing
 from pfungst.runs.recorded import Finished, run_items
+from pfungst.writing import writing
 
 _VIEWS = "views"
 TRAINING_VIEWS = 10
