@@ -73,8 +73,8 @@ def test_captums_attributions_are_ranked_by_the_same_run(photos, looked):
     method = captum.InputXGradient(model.module)
 
     def attribution(image, class_name, image_id):
-        inputs = model.inputs(looked(model).look([image]).pictures[0][None])
-        found = method.attribute(inputs.requires_grad_(), target=model.class_index(class_name))
+        inputs = model.forward.inputs(looked(model).look([image]).pictures[0][None])
+        found = method.attribute(inputs.requires_grad_(), target=model.classes.index(class_name))
         return found[0].detach().numpy()  # (3, 64, 64): the channels are summed
 
     config = QualityConfig(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pfungst.cli import _run
 from pfungst.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pfungst.network import Preprocess
 
 
 def convert(
@@ -16,8 +19,12 @@ def convert(
     weights: Annotated[Path, typer.Argument(help="Its weights, a .caffemodel.")],
     out: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
     mean: Annotated[
-        str, typer.Option("--mean", help="Mean pixel (B,G,R) or a .binaryproto mean image.")
-    ] = "104,117,123",
+        str | None,
+        typer.Option(
+            "--mean",
+            help="Mean pixel (B,G,R) or .binaryproto mean image.  [default: the prototxt's, or 104,117,123]",
+        ),
+    ] = None,
     classes: Annotated[
         Path | None, typer.Option("--classes", help="Class names, one a line, in the order of the outputs.")
     ] = None,
@@ -30,7 +37,10 @@ def convert(
     crop: Annotated[
         int | None, typer.Option("--crop", help="Side of the crop, if not the prototxt's input size.")
     ] = None,
-    scale: Annotated[float, typer.Option("--scale", help="Factor after subtracting the mean.")] = 1.0,
+    scale: Annotated[
+        float | None,
+        typer.Option("--scale", help="Factor after subtracting the mean.  [default: the prototxt's, or 1]"),
+    ] = None,
     channels: Annotated[str, typer.Option("--channels", help="Order of the input: BGR or RGB.")] = "BGR",
     output: Annotated[
         str | None, typer.Option("--output", help="Blob with the class scores, if not the last layer's.")
@@ -43,7 +53,7 @@ def convert(
         model = convert_files(
             prototxt,
             weights,
-            mean=_mean(mean),
+            mean=None if mean is None else _mean(mean),
             classes=classes,
             scale=scale,
             channels=channels,  # type: ignore[arg-type]  # checked by Preprocess
@@ -55,7 +65,17 @@ def convert(
         )
         model.save(out)
     height, width = model.preprocess.input_size
-    typer.echo(f"{len(model.classes)} classes, input {height} x {width} {channels}, mean {mean}: {out}")
+    typer.echo(
+        f"{len(model.classes)} classes, input {height} x {width} {channels}, "
+        f"{_transform(model.preprocess)}: {out}"
+    )
+
+
+def _transform(preprocess: Preprocess) -> str:
+    """Mean and scale in Caffe's terms: the mean is subtracted first."""
+    pixel = ",".join(f"{value / preprocess.scale:g}" for value in preprocess.mean)
+    mean = f"mean {pixel}" if preprocess.mean_image is None else "a mean image"
+    return mean if preprocess.scale == 1 else f"{mean}, scale {preprocess.scale:g}"
 
 
 def _mean(text: str) -> tuple[float, ...] | Path:

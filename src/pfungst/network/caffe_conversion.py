@@ -16,13 +16,11 @@ from pfungst.errors import ConfigError, ModelError
 from pfungst.network.caffe.build import Description, build, describe, describe_input, prune
 from pfungst.network.caffe.net import CaffeNet
 from pfungst.network.caffe.prototxt import NetSpec, read_prototxt
+from pfungst.network.caffe.transform import chosen_transform
 from pfungst.network.caffe.weights import read_binaryproto, read_caffemodel
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.preprocess import ChannelOrder, Preprocess, ResizeRule
 from pfungst.progress import Progress, silent
-
-IMAGENET_MEAN = (104.0, 117.0, 123.0)
-"""Mean blue, green and red of ImageNet, the mean pixel of most Caffe networks."""
 
 _MAX_CLASS_FILE_BYTES = 2**22
 _SQUASHING = ("softmax", "sigmoid")
@@ -32,9 +30,9 @@ def convert(
     prototxt: str | Path,
     weights: str | Path,
     *,
-    mean: Sequence[float] | str | Path = IMAGENET_MEAN,
+    mean: Sequence[float] | str | Path | None = None,
     classes: Sequence[str] | str | Path | None = None,
-    scale: float = 1.0,
+    scale: float | None = None,
     channels: ChannelOrder = "BGR",
     resize: ResizeRule = "shortest",
     resize_length: int | None = None,
@@ -53,13 +51,15 @@ def convert(
         The deploy (or train_val) prototxt.
     weights : path
         The ``.caffemodel``.
-    mean : three floats or path
-        Mean pixel in the network's channel order, or a ``.binaryproto`` mean image.
+    mean : three floats or path, optional
+        Mean pixel in the network's channel order, or a ``.binaryproto`` mean image; default what the
+        prototxt's ``transform_param`` states, or ImageNet's. A warning names it where both are given and
+        differ.
     classes : sequence of str or path, optional
         Class names in the order of the outputs, or a file with one a line (see :func:`read_class_names`);
         default ``class 0``, ``class 1`` ...
-    scale : float
-        Factor after subtracting the mean, as Caffe's ``transform_param`` has it.
+    scale : float, optional
+        Factor after subtracting the mean; default what ``transform_param`` states, or 1.
     channels : {"BGR", "RGB"}
         Channel order of the input.
     resize : {"shortest", "longest+pad", "warp"}
@@ -92,7 +92,9 @@ def convert(
     >>> model = convert("deploy.prototxt", "weights.caffemodel", classes="words.txt")  # doctest: +SKIP
     >>> model.save("model")  # doctest: +SKIP
     """
-    spec = _with_crop(read_prototxt(prototxt), crop)
+    stated = read_prototxt(prototxt)
+    mean, scale = chosen_transform(stated, mean, scale)
+    spec = _with_crop(stated, crop)
     progress("converting", 1, 3)
     blobs = read_caffemodel(weights)
     progress("converting", 2, 3)

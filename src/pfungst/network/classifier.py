@@ -25,7 +25,6 @@ from pfungst.contract.storage import (
 )
 from pfungst.errors import ConfigError, ModelError, PfungstError, unknown_name
 from pfungst.network import architectures
-from pfungst.network._until_looks import UntilLooks
 from pfungst.network.forward import Forward, squashing
 from pfungst.network.look import NetworkLook
 from pfungst.network.preprocess import Preprocess
@@ -39,7 +38,7 @@ _PROCESSOR_BATCH = 4  # photos: weights are merged and split once for all of the
 _ACCELERATOR_BATCH = 32
 
 
-class NetworkClassifier(UntilLooks):
+class NetworkClassifier:
     """A network as a multi-label classifier: class ``c`` is predicted where ``f_c(x) > threshold_c``.
 
     f(x) is the module's raw output. A sigmoid or softmax at its end is left out, which a warning says once:

@@ -80,6 +80,73 @@ def test_mean_image_is_scaled_and_cropped(files, tmp_path):
     np.testing.assert_allclose(model.scores([photo()])[0], by_hand(files, x), rtol=1e-4)
 
 
+DATA = """
+name: "tiny"
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
+  transform_param { mirror: true crop_size: 16 mean_value: 1 mean_value: 2 mean_value: 3 scale: 9 } }
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST }
+  transform_param { crop_size: 16 %s } data_param { source: "x" batch_size: 4 %s } }
+"""
+
+
+def stating(files, transform, old=""):
+    """The same network with a data layer in the place of its input."""
+    files[0].write_text(DATA % (transform, old) + NET.partition("} } }")[2])
+    return files
+
+
+THREE = "mean_value: 103.94 mean_value: 116.78 mean_value: 123.68"
+
+
+@pytest.mark.parametrize(
+    ("transform", "mean", "scale"),
+    [
+        (f"{THREE} scale: 0.017", (103.94, 116.78, 123.68), 0.017),
+        ("mean_value: 127.5", (127.5,) * 3, 1.0),
+        ("scale: 0.5", (104.0, 117.0, 123.0), 0.5),
+        ("", (104.0, 117.0, 123.0), 1.0),
+    ],
+)
+def test_mean_and_scale_of_the_file_are_taken_over(files, transform, mean, scale):
+    wanted = convert(*files, mean=mean, scale=scale, resize_length=20).scores([photo()])
+    model = convert(*stating(files, transform), resize_length=20)
+    np.testing.assert_allclose(model.scores([photo()]), wanted, rtol=1e-4)
+    larger = convert(*files, resize_length=24, crop=24).preprocess
+    assert larger.scale == pytest.approx(scale)
+    np.testing.assert_allclose(np.array(larger.mean) / larger.scale, mean, rtol=1e-6)
+
+
+def test_a_mean_image_is_looked_for_beside_the_file(files, tmp_path):
+    named = 'mean_file: "/data/ilsvrc12/imagenet_mean.binaryproto"'
+    stating(files, named)
+    with pytest.raises(ModelError, match=r"there is no imagenet_mean.binaryproto beside it. Try: .*--mean"):
+        convert(*files)
+    image = np.full((1, 3, 20, 20), 110, "<f4")
+    blob = message_class("BlobProto")(num=1, channels=3, height=20, width=20, data=[image.tobytes()])
+    (tmp_path / "imagenet_mean.binaryproto").write_bytes(blob.SerializeToString())
+    assert convert(*files).preprocess.mean_image.shape == (3, 20, 20)
+
+
+def test_what_is_asked_for_goes_before_the_file_and_the_conflict_is_named(files):
+    stating(files, f"{THREE} scale: 0.017")
+    with pytest.warns(UserWarning, match="the prototxt states the") as told:
+        model = convert(*files, mean=(1, 2, 3), scale=2.0)
+    texts = [str(item.message) for item in told]
+    assert "states the mean 103.94, 116.78, 123.68 in transform_param, but 1, 2, 3 was asked for" in texts[0]
+    assert "states the scale 0.017 in transform_param, but 2 was asked for" in texts[1]
+    assert model.preprocess.scale == 2
+    convert(*files, mean=(103.94, 116.78, 123.68), scale=0.017)  # the same: no word
+
+
+def test_the_old_form_is_read_too(files):
+    wanted = convert(*files, scale=0.25, resize_length=20).scores([photo()])
+    stating(files, "", old="scale: 0.25 mirror: false backend: LMDB")
+    np.testing.assert_allclose(convert(*files, resize_length=20).scores([photo()]), wanted, rtol=1e-5)
+    stating(files, "", old='mean_file: "mean.binaryproto"')
+    with pytest.raises(ModelError, match=r"no mean.binaryproto beside it"):
+        convert(*files)
+
+
 def test_a_saved_model_loads_without_the_files(files, tmp_path):
     from pfungst.models import load_model
 
@@ -145,7 +212,7 @@ def test_command_line(files, tmp_path):
     arguments = ["convert", *map(str, files), "--out", str(out), "--classes", str(tmp_path / "words")]
     result = CliRunner().invoke(app, [*arguments, "--mean", "1,2,3", "--resize-length", "32"])
     assert result.exit_code == 0, result.output
-    assert "5 classes, input 16 x 16 BGR, mean 1,2,3" in result.output
+    assert "5 classes, input 16 x 16 BGR, mean 1,2,3: " in result.output
     config = json.loads((out / "model.json").read_text())["config"]
     assert config["preprocess"]["mean"] == [1, 2, 3]
     assert config["architecture"]["type"] == "caffe"

@@ -181,7 +181,7 @@ def test_caffe_networks_get_a_new_head(rng):
     assert CAFFE[3]["settings"]["out_channels"] == 5
     photo = rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)
     with torch.inference_mode():
-        x = new.inputs(center_view(photo, INPUT)[0][None])
+        x = new.forward.inputs(center_view(photo, INPUT)[0][None])
         maps = new.module.layers["conv2"](module.layers["conv_1"](x).relu())
     np.testing.assert_allclose(new.scores([photo]), maps.mean(dim=(2, 3)), rtol=1e-5)
 

@@ -224,7 +224,7 @@ def test_another_training_does_not_go_on(colour_photos, start, tmp_path, monkeyp
     other.preprocess = INPUT
     with pytest.raises(ConfigError, match=r"first_weights_sha256 was"):
         train_network(other, train, val, NetworkTraining(epochs=1), out=folder)
-    monkeypatch.setattr("pfungst.network.training.train.__version__", "9.9.9")
+    monkeypatch.setattr("pfungst.runs.photos.__version__", "9.9.9")
     with pytest.raises(ConfigError, match=r"version was .*, is now .9.9.9"):
         train_network(start, train, val, NetworkTraining(epochs=1), out=folder)
     (tmp_path / "other").mkdir()
@@ -306,7 +306,7 @@ def test_a_full_disk_is_an_error_and_not_a_signal(colour_photos, start, tmp_path
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(FileError, match=r"features.npy: cannot be written \(No space left on device\)"):
+    with pytest.raises(FileError, match=r"features.dat: cannot be written \(No space left on device\)"):
         train_network(start, *sets(colour_photos), NetworkTraining(epochs=1), out=tmp_path / "work")
 
 
@@ -380,7 +380,8 @@ def test_warped_geometry_becomes_the_models(colour_photos, start):
 
 def test_canvases_give_the_ten_training_views(colour_photos, tmp_path):
     records = colour_photos.records[:3]
-    stored = store_views(tmp_path / "c", records, CanvasTask(INPUT), (32, 32, 3), np.uint8, configuration={})
+    three = replace(colour_photos, records=records)
+    stored = store_views(tmp_path / "c", three, CanvasTask(INPUT), (32, 32, 3), np.uint8, settings={})
     source = CanvasSource(stored.array, INPUT)
     for row, record in enumerate(records):
         views = source.inputs(np.full(10, row), np.arange(10)).numpy()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pfungst.contract.ranking import equal_error_thresholds, mean_average_precision
-from pfungst.errors import DataError, PfungstError
+from pfungst.errors import DataError, Failure
 from pfungst.images.dataset import DataSet
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.training.backbone import Backbone, linear_head
@@ -90,7 +90,7 @@ class Fitting:
         scored_only = frozenset(record.id for record in held_out) if score_only_validation else frozenset()
         data = [training] if validation is None else [training, validation]
         stored = self._stored_views(data, scored_only, max_cache_bytes)
-        self.failures: tuple[PfungstError, ...] = stored.failures
+        self.failures: tuple[Failure, ...] = stored.failures
         self._labels = np.concatenate([part.labels() for part in data])
         rows = np.flatnonzero(stored.readable)
         self._identity = _fingerprint({**configuration, "readable": stored.readable.tolist()})
@@ -113,23 +113,25 @@ class Fitting:
 
     def _stored_views(self, data: list[DataSet], scored_only: frozenset[str], limit: int) -> StoredViews:
         """Features of all photos if only a linear last layer is trained, else their canvases."""
-        records = [record for part in data for record in part.records]
+        both = replace(
+            data[0],
+            records=tuple(record for part in data for record in part.records),
+            problems=tuple(text for part in data for text in part.problems),
+        )
         preprocess = self._network.preprocess
         if self._head is None:
             side = preprocess.resize_length
-            check_size(len(records), (side, side, 3), np.uint8, limit)
+            check_size(len(both), (side, side, 3), np.uint8, limit)
             return store_views(
-                self._folder / "canvases", records, CanvasTask(preprocess), (side, side, 3), np.uint8,
-                configuration=self._configuration, skipped=[text for part in data for text in part.problems],
-                workers=self._workers, progress=self._progress,
+                self._folder / "canvases", both, CanvasTask(preprocess), (side, side, 3), np.uint8,
+                settings=self._configuration, workers=self._workers, progress=self._progress,
             )  # fmt: skip
         row = (TRAINING_VIEWS, self._head.layer.weight.shape[1])
-        check_size(len(records), row, np.float32, limit)
+        check_size(len(both), row, np.float32, limit)
         task = FeatureTask(Backbone(self._network.module, preprocess), scored_only)
         return store_views(
-            self._folder / "features", records, task, row, np.float32,
-            configuration=self._configuration, skipped=[text for part in data for text in part.problems],
-            workers=self._workers, progress=self._progress,
+            self._folder / "features", both, task, row, np.float32,
+            settings=self._configuration, workers=self._workers, progress=self._progress,
         )  # fmt: skip
 
     def _trainable(self, freeze: bool) -> nn.Module:

@@ -13,8 +13,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from pfungst import __version__
-from pfungst.errors import ConfigError, DataError, FileError, PfungstError, unknown_name
+from pfungst.errors import ConfigError, DataError, Failure, FileError, unknown_name
 from pfungst.images.dataset import DataSet
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.training.epochs import Descent, Epoch, State
@@ -128,8 +127,8 @@ class TrainedNetwork:
         Loss and validation mean AP of each epoch of the first training.
     best_epoch : int
         Its best one, counted from 0.
-    failures : tuple of PfungstError
-        Photos that could not be read.
+    failures : tuple of Failure
+        Photos that could not be read, and why.
     undefined_thresholds : tuple of str
         Classes without positives or negatives in the validation set; their threshold is 0.
     """
@@ -137,7 +136,7 @@ class TrainedNetwork:
     classifier: NetworkClassifier
     history: tuple[Epoch, ...]
     best_epoch: int
-    failures: tuple[PfungstError, ...]
+    failures: tuple[Failure, ...]
     undefined_thresholds: tuple[str, ...]
 
 
@@ -273,9 +272,8 @@ def _info(
 def _configuration(
     network: NetworkClassifier, training: DataSet, validation: DataSet | None, config: NetworkTraining
 ) -> dict[str, Any]:
-    """All that the result depends on, but for the photos' files, which the run of views identifies."""
+    """All that the result depends on, but for version and files, which the run of views identifies."""
     return {
-        "version": __version__,
         "training": data_identity(training),
         "validation": data_identity(validation) if validation is not None else None,
         "first_weights_sha256": _weights_sha256(network),
@@ -302,7 +300,7 @@ def _kept_or_temporary(out: str | Path | None) -> Iterator[Path]:
             yield Path(name)
 
 
-_OWN = frozenset({LOCK_FILE, "features", "features.npy", "canvases", "canvases.npy", "select", "refit"})
+_OWN = frozenset({LOCK_FILE, "features", "features.dat", "canvases", "canvases.dat", "select", "refit"})
 
 
 def _refuse_strangers(folder: Path) -> None:

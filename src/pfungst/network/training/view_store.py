@@ -1,13 +1,12 @@
 """What training reads again and again: views of photos, computed once, in a memory-mapped file.
 
-Computing them is a run like any other (:mod:`pfungst.runs.recorded`): it can be interrupted, a photo that has
+Computing them is a run like any other (:mod:`pfungst.runs.photos`): it can be interrupted, a photo that has
 changed since is refused, and one that could not be read is tried again.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.errors import ConfigError, PfungstError
-from pfungst.images.dataset import Record
-from pfungst.images.decode import decode
+from pfungst.contract.classifier import ImageArray
+from pfungst.errors import ConfigError, Failure
+from pfungst.images.dataset import DataSet
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.training.backbone import Backbone
 from pfungst.network.views import Placement, center_view, training_views
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
-from pfungst.runs.recorded import Finished, run_items
-from pfungst.writing import writing
+from pfungst.runs.photos import Photo, PhotoTask, run_photos
+from pfungst.runs.recorded import Finished
+from pfungst.writing import reserve, writing
 
 _VIEWS = "views"
 TRAINING_VIEWS = 10
@@ -47,15 +47,18 @@ class FeatureTask:
     backbone: Backbone
     center_only: frozenset[str] = frozenset()
 
-    def __call__(self, record: Record) -> Finished:
-        """``(10, n_features)`` float32."""
-        image, preprocess = decode(record.path), self.backbone.preprocess
-        if record.id not in self.center_only:
-            return _finished(record, self.backbone.features(training_views(image, preprocess)))
-        center = self.backbone.features(center_view(image, preprocess)[0][None])[0]
+    def __call__(self, photos: Sequence[Photo]) -> list[Finished]:
+        """``(10, n_features)`` float32 of each photo."""
+        return [_finished(photo, self._features(photo)) for photo in photos]
+
+    def _features(self, photo: Photo) -> NDArray[np.float32]:
+        preprocess = self.backbone.preprocess
+        if photo.record.id not in self.center_only:
+            return self.backbone.features(training_views(photo.image, preprocess))
+        center = self.backbone.features(center_view(photo.image, preprocess)[0][None])[0]
         rows = np.zeros((TRAINING_VIEWS, center.size), dtype=np.float32)
         rows[CENTER] = center
-        return _finished(record, rows)
+        return rows
 
 
 @dataclass(frozen=True)
@@ -64,16 +67,18 @@ class CanvasTask:
 
     preprocess: Preprocess
 
-    def __call__(self, record: Record) -> Finished:
-        """``(length, length, 3)`` uint8."""
-        image = decode(record.path)
+    def __call__(self, photos: Sequence[Photo]) -> list[Finished]:
+        """``(length, length, 3)`` uint8 of each photo."""
+        return [_finished(photo, self._canvas(photo.image)) for photo in photos]
+
+    def _canvas(self, image: ImageArray) -> NDArray[np.uint8]:
         height, width = image.shape[:2]
         placement = Placement.plan(height, width, self.preprocess.resize, self.preprocess.resize_length)
-        return _finished(record, placement.draw(image))
+        return placement.draw(image)
 
 
-def _finished(record: Record, views: NDArray[Any]) -> Finished:
-    return Finished(record={"image": record.id}, arrays={_VIEWS: views})
+def _finished(photo: Photo, views: NDArray[Any]) -> Finished:
+    return Finished(record={"image": photo.record.id}, arrays={_VIEWS: views})
 
 
 @dataclass(frozen=True)
@@ -86,43 +91,42 @@ class StoredViews:
         Memory-mapped; rows of unreadable photos are zero.
     readable : (n_records,) bool
         Which rows hold a photo.
-    failures : tuple of PfungstError
-        Why the others do not.
+    failures : tuple of Failure
+        The others, and why they do not.
     """
 
     array: NDArray[Any]
     readable: NDArray[np.bool_]
-    failures: tuple[PfungstError, ...]
+    failures: tuple[Failure, ...]
 
 
 def store_views(
     folder: Path,
-    records: Sequence[Record],
-    task: Callable[[Record], Finished],
+    data: DataSet,
+    task: PhotoTask,
     row: tuple[int, ...],
     dtype: type[np.generic],
     *,
-    configuration: Mapping[str, Any],
-    skipped: Sequence[str] = (),
+    settings: Mapping[str, Any],
     workers: Workers = 1,
     progress: Progress = silent,
 ) -> StoredViews:
-    """Compute ``task`` for every record, going on where an earlier call was stopped.
+    """Compute ``task`` for every photo, going on where an earlier call was stopped.
 
     Parameters
     ----------
     folder : path
-        Of the run; beside it, with the suffix .npy, all views are laid into one file.
-    records : sequence of Record
-        One row each.
+        Of the run; beside it, with the suffix .dat, all views are laid into one file.
+    data : DataSet
+        One row for each of its photos.
     task : callable
         :class:`FeatureTask` or :class:`CanvasTask`.
     row, dtype
         Shape and type of one row.
-    configuration : mapping
-        Plain JSON: everything that the training depends on.
-    skipped, workers, progress
-        As for :func:`~pfungst.runs.recorded.run_items`.
+    settings : mapping
+        Plain JSON: everything that the training depends on beside version and data.
+    workers, progress
+        As for :func:`~pfungst.runs.photos.run_photos`.
 
     Raises
     ------
@@ -133,25 +137,22 @@ def store_views(
     FileError
         If the disk is full.
     """
-    run = run_items(
+    run = run_photos(
         task,
-        records,
-        keys=[record.id for record in records],
-        files=[record.path for record in records],
-        configuration=configuration,
-        skipped=skipped,
+        data,
+        settings=settings,
         out=folder,
         workers=workers,
         progress=progress,
         stage=folder.name,
     )
-    failed = {key for key, _ in run.failures}
-    readable = np.array([record.id not in failed for record in records], dtype=bool)
-    array = _reserved(folder.with_suffix(".npy"), (len(records), *row), dtype)
-    for index, record in enumerate(records):
+    failed = {failure.item for failure in run.failures}
+    readable = np.array([record.id not in failed for record in data], dtype=bool)
+    array = _reserved(folder.with_suffix(".dat"), (len(data), *row), dtype)
+    for index, record in enumerate(data):
         if readable[index]:
             array[index] = run.arrays(record.id)[_VIEWS]
-    return StoredViews(array, readable, tuple(error for _, error in run.failures))
+    return StoredViews(array, readable, run.failures)
 
 
 def check_size(n_records: int, row: tuple[int, ...], dtype: type[np.generic], limit: int) -> None:
@@ -173,9 +174,6 @@ def check_size(n_records: int, row: tuple[int, ...], dtype: type[np.generic], li
 
 def _reserved(file: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> Any:
     """A memory-mapped array of zeros whose space on the disk is there: writing to it cannot fail later."""
+    reserve(file, int(np.prod(shape)) * np.dtype(dtype).itemsize)
     with writing(file):
-        array = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
-        if hasattr(os, "posix_fallocate"):
-            with file.open("r+b") as stream:
-                os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
-    return array
+        return np.memmap(file, mode="r+", dtype=dtype, shape=shape)
