@@ -5,15 +5,9 @@ import numpy as np
 import pytest
 
 from pfungst.contract.explanation import Explanation, Ledger
-<<<<<<< HEAD
 from pfungst.contract.look import PlainLook
-from pfungst.contract.plain import to_plain
-from pfungst.errors import ConfigError
-=======
-from pfungst.contract.look import PlainLook, looking
 from pfungst.contract.plain import from_plain, to_plain
 from pfungst.errors import ConfigError, Failure
->>>>>>> runs
 from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
 from pfungst.evaluation.quality import common_classes, measure_quality, sampled
 from pfungst.evaluation.replacement import ReplacementConfig
