@@ -8,8 +8,9 @@ from pfungst.contract.explanation import Explanation, Ledger
 from pfungst.contract.look import PlainLook
 from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError
+from pfungst.evaluation.classes import common_classes
 from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
-from pfungst.evaluation.quality import common_classes, measure_quality, sampled
+from pfungst.evaluation.quality import measure_quality, sampled
 from pfungst.evaluation.replacement import ReplacementConfig
 
 REPLACEMENT = ReplacementConfig(n_replaced=60, batch_size=10, repetitions=2)

@@ -23,6 +23,7 @@ from pfungst.errors import ConfigError, ModelError
 from pfungst.fisher.look import FisherLook
 from pfungst.fisher.machines import LinearMachines
 from pfungst.fisher.pipeline import PIPELINE_ARRAYS, FisherPipeline
+from pfungst.images.seen import SeenPhotos
 from pfungst.mixture import GaussianMixture
 from pfungst.showing import listed
 
@@ -50,6 +51,8 @@ class FisherClassifier:
         Decision thresholds; default 0.
     training : mapping, optional
         How it was trained, for the record (plain JSON).
+    seen : SeenPhotos, optional
+        The photos that it has learned from; None if that is not known.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class FisherClassifier:
         *,
         thresholds: NDArray[np.floating] | None = None,
         training: dict[str, Any] | None = None,
+        seen: SeenPhotos | None = None,
     ) -> None:
         expected = (len(classes), pipeline.n_dimensions)
         if weights.shape != expected or bias.shape != expected[:1]:
@@ -77,6 +81,7 @@ class FisherClassifier:
             bias=np.asarray(bias, dtype=np.float64),
         )
         self.training = dict(training or {})
+        self.seen = seen
         self._thresholds = np.zeros(len(classes)) if thresholds is None else np.asarray(thresholds, float)
 
     def __repr__(self) -> str:
@@ -165,7 +170,7 @@ class FisherClassifier:
             "mixture_history": list(self.pipeline.mixture.history),
             "training": self.training,
         }
-        return write_model_folder(path, ModelFolder(kind=KIND, config=config, arrays=arrays))
+        return write_model_folder(path, ModelFolder(kind=KIND, config=config, arrays=arrays, seen=self.seen))
 
     @classmethod
     def load(cls, path: str | Path) -> FisherClassifier:
@@ -211,6 +216,7 @@ class FisherClassifier:
             arrays["bias"],
             thresholds=arrays["thresholds"],
             training=config.get("training"),
+            seen=folder.seen,
         )
 
 
