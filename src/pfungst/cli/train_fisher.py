@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,6 +40,10 @@ def fisher(
     max_height: Annotated[
         int | None, typer.Option(help="Reduce taller photos to this height first (useful for large photos).")
     ] = None,
+    longest_side: Annotated[
+        int | None,
+        typer.Option(min=0, help="Reduce photos with a longer side to it first; 0 for none. Default: 2000."),
+    ] = None,
     samples: Annotated[int, typer.Option(help="Descriptors sampled for PCA and mixture.")] = 1_000_000,
     mixture_start: Annotated[str, typer.Option(help="'k-means' or 'random'.")] = "k-means",
     iterations: Annotated[int, typer.Option(help="Of expectation-maximisation, at the most.")] = 40,
@@ -69,12 +73,13 @@ def fisher(
         "contrast_threshold": contrast,
         "max_height": max_height,
     }
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    if longest_side is not None:
+        given["longest_side"] = longest_side or None
     config = FisherTraining(
         n_components=components,
         dims=dims,
-        descriptor=descriptor_from_dict(
-            {"name": descriptor} | {name: value for name, value in chosen.items() if value is not None}
-        ),
+        descriptor=descriptor_from_dict({"name": descriptor, **given}),
         n_sampled=samples,
         mixture_init=mixture_start,  # type: ignore[arg-type]  # checked by FisherTraining
         mixture_iterations=iterations,

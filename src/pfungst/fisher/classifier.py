@@ -29,6 +29,7 @@ from pfungst.showing import listed
 
 KIND = "fisher"
 _LARGEST, _SMALLEST_VARIANCE = 1e9, 1e-12
+_GRIDS = ("sift", "colour")
 _CLASSIFIER_ARRAYS = ("weights", "bias", "thresholds")
 
 
@@ -221,9 +222,13 @@ class FisherClassifier:
 
 
 def _descriptor(config: Mapping[str, Any]) -> Descriptor:
-    """Which descriptor a model folder states; before there were several it was SIFT."""
+    """Which descriptor a model folder states; before there were several it was SIFT.
+
+    A folder of the time before photos were reduced says nothing of a longest side, and gets none.
+    """
     settings = config["descriptor"] if "descriptor" in config else {"name": "sift", **config["sift"]}
-    return descriptor_from_dict(settings)
+    unlimited = {"longest_side": None} if settings.get("name") in _GRIDS else {}
+    return descriptor_from_dict({**unlimited, **settings})
 
 
 def _check_range(arrays: Mapping[str, NDArray[np.float64]]) -> None:

@@ -9,7 +9,7 @@ from pfungst.images import Box, Record
 
 
 def test_a_known_box_is_on_the_object_even_if_another_object_has_none():
-    box = Box(class_name="cat", x_min=2, y_min=1, x_max=6, y_max=5)
+    box = Box(class_name="cat", left=2, top=1, right=6, bottom=5)
     half = Record(
         id="a", path=Path("a.png"), positive=frozenset(["cat"]), boxes=(box,), half_boxed=frozenset(["cat"])
     )
