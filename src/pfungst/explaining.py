@@ -21,6 +21,7 @@ from pfungst.evaluation.scoring import finite_scores
 from pfungst.files import as_text, distinct_names
 from pfungst.images.dataset import DataSet, Record
 from pfungst.images.decode import SUFFIXES
+from pfungst.images.names import named_classes
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers, executor_of
 from pfungst.runs.photos import Photo, run_photos
@@ -75,6 +76,17 @@ class Heatmaps:
 class _Record:
     image: str
     explanations: tuple[Heatmap, ...]
+
+
+def wanted_classes(classifier: Classifier, texts: Sequence[str] | None) -> str | tuple[str, ...]:
+    """What people name: nothing for the highest score, ``top``, ``predicted``, or classes.
+
+    Each text is a name or several separated by commas; a class whose own name holds commas is taken whole.
+    """
+    given = list(texts or [TOP])
+    if len(given) == 1 and given[0] in (TOP, PREDICTED):
+        return given[0]
+    return named_classes(given, classifier.classes) or ()
 
 
 def explain_photos(

@@ -74,7 +74,7 @@ def test_refusals(register):
         descriptor_from_dict({"step": 3})
     with pytest.raises(
         ConfigError,
-        match=r"descriptor colour has no setting 'window'. Allowed: step, bin_sizes, max_height\.",
+        match=r"no setting 'window'. Allowed: step, bin_sizes, max_height, longest_side\.",
     ):
         descriptor_from_dict({"name": "colour", "window": 3})
 

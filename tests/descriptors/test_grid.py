@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pfungst.descriptors import ColourConfig, SiftConfig
+from pfungst.errors import ConfigError
 
 HEIGHT, WIDTH = 203, 217
 KINDS = [
@@ -92,3 +93,30 @@ def test_photos_that_are_reduced_first_have_no_places():
     kind = SiftConfig(max_height=100)
     assert kind.places((101, 500)) is None
     assert kind.places((100, 500)).n_places > 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "shape", "expected"),
+    [
+        ({}, (375, 500), (375, 500)),
+        ({}, (2000, 1500), (2000, 1500)),
+        ({}, (3000, 4000), (1500, 2000)),
+        ({}, (4000, 3000), (2000, 1500)),
+        ({"longest_side": None}, (3000, 4000), (3000, 4000)),
+        ({"longest_side": 100}, (90, 120), (75, 100)),
+        ({"longest_side": 100, "max_height": 50}, (90, 120), (50, 67)),
+        ({"longest_side": 100, "max_height": 200}, (90, 120), (75, 100)),
+        ({"max_height": 50}, (90, 120), (50, 67)),
+    ],
+)
+def test_photos_above_the_longest_side_are_described_at_it(limits, shape, expected):
+    assert SiftConfig(**limits).working_shape(shape) == expected
+
+
+def test_descriptors_of_a_reduced_photo_lie_in_its_own_pixels():
+    reduced = SiftConfig(longest_side=WIDTH // 2, contrast_threshold=0.0).describe(photo())
+    assert reduced.shape == (HEIGHT, WIDTH)
+    assert reduced.areas[:, 2].max() > 0.9 * WIDTH
+    assert len(reduced.places) < len(SiftConfig(contrast_threshold=0.0).describe(photo()).places) / 2
+    with pytest.raises(ConfigError, match="longest_side"):
+        SiftConfig(longest_side=0)

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from pfungst.errors import ImageError
+from pfungst.errors import ConfigError, ImageError
 from pfungst.images import decode, decode_bytes, image_size
+from pfungst.images.decode import LIMIT_VARIABLE
 
 ORIENTED = {  # what EXIF says of the stored rows and columns, written as array operations
     1: lambda a: a,
@@ -276,6 +277,27 @@ def test_pixel_limit_is_the_callers():
         ImageError, match=r"has 40 x 24 = 960 pixels, too many to decode. Allowed: at most 959 "
     ):
         decode_bytes(content, max_pixels=959)
+
+
+def test_the_pixel_limit_is_an_option_of_all_commands(monkeypatch):
+    content = bomb(15_000, 10_000)
+    with pytest.raises(ImageError, match="pfungst --max-megapixels"):
+        decode_bytes(content)
+    monkeypatch.setenv(LIMIT_VARIABLE, "149.5")
+    with pytest.raises(ImageError, match="at most 149,500,000 pixels"):
+        decode_bytes(content)
+    monkeypatch.setenv(LIMIT_VARIABLE, "0.5")
+    with pytest.raises(ConfigError, match=r"PFUNGST_MAX_MEGAPIXELS = 0.5. Allowed: 1 to 10000 megapixels"):
+        decode_bytes(content)
+
+
+def test_a_larger_limit_than_that_of_pillow_holds(monkeypatch):
+    content = bomb(20_000, 10_000)
+    monkeypatch.setenv(LIMIT_VARIABLE, "199")
+    most = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(ImageError, match=r"has 20000 x 10000 = 200,000,000 pixels.*at most 199,000,000"):
+        decode_bytes(content)
+    assert most == Image.MAX_IMAGE_PIXELS
 
 
 def test_no_warning_leaks():

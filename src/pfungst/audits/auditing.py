@@ -15,6 +15,7 @@ from pfungst.audits.study import Study
 from pfungst.audits.survey import Survey
 from pfungst.audits.verdict import find_problems
 from pfungst.contract.plain import to_plain
+from pfungst.contract.used import used_photos
 from pfungst.errors import ConfigError
 from pfungst.files import safe_name
 from pfungst.images.dataset import DataSet
@@ -94,6 +95,7 @@ def audit_models(
         failures=tuple(dict.fromkeys(failure for model in models for failure in model.failures)),
         settings=to_plain(config),
         versions=library_versions(),
+        used=used_photos(data, {subject.name: subject.classifier for subject in subjects}),
     )
     audit.save(folder)
     return audit

@@ -14,7 +14,6 @@ from pfungst.errors import ConfigError
 if TYPE_CHECKING:
     from pfungst.audits.survey import SurveyConfig
     from pfungst.contract.classifier import Classifier
-    from pfungst.images import DataSet
     from pfungst.runs.executor import Workers as Crew
 
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 takes one for each processor.")]
@@ -47,7 +46,13 @@ SurveyFolder = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same numbers.")]
-Classes = Annotated[str | None, typer.Option(help="Only these classes, separated by commas.")]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--classes", "--class", metavar="NAME",
+        help="Only this class; may be given several times, or with several names separated by commas.",
+    ),
+]  # fmt: skip
 
 
 def crew(workers: int, scheduler: str | None) -> Crew:
@@ -67,20 +72,6 @@ def loaded_model(path: Path, views: str | None = None) -> Iterator[tuple[Classif
     with unchanged_model(path):
         classifier = with_views(load(path), views)
         yield classifier, model_identity(path, classifier)
-
-
-def open_data(path: Path, classes: tuple[str, ...] | None = None) -> DataSet:
-    """A data set, with only the named classes if any are named."""
-    from pfungst.images import open_dataset
-
-    dataset = open_dataset(path)
-    return dataset.select(classes) if classes else dataset
-
-
-def open_split(path: Path, split: str, classes: tuple[str, ...] | None = None, *, seed: int = 0) -> DataSet:
-    """One split of a data set; ``all`` is every photo. Sets without splits are dealt out by the seed."""
-    dataset = with_splits(open_data(path, classes), seed)
-    return dataset if split == "all" else dataset.split(split)
 
 
 def survey_config(
@@ -103,11 +94,6 @@ def survey_place(survey: Path | None, out: Path | None, name: str) -> Path | Non
 
     folder = survey or out
     return None if folder is None else folder / survey_name(name)
-
-
-def with_splits(dataset: DataSet, seed: int = 0) -> DataSet:
-    """The data set with its own splits, or with seeded stratified ones (half train, quarter val, test)."""
-    return dataset if dataset.splits else dataset.with_random_splits(random_state=seed)
 
 
 def with_views(classifier: Classifier, views: str | None) -> Any:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._photos import Measured
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
     from pfungst.audits.artefacts import Artefacts
 
 
+@grouped
 def artefacts(
     model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
-    data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
-    split: Annotated[str, typer.Option(help="Which photos; 'all' for every one.")] = "test",
-    classes: _options.Classes = None,
+    photos: Measured,
     rule: Annotated[str | None, typer.Option(help="Rule of the heatmaps; default the model's own.")] = None,
     max_photos: Annotated[
         int, typer.Option(help="Photos of each class, and without it, in which marks are sought.")
@@ -29,7 +31,6 @@ def artefacts(
     ] = 32,
     pairs: Annotated[int, typer.Option(help="Photos shown before and after each kind of edit.")] = 2,
     survey: _options.SurveyFolder = None,
-    seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     out: Annotated[
@@ -46,24 +47,26 @@ def artefacts(
     """
     from pfungst.audits.artefacts import ArtefactConfig, find_artefacts
     from pfungst.audits.survey import survey as surveyed
+    from pfungst.contract.plain import to_plain
 
+    name = _options.headings([model])[0]
     with _options.loaded_model(model) as (classifier, identity):
-        dataset = _options.open_split(data, split, seed=seed)
+        dataset, used = photos.new_to({name: classifier})
         config = ArtefactConfig(
             max_photos=max_photos,
             max_suspects=suspects,
             insertions=insertions,
             pairs=pairs,
-            random_state=seed,
+            random_state=photos.seed,
         )
         with _run.progress_bar() as progress:
             seen = surveyed(
                 classifier,
                 dataset,
-                _options.survey_config(rule, seed, photos=True),
-                classes=_run.comma_list(classes),
+                _options.survey_config(rule, photos.seed, photos=True),
+                classes=photos.classes,
                 identity=identity,
-                out=_options.survey_place(survey, out, _options.headings([model])[0]),
+                out=_options.survey_place(survey, out, name),
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
@@ -77,16 +80,15 @@ def artefacts(
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
-        _write(found, dataset.name, out, json)
+        failures = (*seen.failures, *found.failures)
+        content = {**to_plain(found), "data": dataset.name, "photos": to_plain(used)}
+        _write(content | {"failures": to_plain(failures)}, out, json)
         if json != "-":
             _print(found, f"{model} on {dataset.name}")
-    _run.finish([*seen.failures, *found.failures])
+    _run.finish(failures)
 
 
-def _write(found: Artefacts, data: str, out: Path | None, json: str | None) -> None:
-    from pfungst.contract.plain import to_plain
-
-    content = {"data": data, **to_plain(found)}
+def _write(content: Mapping[str, Any], out: Path | None, json: str | None) -> None:
     if json is not None:
         _run.write_json(json, content)
     if out is not None:

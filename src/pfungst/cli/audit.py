@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pfungst.cli import _gate, _options, _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._photos import Measured, tell
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
     from pfungst.audits.schema import Audit, ClassAudit, ModelAudit
 
 
+@grouped
 def audit(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Model folders to audit.")],
-    data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
+    photos: Measured,
     out: Annotated[Path, typer.Option(help="Folder of the audit; an interrupted one goes on there.")],
-    split: Annotated[
-        str, typer.Option(help="Photos the models have not learned from; 'all' for every one.")
-    ] = "test",
-    classes: _options.Classes = None,
     rule: Annotated[
         list[str] | None,
         typer.Option("--rule", help="Rule of the heatmaps: once for all models, or once for each."),
@@ -34,7 +33,6 @@ def audit(
     ] = 40,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
     survey: _options.SurveyFolder = None,
-    seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     fail_on: _gate.FailOn = None,
@@ -54,15 +52,20 @@ def audit(
     from pfungst.report.audit_page import REPORT_FILE
 
     gate = _gate.Gate.read(fail_on, fail_if, junit, sarif)
-    config = AuditConfig(parts=_run.comma_list(parts) or (), quality_images=quality_images, random_state=seed)
+    config = AuditConfig(
+        parts=_run.comma_list(parts) or (), quality_images=quality_images, random_state=photos.seed
+    )
     with _run.progress_bar() as progress:
         result = audited(
             models,
-            data,
+            photos.data,
             out,
             config,
-            split=split,
-            classes=_run.comma_list(classes),
+            split=photos.split,
+            format=photos.layout,
+            images=photos.images,
+            include_seen=photos.include_seen,
+            classes=photos.classes,
             rules=rule or [],
             title=title,
             surveys=survey,
@@ -76,6 +79,8 @@ def audit(
     if json != "-":
         print_audit(result)
         typer.echo(f"Open {(out / REPORT_FILE).resolve()} in a browser.")
+    if result.used is not None:
+        tell(result.used)
     _run.tell_failures(result.failures)
     gate.close(result)
     if result.failures:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._photos import Measured
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
@@ -15,13 +18,12 @@ if TYPE_CHECKING:
     from pfungst.audits.schema import ContextRow
 
 
+@grouped
 def context(
     models: Annotated[
         list[Path], typer.Argument(metavar="MODEL...", help="Model folders; several are shown side by side.")
     ],
-    data: Annotated[Path, typer.Argument(help="Data set with boxes: VOC layout or COCO JSON.")],
-    split: Annotated[str, typer.Option(help="Which photos; 'all' for every one.")] = "test",
-    classes: _options.Classes = None,
+    photos: Measured,
     rule: Annotated[
         list[str] | None,
         typer.Option(help="Rule of the heatmaps: once for all models, or once for each; default their own."),
@@ -33,7 +35,6 @@ def context(
         float, typer.Option(help="Rim around a box that is filled in with it, as a share of its side.")
     ] = 0.0,
     survey: _options.SurveyFolder = None,
-    seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     out: Annotated[
@@ -51,26 +52,29 @@ def context(
     from pfungst.audits.context.measuring import measure_context
     from pfungst.report.context_figure import context_content, save_context
 
-    dataset = _options.open_split(data, split, seed=seed)
     names = _options.headings(models)
     options = _options.rule_options(names, rule or [])
     found: dict[str, Context] = {}
-    for name, folder in zip(names, models, strict=True):
-        with _options.loaded_model(folder) as (classifier, identity), _run.progress_bar() as progress:
-            found[name] = measure_context(
-                classifier,
-                dataset,
-                _options.survey_config(options.get(name, {}).get("rule"), seed, edits=edits, margin=margin),
-                classes=_run.comma_list(classes),
-                identity=identity,
-                out=_options.survey_place(survey, out, name),
-                workers=_options.crew(workers, scheduler),
-                progress=progress,
-            )
+    with ExitStack() as stack:
+        loaded = [stack.enter_context(_options.loaded_model(folder)) for folder in models]
+        dataset, used = photos.new_to(dict(zip(names, (classifier for classifier, _ in loaded), strict=True)))
+        for name, (classifier, identity) in zip(names, loaded, strict=True):
+            own_rule = options.get(name, {}).get("rule")
+            with _run.progress_bar() as progress:
+                found[name] = measure_context(
+                    classifier,
+                    dataset,
+                    _options.survey_config(own_rule, photos.seed, edits=edits, margin=margin),
+                    classes=photos.classes,
+                    identity=identity,
+                    out=_options.survey_place(survey, out, name),
+                    workers=_options.crew(workers, scheduler),
+                    progress=progress,
+                )
     if json is not None:
-        _run.write_json(json, context_content(found, data=dataset.name))
+        _run.write_json(json, context_content(found, data=dataset.name, photos=used))
     if out is not None:
-        save_context(out, found, data=dataset.name)
+        save_context(out, found, data=dataset.name, photos=used)
     if json != "-":
         for name, result in found.items():
             rows = {class_name: result.rows[class_name] for class_name in result.ranking}

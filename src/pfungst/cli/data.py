@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pfungst.cli import _options, _run
+from pfungst.cli import _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._photos import Photos
 
 if TYPE_CHECKING:
     from pfungst.images import DataSet
@@ -44,11 +46,9 @@ def voc2007(
     _report(open_dataset(folder), json)
 
 
+@grouped
 def check(
-    data: Annotated[Path, typer.Argument(help="Folder of photos with their labels, or annotation file.")],
-    layout: _options.Format = None,
-    classes: Annotated[str | None, typer.Option("--classes", help="Only these, comma-separated.")] = None,
-    images: _options.Images = None,
+    photos: Photos,
     looks: Annotated[
         bool, typer.Option(help="Find photos that look the same, and not equal files alone.")
     ] = True,
@@ -61,9 +61,8 @@ def check(
     Exit code 3 if anything is wrong.
     """
     from pfungst.images.checking import checked
-    from pfungst.images.reading import open_dataset
 
-    found = open_dataset(data, format=layout, classes=_run.comma_list(classes), images=images)
+    found = photos.opened()
     with _run.progress_bar() as progress:
         found = checked(found, looks=looks, pixels=decode, workers=workers, progress=progress)
     _report(found, json)

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._photos import Measured
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
     from pfungst.evaluation.scoring import Evaluation
 
 
+@grouped
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
-    data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
-    split: Annotated[str, typer.Option(help="Which photos; 'all' for every one.")] = "test",
+    photos: Measured,
     views: Annotated[
         str | None,
         typer.Option(help="Networks only: 'center' (one crop) or 'sliding' (mean over windows)."),
@@ -37,19 +39,20 @@ def evaluate(
     from pfungst.evaluation.scoring import evaluate as evaluate_dataset
 
     with _options.loaded_model(model, views) as (classifier, identity):
-        dataset = _options.open_split(data, split)
+        dataset, used = photos.new_to({_options.headings([model])[0]: classifier})
         with _run.progress_bar() as progress:
             found = evaluate_dataset(
                 classifier,
                 dataset,
+                classes=photos.classes,
                 identity=identity,
                 out=out,
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
         if json is not None:
-            about = {"model": str(model), "data": str(data), "split": split}
-            _run.write_json(json, about | to_plain(found))
+            about = {"model": str(model), "data": str(photos.data), "split": photos.split}
+            _run.write_json(json, about | to_plain(found) | {"photos": to_plain(used)})
         if json != "-":
             _print(found, f"{model} on {dataset.name}")
     _run.finish(found.failures)

@@ -19,9 +19,12 @@ def explain(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
     class_: Annotated[
-        str, typer.Option("--class", help="Classes separated by commas; 'top' explains the highest score, "
-                          "'predicted' every class above its threshold.")
-    ] = "top",
+        list[str] | None,
+        typer.Option("--class", "--classes", metavar="NAME",
+                     help="A class; may be given several times, or with several names separated by commas. "
+                     "'top' (the default) explains the highest score, 'predicted' every class above its "
+                     "threshold."),
+    ] = None,
     rule: Annotated[
         str | None,
         typer.Option(help="Fisher vectors: epsilon, naive, absolute. Networks: a composite like cvpr2016."),
@@ -46,7 +49,7 @@ def explain(
     an interrupt: photos whose pictures are there are not explained again.
     """
     from pfungst.contract.plain import to_plain
-    from pfungst.explaining import PREDICTED, TOP, explain_photos
+    from pfungst.explaining import explain_photos, wanted_classes
 
     given = {"rule": rule, "epsilon": epsilon, "relative": relative or None, "absorbed": absorbed}
     with _options.loaded_model(model) as (classifier, identity), _run.progress_bar() as progress:
@@ -54,7 +57,7 @@ def explain(
             classifier,
             images,
             out,
-            classes=class_ if class_ in (TOP, PREDICTED) else _run.comma_list(class_) or (),
+            classes=wanted_classes(classifier, class_),
             options={name: value for name, value in given.items() if value is not None},
             arrays=arrays,
             identity=identity,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -34,6 +35,15 @@ def _show_version(value: bool) -> None:
 @app.callback()
 def main(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    max_megapixels: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            max=10_000,
+            show_default=False,
+            help="Largest photo that is decoded, in million pixels; larger ones are refused.  [default: 100]",
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -41,6 +51,10 @@ def main(
     """Shows what an image classifier really looks at, and whether it cheats."""
     del version
     _run.settings.debug = debug
+    if max_megapixels is not None:
+        from pfungst.images.decode import LIMIT_VARIABLE
+
+        os.environ[LIMIT_VARIABLE] = str(max_megapixels)  # worker processes inherit it
 
 
 def run() -> None:

@@ -46,11 +46,13 @@ def voc2007(
     on after an interrupt; finished stages are not repeated.
     """
     from pfungst.fisher import FisherTraining
+    from pfungst.images import VOC_CLASSES
+    from pfungst.images.names import named_classes
     from pfungst.paper import PaperConfig, run_paper
 
     config = PaperConfig(
         caffenet=caffenet,
-        classes=_run.comma_list(classes),
+        classes=named_classes(classes, VOC_CLASSES),
         limit=limit,
         fisher=FisherTraining(n_components=components, n_sampled=samples),
         region_photos=region_photos,

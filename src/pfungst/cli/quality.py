@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._photos import Measured
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
     from pfungst.evaluation.rows import BetweenRow, CurveRow, Quality
 
 
+@grouped
 def quality(
     model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
-    data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
-    split: Annotated[str, typer.Option(help="Which photos; 'all' for every one.")] = "test",
+    photos: Measured,
     method: Annotated[
         str | None,
         typer.Option(help="descriptors, regions, localisation, separated by commas. Default: descriptors for "
                           "Fisher vectors, regions for networks; localisation where there are boxes."),
     ] = None,
-    classes: _options.Classes = None,
     rules: Annotated[
         str | None,
         typer.Option(help="Rules or composites, with commas (or semicolons). Default for Fisher vectors: "
@@ -49,7 +51,6 @@ def quality(
     max_images: Annotated[
         int | None, typer.Option(help="A seeded sample of so many photos that show a class.")
     ] = None,
-    seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     out: Annotated[
@@ -72,7 +73,7 @@ def quality(
     from pfungst.report.quality_figure import save_quality
 
     with _options.loaded_model(model) as (classifier, identity):
-        dataset = _options.open_split(data, split, seed=seed)
+        dataset, used = photos.new_to({_options.headings([model])[0]: classifier})
         config = QualityConfig(
             methods=_run.comma_list(method) or default_methods(classifier, with_boxes=has_boxes(dataset)),
             rules=default_rules(classifier) if rules is None else split_rules(rules),
@@ -86,14 +87,14 @@ def quality(
                 repetitions=repetitions,
             ),
             tolerance=tolerance,
-            random_state=seed,
+            random_state=photos.seed,
         )
         with _run.progress_bar() as progress:
             result = measure_quality(
                 classifier,
                 dataset,
                 config,
-                classes=_run.comma_list(classes),
+                classes=photos.classes,
                 attributions=folder_attributions(attributions or []),
                 max_images=max_images,
                 workers=_options.crew(workers, scheduler),
@@ -101,6 +102,7 @@ def quality(
                 identity=identity,
                 progress=progress,
             )
+        result = replace(result, photos=used)
         if json is not None:
             _run.write_json(json, result)
         if out is not None:

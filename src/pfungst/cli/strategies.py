@@ -8,23 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._photos import Measured
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
     from pfungst.audits.schema import Strategies
 
 
+@grouped
 def strategies(
     model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
-    data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
+    data_set: Measured,
     out: Annotated[
         Path, typer.Option(help="Folder for heatmaps, figures and numbers; an interrupted run goes on there.")
     ],
-    split: Annotated[str, typer.Option(help="Which photos; 'all' for every one.")] = "test",
-    class_: Annotated[
-        str | None,
-        typer.Option("--class", "--classes", help="Only these classes, separated by commas."),
-    ] = None,
     rule: Annotated[str | None, typer.Option(help="Rule of the heatmaps; default the model's own.")] = None,
     photos: Annotated[
         str, typer.Option(help="'true-positives' (shown and predicted), or all that are 'shown'.")
@@ -38,7 +36,6 @@ def strategies(
     ] = None,
     max_clusters: Annotated[int, typer.Option(help="At most so many groups.")] = 8,
     survey: _options.SurveyFolder = None,
-    seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
@@ -59,18 +56,19 @@ def strategies(
         side=side,
         n_neighbours=neighbours,
         max_clusters=max_clusters,
-        random_state=seed,
+        random_state=data_set.seed,
     )
+    name_of_model = _options.headings([model])[0]
     with _options.loaded_model(model) as (classifier, identity):
-        dataset = _options.open_split(data, split, seed=seed)
+        dataset, used = data_set.new_to({name_of_model: classifier})
         with _run.progress_bar() as progress:
             seen = surveyed(
                 classifier,
                 dataset,
-                _options.survey_config(rule, seed),
-                classes=_run.comma_list(class_),
+                _options.survey_config(rule, data_set.seed),
+                classes=data_set.classes,
                 identity=identity,
-                out=_options.survey_place(survey, out, _options.headings([model])[0]),
+                out=_options.survey_place(survey, out, name_of_model),
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
@@ -81,7 +79,7 @@ def strategies(
         title = f"{model} on {dataset.name}"
         save_strategies(out, found, title=title, thumbnail=seen.thumbnail)
         if json is not None:
-            _run.write_json(json, {"classes": found})
+            _run.write_json(json, {"classes": found, "photos": used, "failures": seen.failures})
         if json != "-":
             _print(found, title)
     _run.finish(seen.failures)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._photos import Labelled
+from pfungst.errors import Failure, PfungstError
 
 
+@grouped
 def fisher(
-    data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
+    photos: Labelled,
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
     train_split: Annotated[str, typer.Option(help="Photos to learn from.")] = "train",
     val_split: Annotated[str, typer.Option(help="Photos that choose C and the thresholds.")] = "val",
-    classes: _options.Classes = None,
     components: Annotated[int, typer.Option(help="K, components of the Gaussian mixture.")] = 256,
     dims: Annotated[int, typer.Option(help="D, descriptor dimensions after PCA.")] = 80,
     descriptor: Annotated[str, typer.Option(help="Local descriptors: 'sift' or 'colour'.")] = "sift",
@@ -37,13 +40,16 @@ def fisher(
     max_height: Annotated[
         int | None, typer.Option(help="Reduce taller photos to this height first (useful for large photos).")
     ] = None,
+    longest_side: Annotated[
+        int | None,
+        typer.Option(min=0, help="Reduce photos with a longer side to it first; 0 for none. Default: 2000."),
+    ] = None,
     samples: Annotated[int, typer.Option(help="Descriptors sampled for PCA and mixture.")] = 1_000_000,
     mixture_start: Annotated[str, typer.Option(help="'k-means' or 'random'.")] = "k-means",
     iterations: Annotated[int, typer.Option(help="Of expectation-maximisation, at the most.")] = 40,
     c: Annotated[
         str, typer.Option("--c", help="Values of the SVM's C to choose from, separated by commas.")
     ] = "0.1,1,10,100",
-    seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
@@ -60,24 +66,25 @@ def fisher(
     from pfungst.writing import remove_folder
 
     check_target(out)
-    dataset = _options.with_splits(_options.open_data(data, _run.comma_list(classes)), seed)
+    dataset = photos.dealt()
     chosen = {
         "step": step,
         "bin_sizes": None if bin_sizes is None else _run.numbers("--bin-sizes", bin_sizes, int),
         "contrast_threshold": contrast,
         "max_height": max_height,
     }
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    if longest_side is not None:
+        given["longest_side"] = longest_side or None
     config = FisherTraining(
         n_components=components,
         dims=dims,
-        descriptor=descriptor_from_dict(
-            {"name": descriptor} | {name: value for name, value in chosen.items() if value is not None}
-        ),
+        descriptor=descriptor_from_dict({"name": descriptor, **given}),
         n_sampled=samples,
         mixture_init=mixture_start,  # type: ignore[arg-type]  # checked by FisherTraining
         mixture_iterations=iterations,
         c_values=tuple(_run.numbers("--c", c, float)),
-        random_state=seed,
+        random_state=photos.seed,
     )
     work = out.with_name(out.name + ".training")
     with _run.progress_bar() as progress:
@@ -89,6 +96,7 @@ def fisher(
             workers=_options.crew(workers, scheduler),
             progress=progress,
         )
+    failures: list[Failure | PfungstError] = [*dataset.failures, *trained.failures]
     trained.classifier.save(out)
     remove_folder(work)
     summary = {
@@ -96,7 +104,7 @@ def fisher(
         "classes": list(trained.classifier.classes),
         "c": trained.c,
         "validation_map": trained.classifier.training["validation_map"],
-        "failed": [str(error) for error in trained.failures],
+        "failed": [str(error) for error in failures],
     }
     if json is not None:
         _run.write_json(json, summary)
@@ -106,4 +114,4 @@ def fisher(
             for c, score in summary["validation_map"].items()
         ]
         _run.print_table(f"{out}: C = {trained.c:g} chosen", ("C", "validation mAP %"), rows)
-    _run.finish(trained.failures)
+    _run.finish(failures)

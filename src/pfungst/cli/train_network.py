@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._photos import Labelled
+from pfungst.errors import Failure, PfungstError
 
 if TYPE_CHECKING:
     from pfungst.network.training.train import TrainedNetwork
 
 
+@grouped
 def network(
-    data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
+    photos: Labelled,
     init: Annotated[
         str, typer.Option(help="Where to start: efficientnet-lite0, small-cnn, or a model folder.")
     ],
@@ -24,7 +29,6 @@ def network(
     ] = None,
     train_split: Annotated[str, typer.Option(help="Photos to learn from.")] = "train",
     val_split: Annotated[str, typer.Option(help="Photos that choose the epoch and the thresholds.")] = "val",
-    classes: _options.Classes = None,
     freeze: Annotated[
         bool, typer.Option("--freeze/--train-all", help="Train the last layer only, or every layer.")
     ] = True,
@@ -47,7 +51,6 @@ def network(
         int, typer.Option(min=1, help="Of --train-all; the last digits depend on it, not on --workers.")
     ] = 1,
     cache_gib: Annotated[float, typer.Option(help="Largest size of stored views on disk.")] = 8.0,
-    seed: _options.Seed = 0,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
@@ -75,10 +78,10 @@ def network(
         refit=refit,
         max_cache_bytes=int(cache_gib * 2**30),
         threads=threads,
-        random_state=seed,
+        random_state=photos.seed,
     )
-    dataset = _options.with_splits(_options.open_data(data, _run.comma_list(classes)), seed)
-    start = initial_network(init, dataset.classes, weights=weights, random_state=seed)
+    dataset = photos.dealt()
+    start = initial_network(init, dataset.classes, weights=weights, random_state=photos.seed)
     folder = out.with_name(out.name + ".training")
     with _run.progress_bar() as progress:
         trained = train_network(
@@ -92,10 +95,12 @@ def network(
         )
     trained.classifier.save(out)
     remove_folder(folder)
-    _report(trained, out, json)
+    _report(trained, (*dataset.failures, *trained.failures), out, json)
 
 
-def _report(trained: TrainedNetwork, out: Path, json: str | None) -> None:
+def _report(
+    trained: TrainedNetwork, failures: Sequence[Failure | PfungstError], out: Path, json: str | None
+) -> None:
     summary: dict[str, Any] = {
         "model": str(out),
         "classes": list(trained.classifier.classes),
@@ -103,7 +108,7 @@ def _report(trained: TrainedNetwork, out: Path, json: str | None) -> None:
         "history": [{"loss": epoch.loss, "validation_map": epoch.mean_ap} for epoch in trained.history],
         "thresholds": trained.classifier.thresholds.tolist(),
         "undefined_thresholds": list(trained.undefined_thresholds),
-        "failed": [str(error) for error in trained.failures],
+        "failed": [str(error) for error in failures],
     }
     if json is not None:
         _run.write_json(json, summary)
@@ -115,4 +120,4 @@ def _report(trained: TrainedNetwork, out: Path, json: str | None) -> None:
         ]  # fmt: skip
         _run.print_table(f"{out}: epoch {trained.best_epoch + 1} chosen",
                          ("epoch", "loss", "validation mAP %"), rows)  # fmt: skip
-    _run.finish(trained.failures)
+    _run.finish(failures)

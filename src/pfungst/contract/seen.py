@@ -40,7 +40,7 @@ def unseen(
     models : mapping of str to Classifier
         By name.
     include : bool
-        Whether photos that a model has learned from stay; they are named as a problem then too.
+        Whether photos that a model has learned from stay.
     looks : bool
         Whether photos that merely look like one of those are named; each photo is decoded for it, reduced.
     progress : Progress
@@ -48,7 +48,7 @@ def unseen(
     Returns
     -------
     DataSet
-        With what was found as ``overlap``, and in ``problems``.
+        With what was found as ``overlap``.
 
     Raises
     ------
@@ -76,15 +76,10 @@ def unseen(
         alike=tuple(dict.fromkeys(alike)),
         unknown=tuple(name for name, memory in memories.items() if memory is None),
     )
-    return replace(
-        data,
-        records=data.records if include else tuple(left),
-        overlap=overlap,
-        problems=(*data.problems, *overlap_problems(overlap)),
-    )
+    return replace(data, records=data.records if include else tuple(left), overlap=overlap)
 
 
-def overlap_problems(overlap: Overlap) -> list[str]:
+def overlap_lines(overlap: Overlap) -> list[str]:
     """A line for photos that a model has learned from, and one for those that look like them."""
     lines = []
     if overlap.seen:
@@ -92,6 +87,8 @@ def overlap_problems(overlap: Overlap) -> list[str]:
         lines.append(f"{_counted(overlap.seen)} that a model has learned from; {what}")
     if overlap.alike:
         lines.append(f"{_counted(overlap.alike)} that look like photos that a model has learned from")
+    if overlap.unknown:
+        lines.append(f"not known which photos were learned from by: {', '.join(overlap.unknown)}")
     return lines
 
 

@@ -40,6 +40,8 @@ class ColourConfig(GridDescriptor):
         Side of a cell in pixels, one per scale; a descriptor covers a square of side ``4 * bin_size``.
     max_height : int or None
         Taller photos are reduced to this height first; geometry still refers to the original pixels.
+    longest_side : int or None
+        Photos with a longer side are reduced to it in the same way.
     """
 
     name: ClassVar[str] = "colour"

@@ -24,6 +24,9 @@ N_BINS = 4
 TILE = 48
 """Descriptors along a side of a tile; its maps stay in the second-level cache."""
 
+LONGEST_SIDE = 2000
+"""The longest side, in pixels, at which photos are described unless a model states another."""
+
 _MAX_PIXELS, _MAX_SCALES = 100_000, 64
 
 Indices = NDArray[np.intp]
@@ -81,11 +84,14 @@ class GridDescriptor(Descriptor):
         Side of a spatial bin in pixels, one per scale; a descriptor covers a square of side ``4 * bin_size``.
     max_height : int or None
         Taller photos are reduced to this height first; geometry still refers to the original pixels.
+    longest_side : int or None
+        Photos with a longer side are reduced to it in the same way.
     """
 
     step: int = 3
     bin_sizes: tuple[int, ...] = (4, 6, 8, 10)
     max_height: int | None = None
+    longest_side: int | None = LONGEST_SIDE
 
     def __post_init__(self) -> None:
         if not _is_count(self.step):
@@ -97,6 +103,8 @@ class GridDescriptor(Descriptor):
             )
         if self.max_height is not None and not _is_count(self.max_height):
             raise ConfigError(f"max_height = {self.max_height}", allowed="None or 1 or more pixels")
+        if self.longest_side is not None and not _is_count(self.longest_side):
+            raise ConfigError(f"longest_side = {self.longest_side}", allowed="None or 1 or more pixels")
 
     @abstractmethod
     def signal(self, image: NDArray[np.uint8]) -> FloatArray:
@@ -148,8 +156,9 @@ class GridDescriptor(Descriptor):
         """
         shape = (image.shape[0], image.shape[1])
         signal = self.signal(image)
-        if self._reduces(shape):
-            signal = _reduced(signal, self.max_height or 1)
+        working = self.working_shape(shape)
+        if working != shape:
+            signal = _reduced(signal, *working)
         if min(signal.shape[:2]) < self.smallest_side:
             raise PfungstError(
                 f"a photo of {shape[1]} x {shape[0]} pixels is too small for one descriptor",
@@ -170,12 +179,17 @@ class GridDescriptor(Descriptor):
 
     def places(self, shape: tuple[int, int]) -> GridPlaces | None:
         """Where descriptors are taken; None for photos that are reduced first: every pixel is a mixture."""
-        if self._reduces(shape):
+        if self.working_shape(shape) != shape:
             return None
         return GridPlaces(self, grid_of(shape, shape, self.step, self.bin_sizes))
 
-    def _reduces(self, shape: tuple[int, int]) -> bool:
-        return self.max_height is not None and shape[0] > self.max_height
+    def working_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """``(height, width)`` at which a photo of this shape is described."""
+        height, width = shape
+        most = height if self.max_height is None else min(height, self.max_height)
+        if self.longest_side is not None and max(shape) > self.longest_side:
+            most = min(most, max(round(height * self.longest_side / max(shape)), 1))
+        return shape if most == height else (most, max(round(width * most / height), 1))
 
 
 class GridPlaces:
@@ -308,10 +322,9 @@ def _between(first: Indices, start: int, stop: int) -> slice:
     return slice(low, max(int(np.searchsorted(first, stop)), low))
 
 
-def _reduced(signal: FloatArray, height: int) -> FloatArray:
+def _reduced(signal: FloatArray, height: int, width: int) -> FloatArray:
     from PIL import Image
 
-    width = max(round(signal.shape[1] * height / signal.shape[0]), 1)
     layers = signal.reshape(*signal.shape[:2], -1)
     resized = [
         np.asarray(

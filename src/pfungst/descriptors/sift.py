@@ -62,6 +62,8 @@ class SiftConfig(GridDescriptor):
         Side of a spatial bin in pixels, one per scale; a descriptor covers a square of side ``4 * bin_size``.
     max_height : int or None
         Taller photos are reduced to this height first; geometry still refers to the original pixels.
+    longest_side : int or None
+        Photos with a longer side are reduced to it in the same way.
     magnification : float
         The photo is smoothed by σ = bin size / magnification.
     window : float

@@ -12,8 +12,10 @@ import numpy as np
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.look import looking
 from pfungst.contract.plain import to_plain
+from pfungst.contract.used import used_photos
 from pfungst.errors import ConfigError
 from pfungst.evaluation.attributions import Attribution, checked_attributions
+from pfungst.evaluation.classes import common_classes
 from pfungst.evaluation.config import QualityConfig, check_methods, default_methods, default_rules
 from pfungst.evaluation.measuring import MeasurePhotos
 from pfungst.evaluation.rows import PhotoRecord, Quality
@@ -105,46 +107,20 @@ def measure_quality(
         progress=progress,
         stage="heatmap quality",
     ) as run:
-        return summarise(
+        measured = summarise(
             run.rows(PhotoRecord),
             classes=chosen,
             thresholds=thresholds,
-            failures=run.failures,
+            failures=(*data.failures, *run.failures),
             manifest=run.configuration,
             bootstrap=bootstrap or BootstrapConfig(random_state=config.random_state),
         )
+    return replace(measured, photos=used_photos(data, {"the model": classifier}))
 
 
 def has_boxes(data: DataSet) -> bool:
     """Whether any photo has a box."""
     return any(record.boxes for record in data)
-
-
-def common_classes(
-    classifier: Classifier, data: DataSet, classes: Sequence[str] | None = None
-) -> tuple[str, ...]:
-    """The classes to be measured, in the classifier's order.
-
-    Raises
-    ------
-    ConfigError
-        If a named class is unknown to the classifier or the data, or the two have none in common.
-    """
-    common = tuple(name for name in classifier.classes if name in data.classes)
-    if classes is not None:
-        for name in classes:
-            if name not in common:
-                raise ConfigError(
-                    f"class {name!r} is not known to both the model and the data", allowed=", ".join(common)
-                )
-        common = tuple(name for name in common if name in classes)
-    if not common:
-        raise ConfigError(
-            "the model and the data have no class in common",
-            allowed=f"the model's classes: {', '.join(classifier.classes)}",
-            hint=f"the data's classes: {', '.join(data.classes)}",
-        )
-    return common
 
 
 def sampled(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pfungst.contract.plain import stored_as
+from pfungst.contract.used import UsedPhotos
 from pfungst.errors import Failure
 from pfungst.evaluation.localisation import Localisation
 from pfungst.evaluation.orders import Order
@@ -218,6 +219,8 @@ class Quality:
         Photos that could not be measured, and why.
     manifest : mapping
         What was measured, on what, with which seed.
+    photos : UsedPhotos or None
+        What there is to tell of the photos.
     """
 
     classes: Mapping[str, ClassRow]
@@ -226,6 +229,7 @@ class Quality:
     localisation: tuple[LocalisationRow, ...]
     failures: tuple[Failure, ...] = field(default=(), metadata=stored_as("failures", "failed"))
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    photos: UsedPhotos | None = None
 
     def __repr__(self) -> str:
         measured = dict.fromkeys(f"{row.method}, {row.operator}" for row in self.curves)

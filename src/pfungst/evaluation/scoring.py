@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from pfungst.contract.classifier import Classifier
 from pfungst.contract.look import looking
 from pfungst.contract.plain import stored_as
 from pfungst.contract.ranking import average_precision, average_precision_11pt, equal_error_threshold
+from pfungst.contract.used import UsedPhotos, used_photos
 from pfungst.errors import Failure, PfungstError
+from pfungst.evaluation.classes import common_classes
 from pfungst.images import DataSet
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
@@ -111,6 +113,7 @@ def score_dataset(
     classifier: Classifier,
     dataset: DataSet,
     *,
+    classes: Sequence[str] | None = None,
     identity: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     workers: Workers = 1,
@@ -122,7 +125,9 @@ def score_dataset(
     ----------
     classifier : Classifier
     dataset : DataSet
-        Its labels are taken for the classifier's classes.
+        Its labels are taken for the classes.
+    classes : sequence of str, optional
+        Default: all that the classifier and the data set have in common.
     identity : mapping, optional
         What tells this model from another (checksums), compared when a run is taken up again.
     out : path, optional
@@ -132,12 +137,12 @@ def score_dataset(
 
     Raises
     ------
-    DataError
-        If the data set does not know one of the classes.
     ConfigError
-        If the run was begun with another model, data set or version.
+        If they have no class in common, a named one is not among these, or the run was begun with another
+        model, data set or version.
     """
-    chosen = dataset.select(classifier.classes)
+    chosen = dataset.select(common_classes(classifier, dataset, classes))
+    columns = [classifier.classes.index(name) for name in chosen.classes]
     run = run_photos(
         _ScorePhotos(classifier),
         chosen,
@@ -158,8 +163,8 @@ def score_dataset(
         classes=chosen.classes,
         ids=ids,
         labels=chosen.labels()[kept],
-        scores=np.array(rows, dtype=np.float64).reshape(len(rows), len(chosen.classes)),
-        failures=run.failures,
+        scores=np.array(rows, dtype=np.float64).reshape(len(rows), len(classifier.classes))[:, columns],
+        failures=(*dataset.failures, *run.failures),
     )
 
 
@@ -198,6 +203,8 @@ class Evaluation:
         Photos that could be scored.
     classes_without_positives : tuple of str
     failures : tuple of Failure
+    photos : UsedPhotos or None
+        What there is to tell of the photos.
     """
 
     classes: Mapping[str, ClassResult]
@@ -206,6 +213,7 @@ class Evaluation:
     images: int
     classes_without_positives: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
+    photos: UsedPhotos | None = None
 
 
 def evaluated(scored: ScoredSet, thresholds: Sequence[float] | NDArray[np.float64]) -> Evaluation:
@@ -226,6 +234,7 @@ def evaluate(
     classifier: Classifier,
     dataset: DataSet,
     *,
+    classes: Sequence[str] | None = None,
     identity: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     workers: Workers = 1,
@@ -233,9 +242,11 @@ def evaluate(
 ) -> Evaluation:
     """Score a data set (:func:`score_dataset`) and say how well the classifier ranks it."""
     scored = score_dataset(
-        classifier, dataset, identity=identity, out=out, workers=workers, progress=progress
+        classifier, dataset, classes=classes, identity=identity, out=out, workers=workers, progress=progress
     )
-    return evaluated(scored, classifier.thresholds)
+    known = dict(zip(classifier.classes, classifier.thresholds, strict=True))
+    found = evaluated(scored, [known[name] for name in scored.classes])
+    return replace(found, photos=used_photos(dataset, {"the model": classifier}))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -23,11 +23,13 @@ from pfungst.errors import ConfigError, ModelError
 from pfungst.fisher.look import FisherLook
 from pfungst.fisher.machines import LinearMachines
 from pfungst.fisher.pipeline import PIPELINE_ARRAYS, FisherPipeline
+from pfungst.images.seen import SeenPhotos
 from pfungst.mixture import GaussianMixture
 from pfungst.showing import listed
 
 KIND = "fisher"
 _LARGEST, _SMALLEST_VARIANCE = 1e9, 1e-12
+_GRIDS = ("sift", "colour")
 _CLASSIFIER_ARRAYS = ("weights", "bias", "thresholds")
 
 
@@ -50,6 +52,8 @@ class FisherClassifier:
         Decision thresholds; default 0.
     training : mapping, optional
         How it was trained, for the record (plain JSON).
+    seen : SeenPhotos, optional
+        The photos that it has learned from; None if that is not known.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class FisherClassifier:
         *,
         thresholds: NDArray[np.floating] | None = None,
         training: dict[str, Any] | None = None,
+        seen: SeenPhotos | None = None,
     ) -> None:
         expected = (len(classes), pipeline.n_dimensions)
         if weights.shape != expected or bias.shape != expected[:1]:
@@ -77,6 +82,7 @@ class FisherClassifier:
             bias=np.asarray(bias, dtype=np.float64),
         )
         self.training = dict(training or {})
+        self.seen = seen
         self._thresholds = np.zeros(len(classes)) if thresholds is None else np.asarray(thresholds, float)
 
     def __repr__(self) -> str:
@@ -165,7 +171,7 @@ class FisherClassifier:
             "mixture_history": list(self.pipeline.mixture.history),
             "training": self.training,
         }
-        return write_model_folder(path, ModelFolder(kind=KIND, config=config, arrays=arrays))
+        return write_model_folder(path, ModelFolder(kind=KIND, config=config, arrays=arrays, seen=self.seen))
 
     @classmethod
     def load(cls, path: str | Path) -> FisherClassifier:
@@ -211,13 +217,18 @@ class FisherClassifier:
             arrays["bias"],
             thresholds=arrays["thresholds"],
             training=config.get("training"),
+            seen=folder.seen,
         )
 
 
 def _descriptor(config: Mapping[str, Any]) -> Descriptor:
-    """Which descriptor a model folder states; before there were several it was SIFT."""
+    """Which descriptor a model folder states; before there were several it was SIFT.
+
+    A folder of the time before photos were reduced says nothing of a longest side, and gets none.
+    """
     settings = config["descriptor"] if "descriptor" in config else {"name": "sift", **config["sift"]}
-    return descriptor_from_dict(settings)
+    unlimited = {"longest_side": None} if settings.get("name") in _GRIDS else {}
+    return descriptor_from_dict({**unlimited, **settings})
 
 
 def _check_range(arrays: Mapping[str, NDArray[np.float64]]) -> None:

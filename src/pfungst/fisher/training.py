@@ -24,6 +24,7 @@ from pfungst.fisher.pipeline import FisherPipeline
 from pfungst.fisher.settings import FisherTraining
 from pfungst.fisher.svm import DualMachines, gram_matrix, require_both, train_machines
 from pfungst.images import DataSet
+from pfungst.images.seen import SeenPhotos
 from pfungst.mixture import MixtureConfig, fit_mixture
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers, single_thread
@@ -93,6 +94,7 @@ def train_fisher(
             vectors, labels, is_train, train.classes, c_values=config.c_values, progress=progress
         )
         weights = machines.primal(vectors)
+    seen = SeenPhotos.of(train, validation, progress=progress)
     failures = _distinct([*not_sampled, *not_encoded])
     summary = {
         "config": config.as_dict(),
@@ -103,7 +105,7 @@ def train_fisher(
         "failures": [str(error) for error in failures],
     }
     classifier = FisherClassifier(
-        pipeline, train.classes, weights, machines.bias, thresholds=thresholds, training=summary
+        pipeline, train.classes, weights, machines.bias, thresholds=thresholds, training=summary, seen=seen
     )
     return TrainedFisher(classifier=classifier, c=c, validation=validated, failures=failures)
 

@@ -18,7 +18,7 @@ from pfungst.contract.storage import model_identity
 from pfungst.errors import ConfigError
 from pfungst.evaluation.attributions import DEFAULT_RULE
 from pfungst.evaluation.statistics import BootstrapConfig
-from pfungst.front.edges import Photos, as_photos
+from pfungst.front.edges import Photos, new_photos
 from pfungst.models import load
 from pfungst.progress import Progress, silent
 from pfungst.report.audit_page import write_report
@@ -37,6 +37,9 @@ def audit(
     config: AuditConfig | None = None,
     *,
     split: str = "test",
+    format: str | None = None,  # noqa: A002 - as open_dataset
+    images: str | Path | None = None,
+    include_seen: bool = False,
     classes: Sequence[str] | None = None,
     rules: Sequence[str] = (),
     title: str | None = None,
@@ -58,6 +61,12 @@ def audit(
     split : str
         Photos that no model has learned from; ``all`` for every one. Data sets without splits are dealt out
         by the seed.
+    format : str, optional
+        The layout of a data set on disk, where it is not recognised.
+    images : path, optional
+        The folder of its photos, where they do not lie beside the annotation file.
+    include_seen : bool
+        Keep photos that a model has learned from; they are left out otherwise, and counted in the report.
     classes : sequence of str, optional
         Default: all that a model and the photos have in common.
     rules : sequence of str
@@ -85,9 +94,16 @@ def audit(
     with ExitStack() as stack:
         for folder in (model for model in _listed(models) if isinstance(model, (str, Path))):
             stack.enter_context(unchanged_model(folder))
+        examined = subjects(
+            _listed(models), rules, names=tuple(models) if isinstance(models, Mapping) else ()
+        )
+        data = new_photos(
+            photos, {subject.name: subject.classifier for subject in examined}, include_seen=include_seen,
+            split=split, format=format, images=images, random_state=config.random_state, progress=progress,
+        )  # fmt: skip
         result = audit_models(
-            subjects(_listed(models), rules, names=tuple(models) if isinstance(models, Mapping) else ()),
-            as_photos(photos, split=split, random_state=config.random_state),
+            examined,
+            data,
             out,
             config,
             split=split,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pfungst.contract.explanation import Explanation
@@ -11,7 +12,7 @@ from pfungst.evaluation.quality import measure_quality as measured
 from pfungst.evaluation.rows import Quality
 from pfungst.evaluation.scoring import Evaluation
 from pfungst.evaluation.scoring import evaluate as evaluated
-from pfungst.front.edges import Model, Photos, Picture, as_image, as_model, as_photos
+from pfungst.front.edges import Model, Photos, Picture, as_image, as_model, new_photos
 
 
 def explain(model: Model, picture: Picture, class_name: str | None = None, **options: Any) -> Explanation:
@@ -44,7 +45,16 @@ def explain(model: Model, picture: Picture, class_name: str | None = None, **opt
         return look.explain([[name]], **options)[0][0]
 
 
-def evaluate(model: Model, photos: Photos, *, split: str = "test", **options: Any) -> Evaluation:
+def evaluate(
+    model: Model,
+    photos: Photos,
+    *,
+    split: str = "test",
+    format: str | None = None,  # noqa: A002 - as open_dataset
+    include_seen: bool = False,
+    random_state: int = 0,
+    **options: Any,
+) -> Evaluation:
     """How well a model ranks photos: average precision as PASCAL VOC defines it, decisions at its thresholds.
 
     Parameters
@@ -53,15 +63,32 @@ def evaluate(model: Model, photos: Photos, *, split: str = "test", **options: An
     photos : path or DataSet
         A set on disk, of which ``split`` is taken, or the photos themselves.
     split : str
+    format : str, optional
+        The layout of a set on disk, where it is not recognised.
+    include_seen : bool
+        Keep photos that the model has learned from; they are left out otherwise, and counted.
+    random_state : int
+        Seed by which a set without splits is dealt out.
     options
-        ``out``, ``workers``, ``progress`` ... of :func:`pfungst.evaluation.scoring.evaluate`.
+        ``classes``, ``out``, ``workers``, ``progress`` ... of :func:`pfungst.evaluation.scoring.evaluate`.
     """
     with as_model(model) as (classifier, identity):
-        return evaluated(classifier, as_photos(photos, split=split), identity=identity, **options)
+        data = new_photos(
+            photos, {_title(model): classifier}, include_seen=include_seen,
+            split=split, format=format, random_state=random_state,
+        )  # fmt: skip
+        return evaluated(classifier, data, identity=identity, **options)
 
 
 def measure_quality(
-    model: Model, photos: Photos, config: QualityConfig | None = None, *, split: str = "test", **options: Any
+    model: Model,
+    photos: Photos,
+    config: QualityConfig | None = None,
+    *,
+    split: str = "test",
+    format: str | None = None,  # noqa: A002 - as open_dataset
+    include_seen: bool = False,
+    **options: Any,
 ) -> Quality:
     """Whether a model's heatmaps say what its scores rest on.
 
@@ -74,9 +101,22 @@ def measure_quality(
         Default: Algorithm 1 if the model has local descriptors, else regions; localisation if there are
         boxes.
     split : str
+    format : str, optional
+        The layout of a set on disk, where it is not recognised.
+    include_seen : bool
+        Keep photos that the model has learned from; they are left out otherwise, and counted.
     options
         ``out``, ``workers``, ``max_images``, ``attributions`` ... of
         :func:`pfungst.evaluation.quality.measure_quality`.
     """
     with as_model(model) as (classifier, identity):
-        return measured(classifier, as_photos(photos, split=split), config, identity=identity, **options)
+        data = new_photos(
+            photos, {_title(model): classifier}, include_seen=include_seen,
+            split=split, format=format, random_state=0 if config is None else config.random_state,
+        )  # fmt: skip
+        return measured(classifier, data, config, identity=identity, **options)
+
+
+def _title(model: Model) -> str:
+    """What a model is called in sentences."""
+    return Path(model).name if isinstance(model, (str, Path)) else "the model"

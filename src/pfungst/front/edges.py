@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageOps
 
 from pfungst.contract.classifier import Classifier, ImageArray
+from pfungst.contract.seen import unseen
 from pfungst.contract.storage import model_identity
 from pfungst.errors import ConfigError
 from pfungst.images import DataSet, decode, open_dataset
 from pfungst.models import load
+from pfungst.progress import Progress, silent
 from pfungst.runs.identity import unchanged_model
 
 Picture: TypeAlias = str | Path | Image.Image | ArrayLike
@@ -100,7 +102,14 @@ def _is_whole(array: np.ndarray[Any, Any]) -> bool:
     return low >= 0 and high <= 255 and not scaled and bool((array == np.rint(array)).all())
 
 
-def as_photos(photos: Photos, *, split: str = "test", random_state: int = 0) -> DataSet:
+def as_photos(
+    photos: Photos,
+    *,
+    split: str = "test",
+    format: str | None = None,  # noqa: A002 - as open_dataset
+    images: str | Path | None = None,
+    random_state: int = 0,
+) -> DataSet:
     """Photos of a set on disk; an open set is taken as it is.
 
     Parameters
@@ -108,15 +117,55 @@ def as_photos(photos: Photos, *, split: str = "test", random_state: int = 0) -> 
     photos : path or DataSet
     split : str
         Which photos of a set on disk; ``all`` for every one. Sets without splits are dealt out.
+    format : str, optional
+        The layout of a set on disk, where it is not recognised (:func:`pfungst.images.open_dataset`).
+    images : path, optional
+        The folder of the photos of a set on disk, where they do not lie beside the annotation file.
     random_state : int
         Seed of the dealing out.
     """
     if isinstance(photos, DataSet):
         return photos
-    data = open_dataset(photos)
+    data = open_dataset(photos, format=format, images=images)
     if split == "all":
         return data
     return (data if data.splits else data.with_random_splits(random_state=random_state)).split(split)
+
+
+def new_photos(
+    photos: Photos,
+    models: Mapping[str, Classifier],
+    *,
+    include_seen: bool = False,
+    progress: Progress = silent,
+    **options: Any,
+) -> DataSet:
+    """The photos that models are measured on: those of a set that none of them has learned from.
+
+    Whoever measures models asks for photos here.
+
+    Parameters
+    ----------
+    photos : path or DataSet
+    models : mapping of str to Classifier
+        By name.
+    include_seen : bool
+        Keep photos that a model has learned from.
+    progress : Progress
+    options
+        As for :func:`as_photos`.
+
+    Returns
+    -------
+    DataSet
+        What was left out is told by its ``overlap``.
+
+    Raises
+    ------
+    DataError
+        If the set cannot be read, or no photo is left.
+    """
+    return unseen(as_photos(photos, **options), models, include=include_seen, progress=progress)
 
 
 @contextmanager

@@ -52,6 +52,7 @@ class Assembly:
     entries: list[Entry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     splits: dict[str, list[str]] = field(default_factory=dict)
+    left_out: list[Path] = field(default_factory=list)
     _taken: dict[str, int] = field(default_factory=dict)
     _counted: dict[str, list[str]] = field(default_factory=dict)
 
@@ -110,6 +111,7 @@ class Assembly:
                 entry = replace(entry, header=image_header(path))
             except PfungstError as error:
                 self.problems.append(printable(f"{error} Left out"))
+                self.left_out.append(path)
                 self.place.read.add(path)
                 return
         self.entries.append(entry)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.errors import ConfigError, DataError
+from pfungst.errors import ConfigError, DataError, Failure
 from pfungst.images.digests import Digest, digest_of, each
 from pfungst.images.names import nearly, nfc
 from pfungst.images.rectangles import Box
@@ -65,7 +65,11 @@ class Record:
         return () if class_name in self.half_boxed else self.known_boxes_of(class_name)
 
     def known_boxes_of(self, class_name: str) -> tuple[Box, ...]:
-        """The boxes of one class that there are, be it that other objects of the class have none."""
+        """The boxes of one class that there are, be it that other objects of the class have none.
+
+        For what is kept off objects as far as they are known; what is measured on objects takes
+        :meth:`boxes_of`.
+        """
         return tuple(box for box in self.boxes if box.class_name == class_name)
 
 
@@ -151,6 +155,11 @@ class DataSet:
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The problems, as what could not be used by whoever works on these photos."""
+        return tuple(Failure(self.name, problem) for problem in self.problems)
 
     def split(self, name: str) -> DataSet:
         """The records of one split; several names joined by ``+`` are their union (``train+val``).

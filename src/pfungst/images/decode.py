@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
-from pfungst.errors import ImageError
+from pfungst.errors import ConfigError, ImageError
 from pfungst.files import is_file
 
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF", "HEIF")
@@ -37,6 +37,10 @@ OPTIONAL_SUFFIXES = {".avif": "AVIF", ".heic": "HEIF", ".heif": "HEIF", ".hif": 
 MAX_PIXELS = 100_000_000
 """Photos with more pixels than this are refused before a pixel is decoded (300 MB of RGB)."""
 
+LIMIT_VARIABLE = "PFUNGST_MAX_MEGAPIXELS"
+"""Variable of the environment that states another limit."""
+
+_MOST_MEGAPIXELS = 10_000
 _ORIENTATION_TAG = 0x0112
 _STRIP_PIXELS = 2**20  # converted at a time, so that a large photo is not in memory in three forms
 _PLAIN_HEADER_BYTES = 4096
@@ -46,7 +50,30 @@ _MAX_SCANNED_PIXELS = 4_000_000_000
 _ANOTHER_COPY = "another copy of the photo"
 
 
-def decode(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def most_pixels() -> int:
+    """Height times width of the largest photo that is decoded where nothing else is asked for.
+
+    It is :data:`MAX_PIXELS`, or what the environment says (``PFUNGST_MAX_MEGAPIXELS``), which worker
+    processes inherit.
+
+    Raises
+    ------
+    ConfigError
+        If the environment states no number from 1 to 10,000.
+    """
+    stated = os.environ.get(LIMIT_VARIABLE)
+    if not stated:
+        return MAX_PIXELS
+    try:
+        megapixels = float(stated)
+    except ValueError:
+        megapixels = 0.0
+    if not 1 <= megapixels <= _MOST_MEGAPIXELS:
+        raise ConfigError(f"{LIMIT_VARIABLE} = {stated}", allowed=f"1 to {_MOST_MEGAPIXELS} megapixels")
+    return round(megapixels * 1e6)
+
+
+def decode(path: str | Path, *, max_pixels: int | None = None) -> NDArray[np.uint8]:
     """Decode one photo completely.
 
     Grey, palette, CMYK and YCbCr become RGB; alpha is composited on white; 16-bit samples ``v`` become
@@ -61,8 +88,8 @@ def decode(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint
     ----------
     path : path
         The image file.
-    max_pixels : int
-        Largest accepted height times width (Pillow itself refuses more than about 179 million).
+    max_pixels : int, optional
+        Largest accepted height times width. Default: :func:`most_pixels`.
 
     Returns
     -------
@@ -75,17 +102,17 @@ def decode(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint
         If the file is missing, no photo, truncated, damaged, too large, or has samples without a defined
         white (32-bit integers, floats).
     """
-    return _decode(_open_file(Path(path)), path, max_pixels)
+    return _decode(_open_file(Path(path)), path, max_pixels or most_pixels())
 
 
 def decode_bytes(
-    content: bytes, *, name: str = "image in memory", max_pixels: int = MAX_PIXELS
+    content: bytes, *, name: str = "image in memory", max_pixels: int | None = None
 ) -> NDArray[np.uint8]:
     """Decode a photo that is already in memory; ``name`` stands for the path in error messages.
 
     See :func:`decode` for everything else.
     """
-    return _decode(io.BytesIO(content), name, max_pixels)
+    return _decode(io.BytesIO(content), name, max_pixels or most_pixels())
 
 
 @lru_cache(maxsize=1)
@@ -181,7 +208,7 @@ def reduced(path: str | Path, side: int, *, max_pixels: int | None = None) -> Im
         As for :func:`decode`.
     """
     with _open_file(Path(path)) as stream, _opened(stream, path) as image:
-        _check_size(image, path, max_pixels or MAX_PIXELS)
+        _check_size(image, path, max_pixels or most_pixels())
         _check_scans(image, stream, path)
         image.draft("RGB", (side, side))
         orientation = _orientation(image)
@@ -213,10 +240,11 @@ def _decode(stream: io.BufferedIOBase, name: str | Path, max_pixels: int) -> NDA
 @contextlib.contextmanager
 def _opened(stream: Any, name: str | Path) -> Iterator[Image.Image]:
     """The opened image; whatever Pillow raises within the block becomes an ImageError."""
-    lenient = ImageFile.LOAD_TRUNCATED_IMAGES
+    lenient, most = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ImageFile.LOAD_TRUNCATED_IMAGES = False  # another library may have asked for half images
+        Image.MAX_IMAGE_PIXELS = None if most is None else max(most, most_pixels())
         try:
             with Image.open(stream, formats=_formats()) as image:
                 yield image
@@ -225,13 +253,13 @@ def _opened(stream: Any, name: str | Path) -> Iterator[Image.Image]:
         except UnidentifiedImageError as error:
             raise _unidentified(stream, name) from error
         except Image.DecompressionBombError as error:
-            raise _too_large(name, "more pixels than Pillow opens", MAX_PIXELS) from error
+            raise _too_large(name, "more pixels than Pillow opens", most_pixels()) from error
         except MemoryError as error:
             raise ImageError(name, "does not fit into memory", hint="a smaller version") from error
         except Exception as error:  # a damaged file makes the format readers raise almost anything
             raise ImageError(name, f"is truncated or damaged ({error})", hint=_ANOTHER_COPY) from error
         finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+            ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = lenient, most
 
 
 @lru_cache(maxsize=1)
@@ -262,7 +290,8 @@ def _too_large(name: str | Path, found: str, max_pixels: int) -> ImageError:
         name,
         f"has {found}, too many to decode",
         allowed=f"at most {max_pixels:,} pixels",
-        hint="a smaller version of the photo, or a larger max_pixels if it can be trusted",
+        hint="a smaller version of the photo, or a larger limit (pfungst --max-megapixels, max_pixels) if it "
+        "can be trusted",
     )
 
 

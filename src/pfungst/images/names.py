@@ -7,7 +7,7 @@ import difflib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from pfungst.errors import DataError
@@ -200,3 +200,40 @@ def same_but_for_case(names: Sequence[str]) -> list[str]:
         for group in groups.values()
         if len(group) > 1
     ]
+
+
+def named_classes(texts: Sequence[str] | None, known: Iterable[str]) -> tuple[str, ...] | None:
+    """The classes that people name, each text one of them or several separated by commas.
+
+    A known name that holds commas itself is taken whole, the longest first.
+
+    Parameters
+    ----------
+    texts : sequence of str or None
+        None (or none) stays None.
+    known : iterable of str
+        The names that there are; others are taken as they stand.
+
+    Examples
+    --------
+    >>> named_classes(["cat, dog", "bars, iron"], ["dog", "bars, iron"])
+    ('cat', 'dog', 'bars, iron')
+    """
+    if not texts:
+        return None
+    names = {nfc(name) for name in known}
+    found = [name for text in texts for name in _cut(nfc(text).strip(), names)]
+    return tuple(dict.fromkeys(found))
+
+
+def _cut(text: str, known: Collection[str]) -> Iterator[str]:
+    """The names in a text; where several parts together are a known name, that name."""
+    parts = text.split(",")
+    first = 0
+    while first < len(parts):
+        ends = range(len(parts), first + 1, -1)
+        end = next((end for end in ends if ",".join(parts[first:end]).strip() in known), first + 1)
+        name = ",".join(parts[first:end]).strip()
+        if name:
+            yield name
+        first = end

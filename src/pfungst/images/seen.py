@@ -52,6 +52,14 @@ class SeenPhotos:
             looks=_sorted(look.upright for look in looks if isinstance(look, Look)),
         )
 
+    def joined(self, other: SeenPhotos | None) -> SeenPhotos:
+        """These and those of another memory, such as that of the model that a training began with."""
+        if other is None:
+            return self
+        return SeenPhotos(
+            contents=np.union1d(self.contents, other.contents), looks=np.union1d(self.looks, other.looks)
+        )
+
     def __len__(self) -> int:
         return len(self.contents)
 

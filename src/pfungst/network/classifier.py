@@ -24,6 +24,7 @@ from pfungst.contract.storage import (
     write_model_folder,
 )
 from pfungst.errors import ConfigError, ModelError, PfungstError, unknown_name
+from pfungst.images.seen import SeenPhotos
 from pfungst.network import architectures
 from pfungst.network.forward import Forward, squashing
 from pfungst.network.look import NetworkLook
@@ -69,6 +70,8 @@ class NetworkClassifier:
         Floating type of weights and input.
     info : mapping, optional
         Plain JSON on the model's origin, saved with it.
+    seen : SeenPhotos, optional
+        The photos that it has learned from; None if that is not known.
 
     Attributes
     ----------
@@ -102,6 +105,7 @@ class NetworkClassifier:
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
         info: Mapping[str, Any] | None = None,
+        seen: SeenPhotos | None = None,
     ) -> None:
         self._classes = _checked_classes(classes)
         self._thresholds = _checked_thresholds(thresholds, len(self._classes))
@@ -114,6 +118,7 @@ class NetworkClassifier:
         self.device = device
         self.dtype = dtype
         self.info = dict(info or {})
+        self.seen = seen
         told = self.info.pop(_TOLD, None)
         self.left_out: tuple[str, ...] = ()
         self.left_out = squashing(self.forward)
@@ -233,7 +238,7 @@ class NetworkClassifier:
             "info": self.info,
             "left_out": list(self.left_out),
         }
-        return write_model_folder(path, ModelFolder(kind=KIND, config=config, arrays=arrays))
+        return write_model_folder(path, ModelFolder(kind=KIND, config=config, arrays=arrays, seen=self.seen))
 
     @classmethod
     def load(
@@ -286,6 +291,7 @@ class NetworkClassifier:
                 thresholds=content.arrays["thresholds"],
                 views=content.config.get("views", "center"),
                 info={**(content.config.get("info") or {}), _TOLD: content.config.get("left_out")},
+                seen=content.seen,
                 device=device,
                 dtype=dtype,
             )

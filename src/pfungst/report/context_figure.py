@@ -10,6 +10,7 @@ import numpy as np
 
 from pfungst.audits.schema import ContextRow
 from pfungst.contract.plain import to_json
+from pfungst.contract.used import UsedPhotos
 from pfungst.errors import ConfigError
 from pfungst.evaluation.statistics import Estimate
 from pfungst.report.drawing import save_figure
@@ -84,7 +85,9 @@ def save_context_figure(path: str | Path, tables: Tables, *, title: str = "") ->
     return save_figure(path, context_figure(tables, title=title))
 
 
-def save_context(folder: str | Path, found: Mapping[str, Context], *, data: str) -> Path:
+def save_context(
+    folder: str | Path, found: Mapping[str, Context], *, data: str, photos: UsedPhotos | None = None
+) -> Path:
     """Write ``context.json`` and its figure into a folder.
 
     Parameters
@@ -94,21 +97,27 @@ def save_context(folder: str | Path, found: Mapping[str, Context], *, data: str)
         By the name of the model.
     data : str
         The name of the photos.
+    photos : UsedPhotos, optional
+        What there is to tell of them.
 
     Raises
     ------
     FileError
         If the disk is full or cannot be written to.
     """
-    target = write_whole(Path(folder) / CONTEXT_FILE, to_json(context_content(found, data=data)))
+    target = write_whole(
+        Path(folder) / CONTEXT_FILE, to_json(context_content(found, data=data, photos=photos))
+    )
     tables = {name: result.rows for name, result in found.items()}
     save_context_figure(Path(folder) / "context.png", tables, title=f"Context on {data}")
     return target
 
 
-def context_content(found: Mapping[str, Context], *, data: str) -> dict[str, Any]:
+def context_content(
+    found: Mapping[str, Context], *, data: str, photos: UsedPhotos | None = None
+) -> dict[str, Any]:
     """What ``context.json`` holds."""
-    return {"data": data, "models": dict(found)}
+    return {"data": data, "models": dict(found), "photos": photos}
 
 
 def _panels(tables: Tables) -> list[_Panel]:

@@ -246,7 +246,7 @@ class _Search:
             found += find_blobs(
                 record.id,
                 self.survey.heatmap(record.id, name),
-                record.boxes_of(name),
+                record.known_boxes_of(name),
                 self.survey.size(record.id),
                 scale,
                 side=round(_BLOB * self.config.window),
@@ -313,7 +313,7 @@ class _Search:
         return task, trials, self._run("edits", task, list(trials.values()), list(trials))
 
     def _is_removable(self, suspect: Suspect, item: Occurrence) -> bool:
-        boxes = self.records[item.image].boxes_of(suspect.class_name)
+        boxes = self.records[item.image].known_boxes_of(suspect.class_name)
         return suspect.is_removable(item, mask_of(boxes, *self.survey.size(item.image)))
 
     def _stamp(self, suspect: Suspect, found: Sequence[Occurrence]) -> Stamp:

@@ -46,7 +46,7 @@ class SearchedPhoto:
 
     def on_object(self, class_name: str) -> NDArray[np.bool_]:
         """Pixels in boxes of a class, ``(height, width)``."""
-        return mask_of(self.record.boxes_of(class_name), *self.size)
+        return mask_of(self.record.known_boxes_of(class_name), *self.size)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pfungst.audits.schema.files import AUDIT_FILE, picture_file, survey_folder
 from pfungst.audits.schema.parts import Artefact, ContextRow, Strategies
 from pfungst.contract.plain import from_plain, to_json
+from pfungst.contract.used import UsedPhotos
 from pfungst.errors import DataError, Failure
 from pfungst.evaluation.chance import Chance
 from pfungst.evaluation.rows import Quality
@@ -170,6 +171,8 @@ class Audit:
         Configuration and seeds.
     versions : mapping of str to str
         Of the program and its libraries.
+    used : UsedPhotos or None
+        What there is to tell of the photos: those that a model has learned from, classes that are not shared.
     """
 
     title: str
@@ -185,6 +188,7 @@ class Audit:
     failures: tuple[Failure, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    used: UsedPhotos | None = None
 
     def __repr__(self) -> str:
         named = "; ".join(f"{item.kind}: {item.class_name}" for item in self.problems[:3])

@@ -236,8 +236,7 @@ class Survey(StoredSurvey):
     @property
     def failures(self) -> tuple[Failure, ...]:
         """Photos that could not be used, those that the data set left out among them, and why."""
-        left_out = (Failure(self.data.name, problem) for problem in self.data.problems)
-        return (*left_out, *super().failures)
+        return (*self.data.failures, *super().failures)
 
     def labels(self) -> NDArray[np.int8]:
         """Labels of :attr:`classes`, ``(len(ids), n_classes)``: +1, 0 (difficult objects only) or −1."""

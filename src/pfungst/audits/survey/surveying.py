@@ -18,7 +18,7 @@ from pfungst.audits.survey.records import Survey
 from pfungst.audits.survey.task import HEATMAPS, SurveyPhotos
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.look import Looking, looking
-from pfungst.evaluation.quality import common_classes
+from pfungst.evaluation.classes import common_classes
 from pfungst.images.dataset import DataSet
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers

@@ -105,7 +105,7 @@ def _planted(
 ) -> tuple[Path, tuple[Region, ...]]:
     image = decode(record.path)
     generator = generator_for(random_state, name, record.id, kind)
-    occupied = mask_of(record.boxes_of(name), image.shape[0], image.shape[1])
+    occupied = mask_of(record.known_boxes_of(name), image.shape[0], image.shape[1])
     drawn, regions = KINDS[kind](image, occupied, generator)
     path = folder / f"{record.id}-{kind.replace(' ', '-')}.jpg"
     picture = Image.fromarray(drawn)

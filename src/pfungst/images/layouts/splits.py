@@ -47,6 +47,7 @@ def listed_splits(
     index = Index(photos.values())
     ids = {nfc(identity): identity for identity in photos}
     by_photo = {photo: identity for identity, photo in photos.items()}
+    told = Index(PurePosixPath(path.name) for path in found.left_out)
     vocabulary = set(classes)
     splits: dict[str, tuple[str, ...]] = {}
     for file in lists:
@@ -55,7 +56,11 @@ def listed_splits(
         if file.stem.rpartition("_")[0] in vocabulary or _is_of_one_class(file.stem, lines):
             continue
         named = [ids.get(nfc(line)) or by_photo.get(find_listed(line, index)) for line in lines]  # type: ignore[arg-type]
-        missing = [line for line, identity in zip(lines, named, strict=True) if identity is None]
+        missing = [
+            line
+            for line, identity in zip(lines, named, strict=True)
+            if identity is None and find_listed(line, told) is None
+        ]
         if missing:
             found.note(where, f"{len(missing)} listed photos cannot be used (first: {missing[0]})")
         known = [identity for identity in named if identity is not None]

@@ -257,6 +257,7 @@ def replace_head(
         architecture=architecture,
         device=classifier.device,
         dtype=classifier.dtype,
+        seen=classifier.seen,
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from pfungst.errors import ConfigError, DataError, Failure, FileError, unknown_name
 from pfungst.images.dataset import DataSet
+from pfungst.images.seen import SeenPhotos
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.training.epochs import Descent, Epoch, State
 from pfungst.network.training.fitting import Fitting
@@ -223,6 +224,8 @@ def train_network(
     undefined = np.isnan(thresholds)
     network = network.with_thresholds(np.where(undefined, 0.0, thresholds))
     network.info = _info(training, validation, settings, selected)
+    sets = (training,) if validation is None else (training, validation)
+    network.seen = SeenPhotos.of(*sets, progress=progress).joined(initial.seen)
     return TrainedNetwork(
         classifier=network,
         history=tuple(selected.history),

@@ -117,7 +117,7 @@ class TryEdits:
 
 def carrier_of(record: Record, image: ImageArray, class_name: str, found: Occurrence) -> Carrier:
     """A photo in which a suspect was found."""
-    return Carrier(found, image, mask_of(record.boxes_of(class_name), *image.shape[:2]))
+    return Carrier(found, image, mask_of(record.known_boxes_of(class_name), *image.shape[:2]))
 
 
 def edit_rows(records: Sequence[Mapping[str, Any]], position: int, kind: str) -> list[dict[str, Any]]:
