@@ -21,7 +21,7 @@ def pretrained(
     """Write a network known by name, as it comes, as a model folder: to explain it or to compare it."""
     from pfungst.contract.storage import check_target
     from pfungst.network import pretrained_network
-    from pfungst.network.caffe_conversion import read_class_names
+    from pfungst.network.class_names import read_class_names
 
     check_target(out)
     names = read_class_names(classes) if classes is not None else None

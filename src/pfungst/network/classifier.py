@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pfungst.contract.classifier import ImageArray
+from pfungst.contract.deciding import Decision, checked_decision, decided
 from pfungst.contract.explanation import Explanation
 from pfungst.contract.storage import (
     ModelFolder,
@@ -24,7 +25,7 @@ from pfungst.contract.storage import (
 from pfungst.errors import ConfigError, ModelError, PfungstError, unknown_name
 from pfungst.network import architectures
 from pfungst.network.preprocess import Preprocess
-from pfungst.network.views import VIEWS, Placement, Views, center_offset, center_view, sliding_views
+from pfungst.network.views import VIEWS, Views, center_offset, center_view, place, sliding_views
 
 if TYPE_CHECKING:
     from pfungst.network.lrp import Composite
@@ -55,6 +56,9 @@ class NetworkClassifier:
         model loads without code; without it ``load`` is given the module.
     thresholds : (n_classes,) float, optional
         Decision thresholds; default 0, the middle of the hinge loss.
+    decision : {"thresholds", "highest"}
+        What is predicted: every class above its threshold, or the class with the highest score alone, as
+        for a network trained with a softmax.
     views : {"center", "sliding"}
         What ``scores`` looks at: the centre crop that ``explain`` explains, or the mean over windows with
         stride 20 on the photo with its shortest side ``preprocess.resize_length``.
@@ -88,6 +92,7 @@ class NetworkClassifier:
         *,
         architecture: Mapping[str, Any] | None = None,
         thresholds: NDArray[np.float64] | Sequence[float] | None = None,
+        decision: Decision = "thresholds",
         views: Views = "center",
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -100,6 +105,7 @@ class NetworkClassifier:
         self.module = module.to(device=device, dtype=dtype).eval()
         self.preprocess = preprocess
         self.architecture = dict(architecture) if architecture is not None else None
+        self.decision: Decision = checked_decision(decision)
         self.views: Views = views
         self.device = device
         self.dtype = dtype
@@ -135,9 +141,8 @@ class NetworkClassifier:
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self._classes))
 
     def predict(self, images: Iterable[ImageArray]) -> NDArray[np.bool_]:
-        """Whether each class is predicted, ``(n_images, n_classes)``: ``scores > thresholds``."""
-        predicted: NDArray[np.bool_] = self.scores(images) > self._thresholds
-        return predicted
+        """Whether each class is predicted, ``(n_images, n_classes)``, by ``decision``."""
+        return decided(self.scores(images), self._thresholds, self.decision)
 
     def _score(self, image: ImageArray) -> NDArray[np.float64]:
         if self.views == "sliding":
@@ -184,8 +189,8 @@ class NetworkClassifier:
     ) -> NDArray[np.float64]:
         """Relevance of the centre view's pixels handed to a photo's pixels; the sum is conserved."""
         settings = self.preprocess
-        placement = Placement.plan(*image_shape, settings.resize, settings.resize_length)
-        offset = center_offset(placement.canvas, settings.input_size)
+        placement = place(*image_shape, settings)
+        offset = center_offset(placement.canvas, settings.input_size, settings.resize)
         return placement.relevance_to_photo(relevance, offset)
 
     def inputs(self, crops: NDArray[np.uint8]) -> Tensor:
@@ -300,6 +305,7 @@ class NetworkClassifier:
             "architecture": self.architecture,
             "classes": list(self._classes),
             "preprocess": self.preprocess.as_dict(),
+            "decision": self.decision,
             "views": self.views,
             "info": self.info,
         }
@@ -341,7 +347,12 @@ class NetworkClassifier:
             )
         try:
             checked_classes(content.config["classes"])
-            target = module if module is not None else architectures.build(architecture or {}, empty=True)
+            room = sum(array.size for array in content.arrays.values())
+            target = (
+                module
+                if module is not None
+                else architectures.build(architecture or {}, empty=True, room=room)
+            )
             _fill(target, content.arrays)
             preprocess = Preprocess.from_dict(
                 content.config["preprocess"], mean_image=content.arrays.get("mean_image")
@@ -352,6 +363,7 @@ class NetworkClassifier:
                 preprocess,
                 architecture=architecture,
                 thresholds=content.arrays["thresholds"],
+                decision=content.config.get("decision", "thresholds"),
                 views=content.config.get("views", "center"),
                 info=content.config.get("info"),
                 device=device,

@@ -1,14 +1,15 @@
 """Where a network looks: canvases, crops and windows of a photo, and the way of relevance back to its pixels.
 
-A photo of ``(h0, w0)`` pixels is resized to ``(h, w)`` by an antialiased triangle filter, which is linear and
-separable, and padded by repeating its edge pixels. With ``A`` the ``(h, h0)`` matrix of the filter along the
+A photo of ``(h0, w0)`` pixels is resized to ``(h, w)`` by an antialiased filter, which is linear and separable
+(by default a triangle), and padded by repeating its edge pixels. With ``A`` the ``(h, h0)`` matrix of the filter along the
 rows, ``B`` the ``(w, w0)`` one along the columns and ``P``, ``Q`` the 0/1 matrices that repeat and crop, the
 network sees::
 
     view = P A photo Bᵀ Qᵀ
 
-Every row of ``P A`` and ``Q B`` holds weights ≥ 0 that sum to 1: they say of which pixels of the photo one
-pixel of the view was mixed. Relevance goes back by the same shares, ``R_photo = (P A)ᵀ R_view (Q B)``.
+Every row of ``P A`` and ``Q B`` holds weights that sum to 1: they say of which pixels of the photo one pixel
+of the view was mixed. Relevance goes back by the same shares, ``R_photo = (P A)ᵀ R_view (Q B)``; where a filter
+has weights below 0 (bicubic, Lanczos) by their magnitudes, divided by their sum, so that no share is negative.
 Padding gives its relevance to the edge pixel that it repeats, pixels cut off by the crop get none, and the
 sum is conserved whatever the signs: ``Σ R_photo = Σ R_view``.
 """
@@ -16,6 +17,7 @@ sum is conserved whatever the signs: ``Σ R_photo = Σ R_view``.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pfungst.errors import ConfigError
-from pfungst.network.preprocess import Preprocess, ResizeRule
+from pfungst.network.preprocess import Interpolation, Preprocess, ResizeRule
 
 Views = Literal["center", "sliding"]
 VIEWS: tuple[str, ...] = get_args(Views)
@@ -48,15 +50,25 @@ class Placement:
         Rows added above, columns added at the left.
     canvas : (int, int)
         The whole canvas.
+    interpolation : str
+        The filter, as :class:`Preprocess` names it.
     """
 
     photo: tuple[int, int]
     resized: tuple[int, int]
     padding: tuple[int, int]
     canvas: tuple[int, int]
+    interpolation: Interpolation = "bilinear"
 
     @classmethod
-    def plan(cls, height: int, width: int, rule: ResizeRule, length: int) -> Placement:
+    def plan(
+        cls,
+        height: int,
+        width: int,
+        rule: ResizeRule,
+        length: int,
+        interpolation: Interpolation = "bilinear",
+    ) -> Placement:
         """Place a photo of ``height`` x ``width`` pixels by a resize rule of :class:`Preprocess`.
 
         Raises
@@ -68,7 +80,8 @@ class Placement:
             resized = (length, length)
         else:
             side = max(height, width) if rule == "longest+pad" else min(height, width)
-            resized = (_scaled(height, length, side), _scaled(width, length, side))
+            scaled = _scaled_down if rule == "shortest-down" else _scaled
+            resized = (scaled(height, length, side), scaled(width, length, side))
         if max(resized) > _MAX_CANVAS_SIDE:
             raise ConfigError(
                 f"a photo of {height} x {width} pixels (height x width) is too elongated to make its shorter "
@@ -77,12 +90,19 @@ class Placement:
             )
         canvas = (length, length) if rule == "longest+pad" else resized
         top, left = ((whole - part) // 2 for whole, part in zip(canvas, resized, strict=True))
-        return cls(photo=(height, width), resized=resized, padding=(top, left), canvas=canvas)
+        return cls(
+            photo=(height, width),
+            resized=resized,
+            padding=(top, left),
+            canvas=canvas,
+            interpolation=interpolation,
+        )
 
     def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The canvas, ``(*canvas, 3)`` uint8: resized, padded evenly at both sides by the edge pixels."""
         height, width = self.resized
-        small = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+        kind = Image.Resampling[self.interpolation.upper()]
+        small = np.asarray(Image.fromarray(image).resize((width, height), kind))
         widths = [
             (before, whole - part - before)
             for before, whole, part in zip(self.padding, self.canvas, self.resized, strict=True)
@@ -114,7 +134,7 @@ class Placement:
         """``P A`` (or ``Q B``): the shares of the photo's rows (columns) in each row (column) of a crop."""
         last = self.resized[axis] - 1
         source = np.clip(np.arange(start, start + count) - self.padding[axis], 0, last)
-        return resize_matrix(self.photo[axis], self.resized[axis])[source]
+        return resize_matrix(self.photo[axis], self.resized[axis], self.interpolation)[source]
 
 
 def _scaled(size: int, length: int, side: int) -> int:
@@ -122,17 +142,60 @@ def _scaled(size: int, length: int, side: int) -> int:
     return max(1, (2 * size * length + side) // (2 * side))
 
 
-@lru_cache(maxsize=8)
-def resize_matrix(n_in: int, n_out: int) -> NDArray[np.float64]:
-    """The antialiased triangle filter along one axis as a matrix, ``(n_out, n_in)``; rows sum to 1.
+def _scaled_down(size: int, length: int, side: int) -> int:
+    """``size · length / side`` rounded down, in the floating-point arithmetic of torchvision."""
+    return max(1, int(length * size / side))
 
-    Output ``i`` is centred at ``c = (i + 1/2) s`` in input pixels, ``s = n_in / n_out``, and input ``j`` has
-    weight ``max(0, 1 − |j + 1/2 − c| / max(s, 1))`` before each row is divided by its sum: the filter of
-    Pillow's ``BILINEAR``, which draws the canvas and rounds it to whole grey values.
+
+def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(0.0, 1.0 - np.abs(x))
+
+
+def _cubic(x: NDArray[np.float64], a: float = -0.5) -> NDArray[np.float64]:
+    """Keys' cubic convolution: ``(a + 2)|x|³ − (a + 3)|x|² + 1`` within 1, ``a(|x|³ − 5|x|² + 8|x| − 4)`` to 2."""
+    x = np.abs(x)
+    inner, outer = ((a + 2) * x - (a + 3)) * x * x + 1, (((x - 5) * x + 8) * x - 4) * a
+    return np.where(x < 1, inner, np.where(x < 2, outer, 0.0))
+
+
+def _lanczos(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+
+
+def _box(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return ((x > -0.5) & (x <= 0.5)).astype(np.float64)
+
+
+def _hamming(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.abs(x) < 1, np.sinc(x) * (0.54 + 0.46 * np.cos(np.pi * x)), 0.0)
+
+
+_FILTERS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "bilinear": _triangle,
+    "bicubic": _cubic,
+    "lanczos": _lanczos,
+    "box": _box,
+    "hamming": _hamming,
+}
+
+
+@lru_cache(maxsize=8)
+def resize_matrix(
+    n_in: int, n_out: int, interpolation: Interpolation = "bilinear"
+) -> NDArray[np.float64]:
+    """Shares of the inputs in the outputs of a resize along one axis, ``(n_out, n_in)``; rows sum to 1.
+
+    Output ``i`` is centred at ``c = (i + 1/2) s`` in input pixels, ``s = n_in / n_out``. Input ``j`` has the
+    weight ``g((j + 1/2 − c) / max(s, 1))``, for the triangle ``g(x) = max(0, 1 − |x|)``; what is returned is its
+    magnitude, divided by the row's sum: for filters without negative weights that of Pillow, which draws the
+    canvas and rounds it to whole grey values. ``nearest`` copies the input at ``⌊c⌋``.
     """
     step = n_in / n_out
     centre = (np.arange(n_out)[:, None] + 0.5) * step
-    weights = np.maximum(0.0, 1.0 - np.abs(np.arange(n_in) + 0.5 - centre) / max(step, 1.0))
+    if interpolation == "nearest":
+        weights = (np.arange(n_in) == np.floor(centre)).astype(np.float64)
+    else:
+        weights = np.abs(_FILTERS[interpolation]((np.arange(n_in) + 0.5 - centre) / max(step, 1.0)))
     matrix: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
     matrix.flags.writeable = False
     return matrix
@@ -154,9 +217,21 @@ def check_photo(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return array
 
 
-def center_offset(canvas: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """Row and column at which the centre crop of ``size`` begins."""
-    return (canvas[0] - size[0]) // 2, (canvas[1] - size[1]) // 2
+def place(height: int, width: int, preprocess: Preprocess) -> Placement:
+    """How a photo of that size lies on its canvas."""
+    return Placement.plan(
+        height, width, preprocess.resize, preprocess.resize_length, preprocess.interpolation
+    )
+
+
+def center_offset(
+    canvas: tuple[int, int], size: tuple[int, int], rule: ResizeRule = "shortest"
+) -> tuple[int, int]:
+    """Row and column at which the centre crop of ``size`` begins on a canvas of ``rule``."""
+    top, left = canvas[0] - size[0], canvas[1] - size[1]
+    if rule == "shortest-down":
+        return round(top / 2), round(left / 2)
+    return top // 2, left // 2
 
 
 def center_view(
@@ -172,8 +247,8 @@ def center_view(
         Where the crop begins on the canvas.
     """
     height, width = check_photo(image).shape[:2]
-    placement = Placement.plan(height, width, preprocess.resize, preprocess.resize_length)
-    offset = center_offset(placement.canvas, preprocess.input_size)
+    placement = place(height, width, preprocess)
+    offset = center_offset(placement.canvas, preprocess.input_size, preprocess.resize)
     return _crop(placement.draw(image), offset, preprocess.input_size), placement, offset
 
 
@@ -184,7 +259,7 @@ def training_views(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[
     five mirrored left to right (METHOD: 5 crops at the network's input size and their mirror images).
     """
     height, width = check_photo(image).shape[:2]
-    placement = Placement.plan(height, width, preprocess.resize, preprocess.resize_length)
+    placement = place(height, width, preprocess)
     canvas, size = placement.draw(image), preprocess.input_size
     bottom, right = placement.canvas[0] - size[0], placement.canvas[1] - size[1]
     offsets = [(0, 0), (0, right), (bottom, 0), (bottom, right), center_offset(placement.canvas, size)]
@@ -199,7 +274,7 @@ def sliding_views(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[n
     lie flush with the border, so that every pixel is seen.
     """
     height, width = check_photo(image).shape[:2]
-    placement = Placement.plan(height, width, "shortest", preprocess.resize_length)
+    placement = place(height, width, preprocess.with_resize("shortest"))
     canvas, size = placement.draw(image), preprocess.input_size
     rows, columns = (window_starts(placement.canvas[axis], size[axis]) for axis in (0, 1))
     return np.stack([_crop(canvas, (top, left), size) for top in rows for left in columns])

@@ -16,6 +16,7 @@ from pfungst.errors import ConfigError, unknown_name
 from pfungst.network import architectures
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.preprocess import Preprocess
+from pfungst.network.state_files import read_state_dict
 
 _SQUASHING = (
     nn.Softmax, nn.LogSoftmax, nn.Sigmoid, nn.LogSigmoid, nn.Tanh,
@@ -142,7 +143,7 @@ def _start_small_cnn(weights: str | Path | None, random_state: int) -> NetworkCl
         torch.manual_seed(random_state)
         module = architectures.build(description)
     if weights is not None:
-        _load(module, architectures.read_state_dict(weights), weights)
+        _load(module, read_state_dict(weights), weights)
     return _unnamed(module, 2, SMALL_CNN_INPUT, description)
 
 
@@ -214,7 +215,7 @@ def _check_head(name: str, layer: nn.Linear | nn.Conv2d, output: Tensor, calls: 
 def dry_run(module: nn.Module, preprocess: Preprocess, *, noise: int | None = None) -> Tensor:
     """The output for one image: black, or noise of a seed."""
     reference = next(module.parameters(), torch.empty(0))
-    shape = (1, 3, *preprocess.input_size)
+    shape = (1, preprocess.n_channels, *preprocess.input_size)
     if noise is None:
         x = torch.zeros(shape)
     else:

@@ -17,7 +17,7 @@ from pfungst.images.dataset import Record
 from pfungst.images.decode import decode
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.training.backbone import Backbone
-from pfungst.network.views import Placement, center_view, training_views
+from pfungst.network.views import center_view, place, training_views
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers, map_items
 
@@ -63,7 +63,7 @@ class CanvasTask:
         """``(length, length, 3)`` uint8."""
         image = decode(record.path)
         height, width = image.shape[:2]
-        placement = Placement.plan(height, width, self.preprocess.resize, self.preprocess.resize_length)
+        placement = place(height, width, self.preprocess)
         return placement.draw(image)
 
 
