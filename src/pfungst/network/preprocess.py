@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pfungst.errors import ConfigError, unknown_name
 
 ChannelOrder = Literal["RGB", "BGR", "gray", "RGBA"]
-ResizeRule = Literal["longest+pad", "shortest", "shortest-down", "warp"]
+ResizeRule = Literal["longest+pad", "shortest", "shortest-torchvision", "shortest-transformers", "warp"]
 Interpolation = Literal["bilinear", "bicubic", "lanczos", "box", "hamming", "nearest"]
 CHANNEL_ORDERS: tuple[str, ...] = get_args(ChannelOrder)
 RESIZE_RULES: tuple[str, ...] = get_args(ResizeRule)
@@ -45,12 +45,13 @@ class Preprocess:
         In units of the scaled values; one number, or equal ones, serve every channel.
     mean_image : (n_channels, height, width) float32 or None
         Subtracted in place of ``mean``; one larger than ``input_size`` by its central part.
-    resize : {"longest+pad", "shortest", "shortest-down", "warp"}
+    resize : {"longest+pad", "shortest", "shortest-torchvision", "shortest-transformers", "warp"}
         The canvas of the centre view. ``longest+pad``: longest side ``resize_length``, aspect kept, the
         shorter side padded to a square by repeating the nearest edge pixel. ``shortest``: shortest side
-        ``resize_length``, aspect kept, nothing padded. ``shortest-down``: the same to the pixel as
-        torchvision, timm and transformers do it, which round the longer side down and half an odd margin
-        to the even side. ``warp``: a square, aspect lost.
+        ``resize_length``, aspect kept, nothing padded. ``shortest-torchvision`` and
+        ``shortest-transformers``: the same to the pixel as these libraries do it (timm as torchvision). Both
+        round the longer side down; half of an odd margin is rounded to the even number by the one and down
+        by the other. ``warp``: a square, aspect lost.
     resize_length : int
         In pixels.
     interpolation : {"bilinear", "bicubic", "lanczos", "box", "hamming", "nearest"}

@@ -34,6 +34,7 @@ VIEWS: tuple[str, ...] = get_args(Views)
 STRIDE = 20
 """Pixels between neighbouring windows of the sliding view."""
 _MAX_CANVAS_SIDE = 16384
+_ROUNDED_DOWN = frozenset(("shortest-torchvision", "shortest-transformers"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ class Placement:
             resized = (length, length)
         else:
             side = max(height, width) if rule == "longest+pad" else min(height, width)
-            scaled = _scaled_down if rule == "shortest-down" else _scaled
+            scaled = _scaled_down if rule in _ROUNDED_DOWN else _scaled
             resized = (scaled(height, length, side), scaled(width, length, side))
         if max(resized) > _MAX_CANVAS_SIDE:
             raise ConfigError(
@@ -143,7 +144,7 @@ def _scaled(size: int, length: int, side: int) -> int:
 
 
 def _scaled_down(size: int, length: int, side: int) -> int:
-    """``size · length / side`` rounded down, in the floating-point arithmetic of torchvision."""
+    """``size · length / side`` rounded down, in the floating-point arithmetic of torchvision and transformers."""
     return max(1, int(length * size / side))
 
 
@@ -229,7 +230,7 @@ def center_offset(
 ) -> tuple[int, int]:
     """Row and column at which the centre crop of ``size`` begins on a canvas of ``rule``."""
     top, left = canvas[0] - size[0], canvas[1] - size[1]
-    if rule == "shortest-down":
+    if rule == "shortest-torchvision":
         return round(top / 2), round(left / 2)
     return top // 2, left // 2
 

@@ -20,7 +20,7 @@ from pfungst.network.state_files import fill
 _ARGUMENTS = ("num_classes", "in_chans", "img_size")
 _INPUT = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
 _CHANNELS = {1: "gray", 3: "RGB", 4: "RGBA"}
-_GEOMETRY = {"center": "shortest-down", "squash": "warp"}
+_GEOMETRY = {"center": "shortest-torchvision", "squash": "warp"}
 
 
 class Timm:

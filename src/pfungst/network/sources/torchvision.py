@@ -134,7 +134,7 @@ def _preprocess(transforms: Any) -> Preprocess:
         scale=1 / 255,
         mean=tuple(transforms.mean),
         std=tuple(transforms.std),
-        resize="shortest-down",
+        resize="shortest-torchvision",
         resize_length=transforms.resize_size[0],
         interpolation=transforms.interpolation.value,
     )
