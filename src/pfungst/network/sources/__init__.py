@@ -5,6 +5,7 @@ opened. :func:`register` adds a source of one's own.
 """
 
 from pfungst.network.sources import hugging_face, timm, torchvision
+from pfungst.network.sources.graph import source as graph
 from pfungst.network.sources.registry import (
     Opened,
     Request,
@@ -23,6 +24,7 @@ __all__ = [
     "Source",
     "build_within",
     "find_source",
+    "graph",
     "hugging_face",
     "is_source",
     "register",
