@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def artefacts(
-    model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
+    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
     data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
     split: Annotated[str, typer.Option(help="Which photos; 'all' for every one.")] = "test",
     classes: _options.Classes = None,
@@ -28,6 +28,8 @@ def artefacts(
     ] = 32,
     pairs: Annotated[int, typer.Option(help="Photos shown before and after each kind of edit.")] = 2,
     seed: _options.Seed = 0,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     out: Annotated[
@@ -45,7 +47,7 @@ def artefacts(
     from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
     from pfungst.evaluation.statistics import BootstrapConfig
 
-    with _options.loaded_model(model) as (classifier, identity):
+    with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
         dataset = _options.open_split(data, split, seed=seed)
         config = ArtefactConfig(
             max_photos=max_photos,

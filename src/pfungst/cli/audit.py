@@ -14,6 +14,7 @@ from pfungst.cli import _options, _run
 if TYPE_CHECKING:
     from pfungst.audit import Subject
     from pfungst.audit.schema import Audit, ClassAudit, ModelAudit
+    from pfungst.models import ModelReference
 
 
 def audit(
@@ -36,6 +37,8 @@ def audit(
     ] = 40,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
     seed: _options.Seed = 0,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
@@ -47,17 +50,19 @@ def audit(
     report.html in the folder afterwards.
     """
     from pfungst.audit import AuditConfig, audit_models
+    from pfungst.models import references
     from pfungst.report.audit_page import write_report
     from pfungst.runs.identity import unchanged_model
 
     config = AuditConfig(parts=_run.comma_list(parts) or (), quality_images=quality_images, random_state=seed)
     dataset = _options.open_split(data, split, seed=seed)
     with ExitStack() as stack:
-        for path in models:
-            stack.enter_context(unchanged_model(path))
+        found = references(models, weights or (), labels)
+        for model in found:
+            stack.enter_context(unchanged_model(model.spec, lambda _, model=model: model.identity()))
         with _run.progress_bar() as progress:
             result = audit_models(
-                subjects(models, rule or []),
+                subjects(found, rule or []),
                 dataset,
                 out,
                 config,
@@ -78,18 +83,16 @@ def audit(
     _run.finish(result.skipped)
 
 
-def subjects(models: Sequence[Path], rules: Sequence[str]) -> list[Subject]:
-    """Model folders as subjects of an audit, named after their folders."""
+def subjects(models: Sequence[ModelReference], rules: Sequence[str]) -> list[Subject]:
+    """Models as subjects of an audit, named after their folders."""
     from pfungst.audit import Subject
-    from pfungst.contract.storage import model_identity
-    from pfungst.models import load_model
 
-    names = _options.headings(models)
+    names = _options.headings([Path(model.spec) for model in models])
     options = _options.rule_options(names, rules)
     found = []
-    for name, path in zip(names, models, strict=True):
-        classifier = load_model(path)
-        identity = model_identity(path, classifier)
+    for name, model in zip(names, models, strict=True):
+        classifier = model.load()
+        identity = model.identity(classifier)
         found.append(
             Subject(
                 name=name,

@@ -33,6 +33,8 @@ def context(
         float, typer.Option(help="Rim around a box that is filled in with it, as a share of its side.")
     ] = 0.0,
     seed: _options.Seed = 0,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     out: Annotated[
@@ -52,13 +54,14 @@ def context(
     from pfungst.audit.survey.surroundings import ContextConfig
     from pfungst.audit.survey.surveying import SurveyConfig
     from pfungst.evaluation.statistics import BootstrapConfig
+    from pfungst.models import references
 
     dataset = _options.open_split(data, split, seed=seed)
     names = _options.headings(models)
     options = _options.rule_options(names, rule or [])
     found: dict[str, Context] = {}
-    for name, folder in zip(names, models, strict=True):
-        with _options.loaded_model(folder) as (classifier, identity), _run.progress_bar() as progress:
+    for name, model in zip(names, references(models, weights or (), labels), strict=True):
+        with _options.loaded_model(model) as (classifier, identity), _run.progress_bar() as progress:
             found[name] = measure_context(
                 classifier,
                 dataset,

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def explain(
-    model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
+    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photos to explain.")],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
     class_: Annotated[
         str, typer.Option("--class", help="Classes separated by commas; 'top' explains the highest score, "
-                          "'predicted' every class above its threshold.")
+                          "'predicted' every class that the model predicts.")
     ] = "top",
     rule: Annotated[
         str | None,
@@ -43,6 +43,8 @@ def explain(
         str | None, typer.Option(help="What the stabiliser absorbed: 'report' it, or 'spread' it evenly.")
     ] = None,
     arrays: Annotated[bool, typer.Option("--arrays", help="Also write relevance as safetensors.")] = False,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
@@ -54,7 +56,7 @@ def explain(
     """
     given = {"rule": rule, "epsilon": epsilon, "relative": relative or None, "absorbed": absorbed}
     options = {name: value for name, value in given.items() if value is not None}
-    with _options.loaded_model(model) as (classifier, identity):
+    with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
         task = ExplainTask(classifier=classifier, wanted=class_, out=out, arrays=arrays, options=options)
         with _run.progress_bar() as progress:
             found = explain_photos(
@@ -162,13 +164,14 @@ def _explain(
     classifier: Classifier, image: Any, wanted: str, image_id: str, options: dict[str, Any]
 ) -> list[Explanation]:
     from pfungst.contract.classifier import explain_classes
+    from pfungst.contract.deciding import predicted
 
     if wanted in ("top", "predicted") and wanted not in classifier.classes:
         scores = classifier.scores([image])[0]
         if wanted == "top":
             names = [classifier.classes[int(scores.argmax())]]
         else:
-            above = scores > classifier.thresholds
+            above = predicted(classifier, scores[None])[0]
             names = [name for name, yes in zip(classifier.classes, above, strict=True) if yes]
     else:
         names = list(_run.comma_list(wanted) or ())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def quality(
-    model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
+    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
     data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
     split: Annotated[str, typer.Option(help="Which photos; 'all' for every one.")] = "test",
     method: Annotated[
@@ -49,6 +49,8 @@ def quality(
         int | None, typer.Option(help="A seeded sample of so many photos that show a class.")
     ] = None,
     seed: _options.Seed = 0,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     out: Annotated[
@@ -68,7 +70,7 @@ def quality(
     from pfungst.evaluation.quality import has_boxes, measure_quality
     from pfungst.evaluation.replacement import ReplacementConfig
 
-    with _options.loaded_model(model) as (classifier, identity):
+    with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
         dataset = _options.open_split(data, split, seed=seed)
         config = QualityConfig(
             methods=_run.comma_list(method) or default_methods(classifier, with_boxes=has_boxes(dataset)),

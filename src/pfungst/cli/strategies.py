@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def strategies(
-    model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
+    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
     data: Annotated[Path, typer.Argument(help="Data set: VOC layout, COCO JSON, or a folder per class.")],
     out: Annotated[
         Path, typer.Option(help="Folder for heatmaps, figures and numbers; an interrupted run goes on there.")
@@ -38,6 +38,8 @@ def strategies(
     ] = None,
     max_clusters: Annotated[int, typer.Option(help="At most so many groups.")] = 8,
     seed: _options.Seed = 0,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
@@ -59,7 +61,7 @@ def strategies(
         max_clusters=max_clusters,
         random_state=seed,
     )
-    with _options.loaded_model(model) as (classifier, identity):
+    with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
         dataset = _options.open_split(data, split, seed=seed)
         with _run.progress_bar() as progress:
             seen = _options.surveyed(

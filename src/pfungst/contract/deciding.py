@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from pfungst.contract.classifier import Classifier
 from pfungst.errors import unknown_name
 
 Decision = Literal["thresholds", "highest"]
@@ -56,3 +57,16 @@ def decided(
     chosen = np.zeros(scores.shape, dtype=np.bool_)
     chosen[np.arange(len(scores)), scores.argmax(axis=1)] = True
     return chosen
+
+
+def decision_of(classifier: Classifier) -> Decision:
+    """How a classifier decides; ``thresholds`` for one that does not say.
+
+    A classifier says so by an attribute ``decision``.
+    """
+    return checked_decision(getattr(classifier, "decision", "thresholds"))
+
+
+def predicted(classifier: Classifier, scores: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which classes a classifier predicts for photos of these scores, ``(n, n_classes)``."""
+    return decided(scores, classifier.thresholds, decision_of(classifier))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from pfungst.contract.storage import (
 )
 from pfungst.errors import ConfigError, ModelError, PfungstError, unknown_name
 from pfungst.network import architectures
+from pfungst.network.outputs import ScoresOf, class_scores
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.views import VIEWS, Views, center_offset, center_view, place, sliding_views
 
@@ -211,14 +213,23 @@ class NetworkClassifier:
             ) from error
 
     def _checked_output(self, output: Any) -> Tensor:
-        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        if not isinstance(output, Tensor) or found[1:] not in self._output_shapes:
+        scores = class_scores(output)
+        if tuple(scores.shape[1:]) not in self._output_shapes:
             raise ConfigError(
-                f"the network's output is {found} for {len(self._classes)} classes",
+                f"the network's output is {tuple(scores.shape)} for {len(self._classes)} classes",
                 allowed="a tensor (n, n_classes)",
                 hint="nn.Flatten() at its end, or class names that match its outputs",
             )
-        return output.flatten(1)
+        return scores.flatten(1)
+
+    @cached_property
+    def scoring_module(self) -> nn.Module:
+        """The module, with a step after it that picks the scores if its answer is a structure."""
+        with torch.inference_mode():
+            size = (1, self.preprocess.n_channels, *self.preprocess.input_size)
+            answer = self._output(torch.zeros(size, device=self.device, dtype=self.dtype))
+        plain = isinstance(answer, Tensor) and answer.dim() > 1
+        return self.module if plain else ScoresOf(self.module).eval()
 
     @property
     def _output_shapes(self) -> tuple[tuple[int, ...], ...]:

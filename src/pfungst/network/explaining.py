@@ -61,7 +61,7 @@ def _propagated(
         torch.from_numpy(bound).to(inputs.device, inputs.dtype)
         for bound in classifier.preprocess.value_range()
     )
-    return relevance(classifier.module, inputs, [columns], composite=rule, input_bounds=(low, high))
+    return relevance(classifier.scoring_module, inputs, [columns], composite=rule, input_bounds=(low, high))
 
 
 def _ledger(result: LrpResult, position: int, pixels: NDArray[np.float64]) -> Ledger:

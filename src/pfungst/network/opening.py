@@ -1,4 +1,4 @@
-"""Any network that a source knows, opened as a classifier: what a command takes where it takes a model folder."""
+"""Any network that a source knows, opened as a classifier: what a command takes in a model folder's place."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pfungst.contract.deciding import Decision
 from pfungst.contract.storage import checked_classes
-from pfungst.errors import ConfigError, ModelError
+from pfungst.errors import ConfigError, ModelError, PfungstError
 from pfungst.network.class_names import read_class_names
 from pfungst.network.classifier import NetworkClassifier
-from pfungst.network.sources import Opened, Request, find_source, sources
+from pfungst.network.outputs import class_scores
+from pfungst.network.sources import Request, find_source, sources
 
 
 def open_network(
@@ -65,7 +66,7 @@ def open_network(
     opened = source.load(Request(spec=text, weights=file, random_state=random_state))
     network = NetworkClassifier(
         opened.module,
-        _names(opened, classes, text),
+        named_outputs(classes, opened.classes, opened.outputs, text),
         opened.preprocess,
         architecture=opened.architecture,
         decision=decision or opened.decision,
@@ -75,20 +76,63 @@ def open_network(
     return network
 
 
-def _names(opened: Opened, classes: Sequence[str] | str | Path | None, source: str) -> Sequence[str]:
-    """The names given, or those of the source; one for each output."""
+def named_outputs(
+    classes: Sequence[str] | str | Path | None, known: Sequence[str] | None, outputs: int, source: str
+) -> tuple[str, ...]:
+    """The names given, or those that the source knows, or ``output 0`` ...; one for each output.
+
+    Raises
+    ------
+    ConfigError
+        If there are not as many names as outputs.
+    ModelError
+        If the source's own names cannot be class names.
+    """
     if isinstance(classes, (str, Path)):
         classes = read_class_names(classes)
-    names = opened.classes if classes is None else tuple(classes)
-    names = tuple(f"output {index}" for index in range(opened.outputs)) if names is None else names
-    if len(names) != opened.outputs:
+    names = known if classes is None else tuple(classes)
+    names = tuple(f"output {index}" for index in range(outputs)) if names is None else names
+    if len(names) != outputs:
         raise ConfigError(
-            f"{len(names)} class names for {source}", allowed=f"as many as its outputs, {opened.outputs}"
+            f"{len(names)} class names for {source}", allowed=f"as many as its outputs, {outputs}"
         )
     try:
         return checked_classes(names)
     except ValueError as error:
         raise ModelError(source, str(error)) from error
+
+
+def output_width(module: nn.Module, channels: int, size: tuple[int, int], source: str) -> int:
+    """How many scores a network gives, by one pass of grey.
+
+    Raises
+    ------
+    ModelError
+        If it fails, or its output is not one score a class.
+    """
+    output = _answer(module, torch.zeros(1, channels, *size), source)
+    if (
+        output.dim() not in {1, 2, 4}
+        or output.shape[0] != 1
+        or output.flatten(1).shape[1:] != output.shape[1:2]
+    ):
+        raise ModelError(source, f"its output has the shape {tuple(output.shape)}", allowed="(n, n_classes)")
+    return int(output.shape[1])
+
+
+def _answer(module: nn.Module, inputs: Tensor, source: str) -> Tensor:
+    try:
+        with torch.inference_mode():
+            return class_scores(module(inputs))
+    except PfungstError as error:
+        raise ModelError(source, error.problem, allowed=error.allowed, hint=error.hint) from error
+    except Exception as error:  # a module raises what it likes
+        reason = str(error).strip().split("\n", 1)[0][:200]
+        raise ModelError(
+            source,
+            f"the network fails on an input of shape {tuple(inputs.shape)} ({reason})",
+            hint="the preprocessing and the weights that belong to each other",
+        ) from error
 
 
 def check_runs(network: NetworkClassifier, source: str) -> None:
@@ -99,22 +143,13 @@ def check_runs(network: NetworkClassifier, source: str) -> None:
     ModelError
         If it fails, or its output is not one finite number a class.
     """
-    height, width = network.preprocess.input_size
-    inputs = torch.zeros(1, network.preprocess.n_channels, height, width, dtype=network.dtype)
-    try:
-        with torch.inference_mode():
-            output = network.module(inputs.to(network.device))
-    except Exception as error:  # a module raises what it likes
-        reason = str(error).strip().split("\n", 1)[0][:200]
+    size, channels = network.preprocess.input_size, network.preprocess.n_channels
+    inputs = torch.zeros(1, channels, *size, dtype=network.dtype, device=network.device)
+    output = _answer(network.module, inputs, source)
+    if output.flatten(1).shape != (1, len(network.classes)):
         raise ModelError(
             source,
-            f"the network fails on an input of shape {tuple(inputs.shape)} ({reason})",
-            hint="the preprocessing and the weights that belong to each other",
-        ) from error
-    if not isinstance(output, Tensor) or tuple(output.shape[:2]) != (1, len(network.classes)):
-        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ModelError(
-            source, f"the network answers with {found}, not with {len(network.classes)} scores a photo"
+            f"the network answers with {tuple(output.shape)}, not with {len(network.classes)} scores a photo",
         )
     if not bool(torch.isfinite(output).all()):
         raise ModelError(source, "the network's scores are NaN or infinite", hint="its original weights")

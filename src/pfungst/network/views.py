@@ -181,9 +181,7 @@ _FILTERS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 
 
 @lru_cache(maxsize=8)
-def resize_matrix(
-    n_in: int, n_out: int, interpolation: Interpolation = "bilinear"
-) -> NDArray[np.float64]:
+def resize_matrix(n_in: int, n_out: int, interpolation: Interpolation = "bilinear") -> NDArray[np.float64]:
     """Shares of the inputs in the outputs of a resize along one axis, ``(n_out, n_in)``; rows sum to 1.
 
     Output ``i`` is centred at ``c = (i + 1/2) s`` in input pixels, ``s = n_in / n_out``. Input ``j`` has the

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pfungst.contract.deciding import Decision
 from pfungst.errors import ModelError
 from pfungst.network.class_names import distinct
+from pfungst.network.outputs import ScoresOf
 from pfungst.network.sources.folders import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -36,19 +37,6 @@ _LEFT_OUT = frozenset(
      "_attn_implementation_autoset", "_experts_implementation")
 )  # fmt: skip
 _MAX_LAYERS, _MAX_NUMBER, _MAX_SHARDS = 1000, 10**6, 200
-
-
-class Scores(nn.Module):
-    """A network that answers with a structure, reduced to its scores: the ``logits``."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores ``(n, n_classes)`` of a batch."""
-        scores: Tensor = self.network(x).logits
-        return scores
 
 
 class HuggingFace:
@@ -97,7 +85,7 @@ class HuggingFace:
                 allowed=", ".join(auto.modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES),
             )
         try:
-            return Scores(_built(auto, settings)).eval()
+            return ScoresOf(_built(auto, settings)).eval()
         except Exception as error:  # transformers has many kinds of errors for wrong configurations
             reason = str(error).split("\n", 1)[0][:200]
             raise ModelError(CONFIG_FILE, f"is refused by transformers ({reason})") from error
@@ -129,7 +117,9 @@ def plain_config(content: Any, source: str | Path) -> dict[str, Any]:
                 hint="NetworkClassifier from Python, with the module that you have built and trust",
             )
         if key in _FETCHED and value:
-            raise ModelError(source, f"has {key}, which is not followed", allowed="a plain network in float32")
+            raise ModelError(
+                source, f"has {key}, which is not followed", allowed="a plain network in float32"
+            )
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             _check_number(source, key, value)
     return {key: value for key, value in content.items() if key not in _LEFT_OUT}
@@ -157,7 +147,9 @@ def _entries(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 def _built(auto: Any, settings: Mapping[str, Any]) -> nn.Module:
     given = {key: value for key, value in settings.items() if key not in {"model_type", "id2label"}}
     names = {int(key): str(value) for key, value in (settings.get("id2label") or {}).items()}
-    config = auto.AutoConfig.for_model(settings["model_type"], **given, **({"id2label": names} if names else {}))
+    config = auto.AutoConfig.for_model(
+        settings["model_type"], **given, **({"id2label": names} if names else {})
+    )
     module: nn.Module = auto.AutoModelForImageClassification.from_config(config, trust_remote_code=False)
     return module
 
@@ -174,7 +166,9 @@ def _weight_files(folder: Path) -> list[Path]:
         return [folder / WEIGHTS_FILE]
     if not (folder / INDEX_FILE).is_file():
         others = sorted(path.name for path in folder.glob("*.bin"))[:3]
-        found = f"has {', '.join(others)}, a pickle, which is not read" if others else f"has no {WEIGHTS_FILE}"
+        found = (
+            f"has {', '.join(others)}, a pickle, which is not read" if others else f"has no {WEIGHTS_FILE}"
+        )
         raise ModelError(
             folder,
             found,
@@ -207,7 +201,9 @@ def _filled(module: nn.Module, state: dict[str, Tensor], folder: Path) -> nn.Mod
     except Exception as error:
         reason = str(error).split("\n", 1)[0][:300]
         raise ModelError(folder, f"its weights do not fit its config.json ({reason})") from error
-    wrong = [name for kind in ("missing_keys", "mismatched_keys", "unexpected_keys") for name in account[kind]]
+    wrong = [
+        name for kind in ("missing_keys", "mismatched_keys", "unexpected_keys") for name in account[kind]
+    ]
     if wrong:
         names = ", ".join(str(name) for name in sorted(map(str, wrong))[:3])
         raise ModelError(
@@ -215,7 +211,7 @@ def _filled(module: nn.Module, state: dict[str, Tensor], folder: Path) -> nn.Mod
             f"{len(wrong)} weights are missing, superfluous or of another shape: {names}",
             allowed="a folder that save_pretrained wrote of a trained classifier",
         )
-    return Scores(loaded).eval()
+    return ScoresOf(loaded).eval()
 
 
 def _labels(config: Mapping[str, Any], source: Path) -> tuple[str, ...]:

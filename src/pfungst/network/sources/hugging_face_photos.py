@@ -99,7 +99,11 @@ def _geometry(name: str, settings: Mapping[str, Any], file: Path) -> tuple[str, 
         return "warp", side, crop or side
     if name == "ConvNext":
         flat = edge >= _FLAT_LIMIT
-        return ("warp", edge, edge) if flat else ("shortest-transformers", int(edge / settings["crop_pct"]), edge)
+        return (
+            ("warp", edge, edge)
+            if flat
+            else ("shortest-transformers", int(edge / settings["crop_pct"]), edge)
+        )
     length = {"Levit": lambda: int(256 / 224 * edge), "PoolFormer": lambda: int(edge / settings["crop_pct"])}
     if crop is None:
         raise ModelError(file, "leaves photos of different sizes", allowed="do_center_crop, or a size")

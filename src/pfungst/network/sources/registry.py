@@ -161,7 +161,9 @@ def build_within(source: Source, architecture: Mapping[str, Any], room: int) -> 
         module = source.build(architecture)
     asked = sum(value.numel() for value in module.state_dict().values())
     if asked > 2 * room + _SPARE:
-        raise ConfigError(f"the description is of {asked} weights", allowed=f"about {room}, as the file holds")
+        raise ConfigError(
+            f"the description is of {asked} weights", allowed=f"about {room}, as the file holds"
+        )
     return source.build(architecture)
 
 
@@ -171,6 +173,6 @@ def needed(package: str, extra: str, what: str) -> ModuleType:
         return import_module(package)
     except ImportError as error:
         raise ConfigError(
-            f"{what} needs the package {package.split('.')[0]!r}, which cannot be imported ({error})",
+            f"{what} needs the package {package.split('.', maxsplit=1)[0]!r}, which cannot be imported ({error})",
             hint=f'pip install "pfungst[{extra}]"',
         ) from error

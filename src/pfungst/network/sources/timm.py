@@ -70,7 +70,7 @@ class Timm:
 def _timm(name: str) -> Any:
     timm = needed("timm", "timm", "a timm network")
     if not timm.is_model(name) or ":" in name or "/" in name:
-        near = timm.list_models(f"*{name.split('.')[0].split('_')[0][:40]}*")[:40]
+        near = timm.list_models(f"*{name.split('.', maxsplit=1)[0].split('_', maxsplit=1)[0][:40]}*")[:40]
         raise unknown_name("timm network", name[:80], near or ["a name of timm.list_models()"])
     return timm
 

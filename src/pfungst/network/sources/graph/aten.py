@@ -59,7 +59,17 @@ _UNARY = (
 )
 for _name in _UNARY.split():
     ATEN[_name] = lambda call, op=_name: call.do(op, call.x)
-for _name in ("detach", "alias", "contiguous", "clone", "dropout", "feature_dropout", "lift_fresh_copy", "lift_fresh", "dropout2d"):
+for _name in (
+    "detach",
+    "alias",
+    "contiguous",
+    "clone",
+    "dropout",
+    "feature_dropout",
+    "lift_fresh_copy",
+    "lift_fresh",
+    "dropout2d",
+):
     ATEN[_name] = lambda call: call.x
 
 
@@ -75,7 +85,13 @@ def _to(call: Call) -> Traced:
     return call.x.float() if dtype.is_floating_point else call.x.to(dtype)
 
 
-@aten("_assert_tensor_metadata", "_assert_scalar", "sym_constrain_range", "sym_constrain_range_for_size", "_assert_async")
+@aten(
+    "_assert_tensor_metadata",
+    "_assert_scalar",
+    "sym_constrain_range",
+    "sym_constrain_range_for_size",
+    "_assert_async",
+)
 def _asserted(call: Call) -> None:
     del call
 
@@ -150,7 +166,9 @@ def _linear(call: Call) -> Traced:
 
 @aten("addmm", "baddbmm")
 def _addmm(call: Call) -> Traced:
-    first, second = (call["mat1"], call["mat2"]) if "mat1" in call.arguments else (call["batch1"], call["batch2"])
+    first, second = (
+        (call["mat1"], call["mat2"]) if "mat1" in call.arguments else (call["batch1"], call["batch2"])
+    )
     if call.get("alpha", 1) != 1 or call.get("beta", 1) != 1:
         raise UntraceableError("it has factors")
     if isinstance(second, Tensor) and isinstance(call.x, Tensor) and second.dim() == 2 and call.x.dim() == 1:
@@ -170,14 +188,28 @@ def _batch_norm(call: Call) -> Any:
 @aten("layer_norm", "native_layer_norm")
 def _layer_norm(call: Call) -> Any:
     shape = [int(size) for size in call["normalized_shape"]]
-    result = call.do("layer_norm", call["input"], call.get("weight"), call.get("bias"), shape=shape, eps=call.get("eps", 1e-5))
+    result = call.do(
+        "layer_norm",
+        call["input"],
+        call.get("weight"),
+        call.get("bias"),
+        shape=shape,
+        eps=call.get("eps", 1e-5),
+    )
     return [result, None, None]
 
 
 @aten("group_norm", "native_group_norm")
 def _group_norm(call: Call) -> Any:
     groups = call["num_groups"] if "num_groups" in call.arguments else call["group"]
-    result = call.do("group_norm", call["input"], call.get("weight"), call.get("bias"), groups=groups, eps=call.get("eps", 1e-5))
+    result = call.do(
+        "group_norm",
+        call["input"],
+        call.get("weight"),
+        call.get("bias"),
+        groups=groups,
+        eps=call.get("eps", 1e-5),
+    )
     return [result, None, None]
 
 
@@ -225,7 +257,8 @@ def _clamp(call: Call) -> Traced:
 
 ATEN |= {name: lambda call: call.do("softmax", call.x, dim=call["dim"]) for name in ("softmax", "_softmax")}
 ATEN |= {
-    name: lambda call: call.do("log_softmax", call.x, dim=call["dim"]) for name in ("log_softmax", "_log_softmax")
+    name: lambda call: call.do("log_softmax", call.x, dim=call["dim"])
+    for name in ("log_softmax", "_log_softmax")
 }
 
 
@@ -281,12 +314,22 @@ def _reduction(op: str) -> Translator:
     def translate(call: Call) -> Traced:
         dims = call.get("dim")
         dims = list(range(len(call.x.shape))) if dims is None or dims == [] else dims
-        return call.do(op, call.x, dim=dims if isinstance(dims, list) else [dims], keepdim=bool(call.get("keepdim", False)))
+        return call.do(
+            op,
+            call.x,
+            dim=dims if isinstance(dims, list) else [dims],
+            keepdim=bool(call.get("keepdim", False)),
+        )
 
     return translate
 
 
-ATEN |= {"mean": _reduction("mean"), "sum": _reduction("sum"), "amax": _reduction("amax"), "amin": _reduction("amin")}
+ATEN |= {
+    "mean": _reduction("mean"),
+    "sum": _reduction("sum"),
+    "amax": _reduction("amax"),
+    "amin": _reduction("amin"),
+}
 
 
 @aten("linalg_vector_norm", "norm")
@@ -298,7 +341,11 @@ def _norm(call: Call) -> Traced:
 @aten("var")
 def _var(call: Call) -> Traced:
     return call.do(
-        "var", call.x, dim=call["dim"], correction=call.get("correction", 1.0), keepdim=bool(call.get("keepdim", False))
+        "var",
+        call.x,
+        dim=call["dim"],
+        correction=call.get("correction", 1.0),
+        keepdim=bool(call.get("keepdim", False)),
     )
 
 
@@ -398,7 +445,9 @@ def _slice(call: Call) -> Traced:
     start, end = call.get("start", 0), min(int(call.get("end", _EVERYTHING)), size)
     if (start, end, call.get("step", 1)) == (0, size, 1):
         return call.x
-    return call.do("slice", call.x, dim=dim % len(call.x.shape), start=int(start), end=end, step=int(call.get("step", 1)))
+    return call.do(
+        "slice", call.x, dim=dim % len(call.x.shape), start=int(start), end=end, step=int(call.get("step", 1))
+    )
 
 
 @aten("select")
@@ -442,16 +491,21 @@ def _repeat(call: Call) -> Traced:
 @aten("pad", "constant_pad_nd")
 def _pad(call: Call) -> Traced:
     pad = [int(side) for side in call["pad"]]
-    return call.do("pad", call.x, pad=pad, mode=call.get("mode", "constant"), value=float(call.get("value", 0.0)))
+    return call.do(
+        "pad", call.x, pad=pad, mode=call.get("mode", "constant"), value=float(call.get("value", 0.0))
+    )
 
 
 def _upsample(mode: str) -> Translator:
     def translate(call: Call) -> Traced:
         size = call.get("output_size") or [
-            int(length * factor) for length, factor in zip(call.x.shape[2:], call["scale_factors"], strict=True)
+            int(length * factor)
+            for length, factor in zip(call.x.shape[2:], call["scale_factors"], strict=True)
         ]
         corners = None if mode.startswith("nearest") else bool(call.get("align_corners", False))
-        return call.do("interpolate", call.x, size=[int(side) for side in size], mode=mode, align_corners=corners)
+        return call.do(
+            "interpolate", call.x, size=[int(side) for side in size], mode=mode, align_corners=corners
+        )
 
     return translate
 
@@ -462,7 +516,9 @@ ATEN |= {
     "upsample_bilinear2d": _upsample("bilinear"),
     "upsample_bicubic2d": _upsample("bicubic"),
     "pixel_shuffle": lambda call: call.do("pixel_shuffle", call.x, upscale_factor=call["upscale_factor"]),
-    "pixel_unshuffle": lambda call: call.do("pixel_unshuffle", call.x, downscale_factor=call["downscale_factor"]),
+    "pixel_unshuffle": lambda call: call.do(
+        "pixel_unshuffle", call.x, downscale_factor=call["downscale_factor"]
+    ),
 }
 
 
@@ -525,7 +581,22 @@ def _host(function: Callable[..., Tensor]) -> Translator:
 
 ATEN |= {
     name: _host(getattr(torch, name))
-    for name in ("eq", "ne", "lt", "le", "gt", "ge", "logical_not", "logical_and", "logical_or", "floor", "ceil", "round", "sin", "cos")
+    for name in (
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "logical_not",
+        "logical_and",
+        "logical_or",
+        "floor",
+        "ceil",
+        "round",
+        "sin",
+        "cos",
+    )
 }
 
 

@@ -63,7 +63,9 @@ def read_exported(path: str | Path) -> tuple[nn.Module, dict[str, Any], tuple[in
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, OverflowError,
             StopIteration, RecursionError, ZeroDivisionError) as error:  # fmt: skip
         reason = str(error).strip().split("\n", 1)[0][:200]
-        raise ModelError(file, f"is not a well-formed .pt2 file ({type(error).__name__}: {reason})") from error
+        raise ModelError(
+            file, f"is not a well-formed .pt2 file ({type(error).__name__}: {reason})"
+        ) from error
 
 
 class _Archive:
@@ -132,7 +134,9 @@ def _refuse_programs(file: Path, archive: _Archive) -> None:
             "is compiled code" if compiled else "holds no exported program",
             allowed="a file of torch.export.save",
             hint="torch.save(model.state_dict()) files are weights: --weights FILE with timm:NAME or "
-            "torchvision:NAME" if not compiled else None,
+            "torchvision:NAME"
+            if not compiled
+            else None,
         )
 
 
@@ -149,7 +153,9 @@ def _weights(file: Path, archive: _Archive) -> dict[str, Tensor]:
                     f"would have to unpickle {name[:80]!r}, which nothing from a file is",
                     allowed="weights that are plain tensors",
                 )
-            found[name] = _raw_tensor(file, archive.read(base + str(payload["path_name"])), payload["tensor_meta"])
+            found[name] = _raw_tensor(
+                file, archive.read(base + str(payload["path_name"])), payload["tensor_meta"]
+            )
     return found
 
 
@@ -185,7 +191,9 @@ def _old_weights(file: Path, archive: _Archive) -> dict[str, Tensor]:
 _HELD = {"parameter": "parameter_name", "buffer": "buffer_name", "tensor_constant": "tensor_constant_name"}
 
 
-def _inputs(file: Path, signature: Mapping[str, Any], constants: Mapping[str, Tensor]) -> tuple[dict[str, Any], str]:
+def _inputs(
+    file: Path, signature: Mapping[str, Any], constants: Mapping[str, Tensor]
+) -> tuple[dict[str, Any], str]:
     """Weights under the names that the graph gives them, and the name of the photo."""
     values: dict[str, Any] = {}
     photos = []
@@ -206,7 +214,9 @@ def _input_shape(file: Path, sizes: list[Mapping[str, Any]]) -> list[int]:
     """The example's shape; an open batch is one photo."""
     dims = [int(item["as_int"]) if "as_int" in item else None for item in sizes]
     if len(dims) != 4 or dims[1] not in {1, 3, 4}:
-        raise ModelError(file, f"takes an input {dims}", allowed="(n, channels, height, width) of 1, 3 or 4 channels")
+        raise ModelError(
+            file, f"takes an input {dims}", allowed="(n, channels, height, width) of 1, 3 or 4 channels"
+        )
     hints = [(item.get("as_expr") or {}).get("hint") or {} for item in sizes]
     sides = [dims[axis] or int(hints[axis].get("as_int", 0)) for axis in (2, 3)]
     if not all(0 < side <= _MAX_SIDE for side in sides) or not 0 < (dims[0] or 1) <= 1024:
@@ -224,7 +234,10 @@ def _carry_out(file: Path, node: Mapping[str, Any], values: dict[str, Any], trac
         raise
     except ConfigError as error:
         raise ModelError(
-            file, f"operator {target} ({tracer.place}): {error.problem}", allowed=error.allowed, hint=error.hint
+            file,
+            f"operator {target} ({tracer.place}): {error.problem}",
+            allowed=error.allowed,
+            hint=error.hint,
         ) from error
     _store(node["outputs"], made, values)
 
@@ -249,33 +262,38 @@ def _made(file: Path, target: str, arguments: dict[str, Any], tracer: Tracer) ->
 def _place(node: Mapping[str, Any]) -> str:
     """The module that made the call, by its path; else the node's name."""
     stack = str((node.get("metadata") or {}).get("nn_module_stack", ""))
-    path = stack.split(";")[-1].split(",")[1] if stack.count(",") else ""
+    path = stack.rsplit(";", maxsplit=1)[-1].split(",")[1] if stack.count(",") else ""
     name = str(node.get("name") or node["target"].split(".")[-2])
     return path.removeprefix("L__self__") or name
+
+
+_PLAIN = frozenset(("as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools", "as_string"))
+_WITHOUT_EFFECT = frozenset(("as_none", "as_memory_format", "as_layout", "as_device"))
 
 
 def _argument(arg: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
     """An argument's value: tensors and open sizes by name, plain values as they are."""
     ((kind, value),) = arg.items()
-    if kind in {"as_tensor", "as_sym_int"} and "name" in value or kind == "as_sym_int" and "as_name" in value:
-        return values[value.get("name", value.get("as_name"))]
-    if kind == "as_sym_int":
-        return value["as_int"]
-    if kind == "as_tensors":
-        return [values[item["name"]] for item in value]
-    if kind == "as_sym_ints":
-        return [values[item["as_name"]] if "as_name" in item else item["as_int"] for item in value]
-    if kind == "as_optional_tensors":
-        return [values[item["as_tensor"]["name"]] if "as_tensor" in item else None for item in value]
-    if kind == "as_optional_tensor":
-        return values[value["as_tensor"]["name"]] if "as_tensor" in value else None
+    if kind in _WITHOUT_EFFECT:
+        return None
+    if kind in _PLAIN:
+        return value
     if kind == "as_scalar_type":
         return _TYPES[value]
-    if kind in {"as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools", "as_string"}:
-        return value
-    if kind in {"as_none", "as_memory_format", "as_layout", "as_device"}:
-        return None
+    if kind in {"as_tensors", "as_sym_ints", "as_optional_tensors"}:
+        return [_named(item, values) for item in value]
+    if kind in {"as_tensor", "as_sym_int", "as_optional_tensor"}:
+        return _named(value, values)
     raise ValueError(f"an argument of the kind {kind}")
+
+
+def _named(item: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
+    """A tensor or an open size by its name; a number or None as it is."""
+    entry = item.get("as_tensor", item)
+    if "as_int" in entry:
+        return entry["as_int"]
+    name = entry.get("name", entry.get("as_name"))
+    return None if name is None else values[name]
 
 
 def _store(outputs: list[Mapping[str, Any]], made: Any, values: dict[str, Any]) -> None:
@@ -295,7 +313,9 @@ def _output_name(output: Mapping[str, Any]) -> str:
 
 def _output(file: Path, signature: Mapping[str, Any], values: Mapping[str, Any]) -> Traced:
     """The scores: the first output."""
-    first = next((spec["user_output"]["arg"] for spec in signature["output_specs"] if "user_output" in spec), None)
+    first = next(
+        (spec["user_output"]["arg"] for spec in signature["output_specs"] if "user_output" in spec), None
+    )
     if first is None or "as_tensor" not in first:
         raise ModelError(file, "has no tensor among its outputs", allowed="scores (n, n_classes)")
     scores = values[first["as_tensor"]["name"]]

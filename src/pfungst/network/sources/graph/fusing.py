@@ -62,7 +62,9 @@ def _constant(step: Noted | None, value: float) -> Any:
     if step is None:
         return None
     signal, constant = _other(step)
-    fits = constant is not None and constant.numel() == 1 and math.isclose(float(constant), value, rel_tol=1e-4)
+    fits = (
+        constant is not None and constant.numel() == 1 and math.isclose(float(constant), value, rel_tol=1e-4)
+    )
     return signal if fits else None
 
 
@@ -75,7 +77,9 @@ def _as_linear(step: Noted, near: Neighbours) -> Noted | None:
     if matrix.dim() != 2:
         return None
     weights = {"weight": matrix.T.contiguous()}
-    return Noted("linear", step.name, [step.inputs[0], {"weight": "weight"}], step.outputs, {}, weights, step.shape)
+    return Noted(
+        "linear", step.name, [step.inputs[0], {"weight": "weight"}], step.outputs, {}, weights, step.shape
+    )
 
 
 def _bias(step: Noted, near: Neighbours) -> Noted | None:
@@ -117,17 +121,10 @@ def _erf_pair(product: Noted, near: Neighbours, half: float) -> Any:
     if len([item for item in product.inputs if isinstance(item, str)]) != 2:
         return None
     for x, gate in (product.inputs, product.inputs[::-1]):
-        scaled = near.before(gate, "mul")
-        if half != 1.0 and scaled is not None and _constant(scaled, half) is not None:
-            inner = near.before(_constant(scaled, half), "add")
-            if _erf_input(inner, near) == x:
-                return x
-        scaled = near.before(x, "mul")
-        if half != 1.0 and scaled is not None and _constant(scaled, half) is not None:
-            if _erf_input(near.before(gate, "add"), near) == _constant(scaled, half):
-                return _constant(scaled, half)
-        if half == 1.0 and _erf_input(near.before(gate, "add"), near) == x:
-            return x
+        halved_x, halved_gate = (_constant(near.before(item, "mul"), half) for item in (x, gate))
+        for value, plus_one in ((x, halved_gate), (halved_x, gate)) if half != 1.0 else ((x, gate),):
+            if value is not None and _erf_input(near.before(plus_one, "add"), near) == value:
+                return value
     return None
 
 

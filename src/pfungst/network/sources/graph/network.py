@@ -204,7 +204,7 @@ def _module(plan: StepPlan) -> nn.Module:
     """A layer of PyTorch where there is one for the operation, else a :class:`Step`."""
     maker = _LAYERS.get(plan.op)
     roles = tuple(item["weight"] for item in plan.inputs[1:] if isinstance(item, dict))
-    if maker is None or not plan.signals[:1] == plan.inputs[:1] or len(plan.signals) > 1 or "weight" not in roles:
+    if maker is None or plan.signals[:1] != plan.inputs[:1] or len(plan.signals) > 1 or "weight" not in roles:
         return Step(plan)
     return maker(plan)
 
@@ -217,7 +217,9 @@ def _shape(plan: StepPlan) -> Sequence[int]:
 def _convolution(plan: StepPlan) -> nn.Module:
     outputs, inputs, *kernel = _shape(plan)
     groups = plan.settings.get("groups", 1)
-    settings = {key: _plain(plan.settings[key]) for key in ("stride", "padding", "dilation") if key in plan.settings}
+    settings = {
+        key: _plain(plan.settings[key]) for key in ("stride", "padding", "dilation") if key in plan.settings
+    }
     return _unset(
         _CONVOLUTIONS[len(kernel) + 2], inputs * groups, outputs, tuple(kernel), groups=groups,
         bias="bias" in plan.weights, **settings,

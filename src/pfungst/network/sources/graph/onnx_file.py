@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,12 @@ _MAX_BYTES = 2**31 - 1
 _MAX_NUMBERS = 2**29
 _MAX_DEPTH = 8
 _MAX_SIDE = 4096
+_OWN_DOMAINS = frozenset(("", "ai.onnx"))
 
 
-def read_onnx(path: str | Path, *, side: int | None = None) -> tuple[nn.Module, dict[str, Any], tuple[int, ...]]:
+def read_onnx(
+    path: str | Path, *, side: int | None = None
+) -> tuple[nn.Module, dict[str, Any], tuple[int, ...]]:
     """Turn an ONNX image classifier into a network of PyTorch.
 
     Nothing in the file is executed: operators are looked up in a list, weights are plain numbers, and files of
@@ -62,7 +66,7 @@ def read_onnx(path: str | Path, *, side: int | None = None) -> tuple[nn.Module, 
     name = next(item.name for item in model.graph.input if item.name not in weights)
     values: dict[str, Any] = {**weights, name: tracer.input}
     try:
-        _run(file, model.graph, values, tracer, opset, 0)
+        _Interpreter(file, tracer, opset).run(model.graph, values)
         output = _output(file, model.graph, values)
         tracer.steps = fused(tracer.steps, output.name if isinstance(output, Signal) else "")
         module, architecture = finished(tracer, output, f"ONNX opset {opset}")
@@ -86,7 +90,7 @@ def _parsed(file: Path) -> Any:
 
 
 def _opset(file: Path, model: Any) -> int:
-    versions = [item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}]
+    versions = [item.version for item in model.opset_import if item.domain in _OWN_DOMAINS]
     if len(versions) != 1 or versions[0] not in OPSETS:
         raise ModelError(
             file,
@@ -115,7 +119,9 @@ def _tensor(file: Path, item: Any) -> Tensor:
         return plain(torch.frombuffer(bytearray(raw), dtype=dtype).reshape(dims))
     values = list(getattr(item, _FIELDS.get(item.data_type, "int32_data")))
     if len(values) != count:
-        raise ModelError(file, f"tensor {item.name[:80]!r} has {len(values)} numbers for the sizes {dims[:8]}")
+        raise ModelError(
+            file, f"tensor {item.name[:80]!r} has {len(values)} numbers for the sizes {dims[:8]}"
+        )
     if item.data_type in {10, 16}:  # bits of half precision, kept as integers
         bits = torch.tensor(values, dtype=torch.int32).to(torch.int16)
         return plain(bits.view(dtype).reshape(dims))
@@ -174,71 +180,83 @@ def _input_shape(file: Path, graph: Any, weights: Mapping[str, Tensor], side: in
     return [dims[0] or 1, dims[1] or 3, height, width]
 
 
-def _run(file: Path, graph: Any, values: dict[str, Any], tracer: Tracer, opset: int, depth: int) -> None:
-    """Carry out the nodes of a graph in their order."""
-    for node in graph.node:
-        title = f"{node.op_type} ({node.name or (node.output[0] if node.output else '')})"[:200]
-        tracer.place = node.name or node.op_type
-        missing = [name for name in node.input if name and name not in values]
-        if missing:
-            raise ModelError(file, f"operator {title} reads {missing[0][:80]!r}, which nothing makes")
-        made = _made(file, node, title, values, tracer, opset, depth)
-        outputs = list(made) if isinstance(made, (list, tuple)) else [made]
-        values.update((name, value) for name, value in zip(node.output, outputs, strict=False) if name)
+@dataclass(frozen=True)
+class _Interpreter:
+    """Carries out the nodes of a file's graph in their order."""
 
+    file: Path
+    tracer: Tracer
+    opset: int
 
-def _made(
-    file: Path, node: Any, title: str, values: dict[str, Any], tracer: Tracer, opset: int, depth: int
-) -> Any:
-    if node.op_type == "If" and node.domain in {"", "ai.onnx"} and depth < _MAX_DEPTH:
-        return _branch(file, node, values, tracer, opset, depth)
-    translate = _translator(file, node, title)
-    attributes = {item.name: _attribute(file, item) for item in node.attribute}
-    inputs = [values[name] if name else None for name in node.input]
-    try:
-        return translate(Call(tracer, opset, inputs, attributes, len([name for name in node.output if name])))
-    except ConfigError as error:
-        raise ModelError(
-            file, f"operator {title}: {error.problem}", allowed=error.allowed, hint=error.hint
-        ) from error
-    except (TypeError, ValueError, IndexError, AttributeError, KeyError, RuntimeError, ZeroDivisionError,
-            OverflowError, MemoryError, AssertionError) as error:  # fmt: skip
-        reason = str(error).strip().split("\n", 1)[0][:200]
-        raise ModelError(file, f"operator {title} is malformed ({type(error).__name__}: {reason})") from error
+    def run(self, graph: Any, values: dict[str, Any], depth: int = 0) -> None:
+        """Add what the nodes make to ``values``."""
+        for node in graph.node:
+            title = f"{node.op_type} ({node.name or (node.output[0] if node.output else '')})"[:200]
+            self.tracer.place = node.name or node.op_type
+            missing = [name for name in node.input if name and name not in values]
+            if missing:
+                raise ModelError(
+                    self.file, f"operator {title} reads {missing[0][:80]!r}, which nothing makes"
+                )
+            made = self._made(node, title, values, depth)
+            outputs = list(made) if isinstance(made, (list, tuple)) else [made]
+            values.update((name, value) for name, value in zip(node.output, outputs, strict=False) if name)
+
+    def _made(self, node: Any, title: str, values: dict[str, Any], depth: int) -> Any:
+        try:
+            if node.op_type == "If" and node.domain in _OWN_DOMAINS and depth < _MAX_DEPTH:
+                return self._branch(node, values, depth)
+            translate = _translator(self.file, node, title)
+            attributes = {item.name: _attribute(self.file, item) for item in node.attribute}
+            inputs = [values[name] if name else None for name in node.input]
+            n_outputs = len([name for name in node.output if name])
+            return translate(Call(self.tracer, self.opset, inputs, attributes, n_outputs))
+        except ConfigError as error:
+            raise ModelError(
+                self.file, f"operator {title}: {error.problem}", allowed=error.allowed, hint=error.hint
+            ) from error
+        except (TypeError, ValueError, LookupError, AttributeError, RuntimeError, ArithmeticError,
+                MemoryError, AssertionError) as error:  # fmt: skip
+            reason = str(error).strip().split("\n", 1)[0][:200]
+            raise ModelError(
+                self.file, f"operator {title} is malformed ({type(error).__name__}: {reason})"
+            ) from error
+
+    def _branch(self, node: Any, values: dict[str, Any], depth: int) -> list[Any]:
+        """The branch that a constant condition chooses."""
+        condition = self.tracer.constant(values.get(node.input[0]) if node.input else None, "condition")
+        name = "then_branch" if bool(condition.reshape(-1)[0]) else "else_branch"
+        graph = next((item.g for item in node.attribute if item.name == name), None)
+        if graph is None:
+            raise ModelError(self.file, f"operator If lacks its {name}")
+        inner = {**values, **{item.name: _tensor(self.file, item) for item in graph.initializer}}
+        self.run(graph, inner, depth + 1)
+        return [inner.get(item.name) for item in graph.output]
 
 
 def _translator(file: Path, node: Any, title: str) -> Callable[[Call], Any]:
-    if node.domain not in {"", "ai.onnx"} or node.op_type not in OPERATORS:
-        where = f" of the domain {node.domain[:80]!r}" if node.domain not in {"", "ai.onnx"} else ""
-        quantised = "Quant" in node.op_type or "Integer" in node.op_type
-        raise ModelError(
-            file,
-            f"operator {title}{where} is not known",
-            allowed=", ".join(sorted({*OPERATORS, "If"})),
-            hint="the float model that was quantised" if quantised else "an export of the same network without "
-            "it (another opset, no graph optimiser), or OPERATORS of "
-            "pfungst.network.sources.graph.onnx_operators, to which one of your own can be added",
-        )
-    return OPERATORS[node.op_type]
-
-
-def _branch(file: Path, node: Any, values: dict[str, Any], tracer: Tracer, opset: int, depth: int) -> list[Any]:
-    """The branch that a constant condition chooses."""
-    condition = tracer.constant(values.get(node.input[0]) if node.input else None, "condition")
-    name = "then_branch" if bool(condition.reshape(-1)[0]) else "else_branch"
-    graph = next((item.g for item in node.attribute if item.name == name), None)
-    if graph is None:
-        raise ModelError(file, f"operator If lacks its {name}")
-    inner = {**values, **{item.name: _tensor(file, item) for item in graph.initializer}}
-    _run(file, graph, inner, tracer, opset, depth + 1)
-    return [inner.get(item.name) for item in graph.output]
+    if node.domain in _OWN_DOMAINS and node.op_type in OPERATORS:
+        return OPERATORS[node.op_type]
+    where = f" of the domain {node.domain[:80]!r}" if node.domain not in _OWN_DOMAINS else ""
+    quantised = "Quant" in node.op_type or "Integer" in node.op_type
+    raise ModelError(
+        file,
+        f"operator {title}{where} is not known",
+        allowed=", ".join(sorted({*OPERATORS, "If"})),
+        hint="the float model that was quantised"
+        if quantised
+        else "an export of the same network without it (another opset, no graph optimiser), or OPERATORS of "
+        "pfungst.network.sources.graph.onnx_operators, to which one of your own can be added",
+    )
 
 
 def _attribute(file: Path, item: Any) -> Any:
     """An attribute's plain value."""
     kinds = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
     if item.type not in kinds:
-        raise ModelError(file, f"attribute {item.name[:80]!r} is of type {item.type}", allowed="numbers, text, tensors")
+        raise ModelError(
+            file, f"attribute {item.name[:80]!r} is of type {item.type}", allowed="numbers, text, tensors"
+        )
     value = getattr(item, kinds[item.type])
     if item.type == 4:
         return _tensor(file, value)

@@ -83,9 +83,7 @@ def on_constants(*names: str) -> Callable[[Callable[..., Tensor]], Callable[...,
 
     def add(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         def translate(call: Call) -> Tensor:
-            inputs = [
-                item if item is None else call.tracer.constant(item, "input") for item in call.inputs
-            ]
+            inputs = [item if item is None else call.tracer.constant(item, "input") for item in call.inputs]
             return function(call, *inputs)
 
         OPERATORS.update(dict.fromkeys(names, translate))
@@ -227,7 +225,12 @@ def _arithmetic(op: str) -> Translator:
     return translate
 
 
-OPERATORS |= {"Add": _arithmetic("add"), "Sub": _arithmetic("sub"), "Mul": _arithmetic("mul"), "Div": _arithmetic("div")}
+OPERATORS |= {
+    "Add": _arithmetic("add"),
+    "Sub": _arithmetic("sub"),
+    "Mul": _arithmetic("mul"),
+    "Div": _arithmetic("div"),
+}
 OPERATORS |= {"Pow": _arithmetic("pow"), "Where": lambda call: call.do("where", *call.inputs)}
 
 
@@ -255,7 +258,11 @@ def _clip(call: Call) -> Traced:
         return call.do("relu6", call[0])
     if not isinstance(call[0], Signal) and not call[0].is_floating_point():
         low, high = (value if value is None else int(value) for value in (low, high))
-    return call.do("relu", call[0]) if (low, high) == (0.0, None) else call.do("clamp", call[0], min=low, max=high)
+    return (
+        call.do("relu", call[0])
+        if (low, high) == (0.0, None)
+        else call.do("clamp", call[0], min=low, max=high)
+    )
 
 
 @operator("LeakyRelu")
@@ -324,7 +331,11 @@ def _gemm(call: Call) -> Traced:
     a, b, c = call[0], call[1], call[2]
     alpha, beta = call.get("alpha", 1.0), call.get("beta", 1.0)
     a = call.do("permute", a, dims=[1, 0]) if call.get("transA", 0) else a
-    if isinstance(b, Tensor) and alpha == 1.0 and (c is None or (isinstance(c, Tensor) and _is_bias(c, b, call))):
+    if (
+        isinstance(b, Tensor)
+        and alpha == 1.0
+        and (c is None or (isinstance(c, Tensor) and _is_bias(c, b, call)))
+    ):
         weight = b if call.get("transB", 0) else b.T.contiguous()
         bias = None if c is None else (c * beta).reshape(-1).expand(weight.shape[0]).contiguous()
         return call.do("linear", a, weight, bias)

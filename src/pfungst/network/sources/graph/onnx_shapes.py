@@ -299,10 +299,14 @@ def _resize(call: Call) -> Traced:
     if list(sizes[:2]) != list(x.shape[:2]) or n != 4:
         raise call.refuse(f"sizes {list(sizes)}", "height and width alone changed")
     mode, where = call.get("mode", "nearest"), call.get("coordinate_transformation_mode", "half_pixel")
-    exact = all(abs(s * scale - size) < 1e-6 for s, scale, size in zip(x.shape, scales or [], sizes, strict=False))
+    exact = all(
+        abs(s * scale - size) < 1e-6 for s, scale, size in zip(x.shape, scales or [], sizes, strict=False)
+    )
     kind = (mode, where, call.get("nearest_mode", "round_prefer_floor") if mode == "nearest" else "")
     if kind not in _RESIZES or call.get("antialias", 0) or not exact:
-        raise call.refuse(f"the variant {', '.join(filter(None, kind))}", "nearest, linear or cubic as PyTorch exports them")
+        raise call.refuse(
+            f"the variant {', '.join(filter(None, kind))}", "nearest, linear or cubic as PyTorch exports them"
+        )
     settings = _RESIZES[kind]
     return call.do("interpolate", x, size=list(sizes[2:]), **settings)
 

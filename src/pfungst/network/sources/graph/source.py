@@ -15,7 +15,18 @@ from pfungst.network.sources.registry import Opened, Request, register
 FILES = (".onnx", ".pt2")
 _PROGRAMS = (".pt", ".pth", ".torchscript", ".ts")
 _ACTIVATIONS = frozenset(
-    ("softmax", "log_softmax", "sigmoid", "hardsigmoid", "tanh", "relu", "relu6", "leaky_relu", "elu", "clamp")
+    (
+        "softmax",
+        "log_softmax",
+        "sigmoid",
+        "hardsigmoid",
+        "tanh",
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "clamp",
+    )
 )
 
 
@@ -60,8 +71,12 @@ class GraphSource:
         steps = [dict(entry) for entry in architecture["steps"]]
         position = next((i for i, plan in enumerate(plans) if plan.name == head), None)
         if position is None or plans[position].op not in {"linear", "conv"}:
-            raise ConfigError(f"layer {head!r} cannot be given {outputs} outputs", allowed="a linear layer or a convolution")
-        weights = {key: [[outputs, *shape[1:]], dtype] for key, (shape, dtype) in plans[position].weights.items()}
+            raise ConfigError(
+                f"layer {head!r} cannot be given {outputs} outputs", allowed="a linear layer or a convolution"
+            )
+        weights = {
+            key: [[outputs, *shape[1:]], dtype] for key, (shape, dtype) in plans[position].weights.items()
+        }
         bias = [[outputs], "float32"]
         slots = [plans[position].inputs[0], {"weight": "weight"}, {"weight": "bias"}]
         steps[position] |= {"weights": {**weights, "bias": bias}, "inputs": slots}

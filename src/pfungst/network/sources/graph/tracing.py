@@ -62,7 +62,7 @@ class Noted:
     outputs: list[str]
     settings: dict[str, Any]
     weights: dict[str, Tensor]
-    shape: torch.Size = torch.Size()
+    shape: tuple[int, ...] = ()
 
 
 class Tracer:
@@ -97,7 +97,15 @@ class Tracer:
         signals = [Signal(self._new_name(), part) for part in parts]
         slots, weights = _slots(op, inputs)
         self.steps.append(
-            Noted(op, self.place, slots, [item.name for item in signals], dict(settings), weights, signals[0].shape)
+            Noted(
+                op,
+                self.place,
+                slots,
+                [item.name for item in signals],
+                dict(settings),
+                weights,
+                signals[0].shape,
+            )
         )
         return signals if several else signals[0]
 
