@@ -73,7 +73,7 @@ def loaded_model(
     from pfungst.runs.identity import unchanged_model
 
     (found,) = references([model], weights or (), labels) if isinstance(model, Path) else [model]
-    with unchanged_model(found.spec, lambda _: found.identity()):
+    with unchanged_model(found.spec, found.identify):
         classifier = with_views(found.load(), views)
         yield classifier, found.identity(classifier)
 

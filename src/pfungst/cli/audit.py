@@ -59,7 +59,7 @@ def audit(
     with ExitStack() as stack:
         found = references(models, weights or (), labels)
         for model in found:
-            stack.enter_context(unchanged_model(model.spec, lambda _, model=model: model.identity()))
+            stack.enter_context(unchanged_model(model.spec, model.identify))
         with _run.progress_bar() as progress:
             result = audit_models(
                 subjects(found, rule or []),

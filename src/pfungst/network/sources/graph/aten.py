@@ -39,9 +39,13 @@ class Call:
         value = self.arguments.get(name)
         return default if value is None else value
 
-    def do(self, op: str, *inputs: Traced | None, **settings: Any) -> Any:
+    def do(self, op: str, *inputs: Traced | None, **settings: Any) -> Traced:
         """Carry out and note an operation."""
         return self.tracer.call(op, *inputs, **settings)
+
+    def parts(self, op: str, *inputs: Traced | None, **settings: Any) -> list[Traced]:
+        """The same for one with several results."""
+        return self.tracer.parts(op, *inputs, **settings)
 
 
 def aten(*names: str) -> Callable[[Translator], Translator]:
@@ -54,11 +58,15 @@ def aten(*names: str) -> Callable[[Translator], Translator]:
     return add
 
 
+def _unary(op: str) -> Translator:
+    return lambda call: call.do(op, call.x)
+
+
 _UNARY = (
     "relu relu6 sigmoid tanh hardsigmoid hardswish silu mish erf exp log sqrt rsqrt reciprocal neg abs selu"
 )
 for _name in _UNARY.split():
-    ATEN[_name] = lambda call, op=_name: call.do(op, call.x)
+    ATEN[_name] = _unary(_name)
 for _name in (
     "detach",
     "alias",
@@ -74,7 +82,7 @@ for _name in (
 
 
 @aten("to", "_to_copy", "type_as", "float")
-def _to(call: Call) -> Traced:
+def _to(call: Call) -> Any:
     dtype = call.get("dtype")
     if isinstance(call.x, Signal):
         if isinstance(dtype, torch.dtype) and not dtype.is_floating_point:
@@ -101,8 +109,10 @@ def _sym_size(call: Call) -> int:
     return int(call.x.shape[call["dim"]])
 
 
-def _number(value: Any) -> Traced:
-    return value if isinstance(value, (Signal, Tensor)) else torch.tensor(value)
+def _number(value: Any) -> Any:
+    if isinstance(value, (Signal, Tensor)):
+        return value
+    return torch.tensor(value)
 
 
 def _arithmetic(op: str) -> Translator:
@@ -133,7 +143,7 @@ ATEN |= {
 
 
 @aten("conv1d", "conv2d", "conv3d", "convolution")
-def _conv(call: Call) -> Traced:
+def _conv(call: Call) -> Any:
     ones = [1] * (len(call["weight"].shape) - 2)
     if call.get("transposed"):
         return _conv_transpose(call)
@@ -145,7 +155,7 @@ def _conv(call: Call) -> Traced:
 
 
 @aten("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def _conv_transpose(call: Call) -> Traced:
+def _conv_transpose(call: Call) -> Any:
     ones = [1] * (len(call["weight"].shape) - 2)
     names = ("stride", 1), ("padding", 0), ("output_padding", 0), ("dilation", 1)
     settings = {name: _many(call.get(name, [value]), ones) for name, value in names}
@@ -160,12 +170,12 @@ def _many(value: Any, like: list[int]) -> Any:
 
 
 @aten("linear")
-def _linear(call: Call) -> Traced:
+def _linear(call: Call) -> Any:
     return call.do("linear", call["input"], call["weight"], call.get("bias"))
 
 
 @aten("addmm", "baddbmm")
-def _addmm(call: Call) -> Traced:
+def _addmm(call: Call) -> Any:
     first, second = (
         (call["mat1"], call["mat2"]) if "mat1" in call.arguments else (call["batch1"], call["batch2"])
     )
@@ -214,39 +224,39 @@ def _group_norm(call: Call) -> Any:
 
 
 @aten("instance_norm")
-def _instance_norm(call: Call) -> Traced:
+def _instance_norm(call: Call) -> Any:
     return call.do("instance_norm", call["input"], call.get("weight"), call.get("bias"), eps=call["eps"])
 
 
 @aten("gelu")
-def _gelu(call: Call) -> Traced:
+def _gelu(call: Call) -> Any:
     return call.do("gelu", call.x, approximate=call.get("approximate", "none"))
 
 
 @aten("leaky_relu")
-def _leaky_relu(call: Call) -> Traced:
+def _leaky_relu(call: Call) -> Any:
     return call.do("leaky_relu", call.x, negative_slope=call.get("negative_slope", 0.01))
 
 
 @aten("elu")
-def _elu(call: Call) -> Traced:
+def _elu(call: Call) -> Any:
     if (call.get("scale", 1), call.get("input_scale", 1)) != (1, 1):
         raise UntraceableError("it is scaled")
     return call.do("elu", call.x, alpha=call.get("alpha", 1.0))
 
 
 @aten("prelu", "_prelu_kernel")
-def _prelu(call: Call) -> Traced:
+def _prelu(call: Call) -> Any:
     return call.do("prelu", call.x, call.tracer.constant(call["weight"], "slope").reshape(-1))
 
 
 @aten("softplus")
-def _softplus(call: Call) -> Traced:
+def _softplus(call: Call) -> Any:
     return call.do("softplus", call.x, beta=call.get("beta", 1), threshold=call.get("threshold", 20))
 
 
 @aten("hardtanh", "clamp", "clamp_min", "clamp_max")
-def _clamp(call: Call) -> Traced:
+def _clamp(call: Call) -> Any:
     defaults = (-1, 1) if not set(call.arguments) - {"self"} else (None, None)
     low = call.get("min_val", call.get("min", defaults[0]))
     high = call.get("max_val", call.get("max", defaults[1]))
@@ -263,7 +273,7 @@ ATEN |= {
 
 
 @aten("scaled_dot_product_attention")
-def _attention(call: Call) -> Traced:
+def _attention(call: Call) -> Any:
     if call.get("dropout_p", 0.0) != 0.0:
         raise UntraceableError("it has a dropout", hint="model.eval() before torch.export.export")
     settings = {"is_causal": bool(call.get("is_causal", False)), "scale": call.get("scale")}
@@ -281,7 +291,7 @@ def _max_pool(call: Call) -> Any:
 
 
 @aten("avg_pool1d", "avg_pool2d", "avg_pool3d")
-def _avg_pool(call: Call) -> Traced:
+def _avg_pool(call: Call) -> Any:
     kernel = call["kernel_size"]
     if call.get("divisor_override") is not None:
         raise UntraceableError("it has a divisor of its own")
@@ -304,14 +314,14 @@ ATEN |= {
 
 
 @aten("adaptive_avg_pool1d")
-def _adaptive_avg_pool1d(call: Call) -> Traced:
+def _adaptive_avg_pool1d(call: Call) -> Any:
     if list(call["output_size"]) != [1]:
         raise UntraceableError(f"its output size is {call['output_size']}", allowed="1")
     return call.do("mean", call.x, dim=[len(call.x.shape) - 1], keepdim=True)
 
 
 def _reduction(op: str) -> Translator:
-    def translate(call: Call) -> Traced:
+    def translate(call: Call) -> Any:
         dims = call.get("dim")
         dims = list(range(len(call.x.shape))) if dims is None or dims == [] else dims
         return call.do(
@@ -333,13 +343,13 @@ ATEN |= {
 
 
 @aten("linalg_vector_norm", "norm")
-def _norm(call: Call) -> Traced:
+def _norm(call: Call) -> Any:
     p = float(call.get("ord", call.get("p", 2)))
     return call.do("norm", call.x, p=p, dim=call["dim"], keepdim=bool(call.get("keepdim", False)))
 
 
 @aten("var")
-def _var(call: Call) -> Traced:
+def _var(call: Call) -> Any:
     return call.do(
         "var",
         call.x,
@@ -356,7 +366,7 @@ def _var_mean(call: Call) -> list[Traced]:
 
 
 @aten("view", "reshape", "_unsafe_view")
-def _reshape(call: Call) -> Traced:
+def _reshape(call: Call) -> Any:
     shape = [int(size) for size in (call["size"] if "size" in call.arguments else call["shape"])]
     if shape[:1] == [-1] and isinstance(call.x, Signal):
         rest = 1
@@ -367,7 +377,7 @@ def _reshape(call: Call) -> Traced:
 
 
 @aten("expand")
-def _expand(call: Call) -> Traced:
+def _expand(call: Call) -> Any:
     shape, old = list(call["size"]), list(call.x.shape)
     old = [1] * (len(shape) - len(old)) + old
     wanted = [have if size == -1 else int(size) for size, have in zip(shape, old, strict=True)]
@@ -375,23 +385,23 @@ def _expand(call: Call) -> Traced:
 
 
 @aten("flatten")
-def _flatten(call: Call) -> Traced:
+def _flatten(call: Call) -> Any:
     return call.do("flatten", call.x, start_dim=call.get("start_dim", 0), end_dim=call.get("end_dim", -1))
 
 
 @aten("unflatten")
-def _unflatten(call: Call) -> Traced:
+def _unflatten(call: Call) -> Any:
     shape, dim = list(call.x.shape), call["dim"] % len(call.x.shape)
     return call.do("reshape", call.x, shape=[*shape[:dim], *map(int, call["sizes"]), *shape[dim + 1 :]])
 
 
 @aten("permute")
-def _permute(call: Call) -> Traced:
+def _permute(call: Call) -> Any:
     return call.do("permute", call.x, dims=list(call["dims"]))
 
 
 @aten("transpose", "t", "swapaxes", "numpy_T")
-def _transpose(call: Call) -> Traced:
+def _transpose(call: Call) -> Any:
     n = len(call.x.shape)
     first, second = call.get("dim0", call.get("axis0", 0)) % n, call.get("dim1", call.get("axis1", n - 1)) % n
     dims = list(range(n))
@@ -400,23 +410,23 @@ def _transpose(call: Call) -> Traced:
 
 
 @aten("squeeze")
-def _squeeze(call: Call) -> Traced:
+def _squeeze(call: Call) -> Any:
     dims = call.get("dim", [axis for axis, size in enumerate(call.x.shape) if size == 1])
     return call.do("squeeze", call.x, dim=dims if isinstance(dims, list) else [dims])
 
 
 @aten("unsqueeze")
-def _unsqueeze(call: Call) -> Traced:
+def _unsqueeze(call: Call) -> Any:
     return call.do("unsqueeze", call.x, dim=call["dim"])
 
 
 @aten("cat", "concat", "concatenate")
-def _cat(call: Call) -> Traced:
+def _cat(call: Call) -> Any:
     return call.do("cat", *call["tensors"], dim=call.get("dim", 0))
 
 
 @aten("stack")
-def _stack(call: Call) -> Traced:
+def _stack(call: Call) -> Any:
     return call.do("stack", *call["tensors"], dim=call.get("dim", 0))
 
 
@@ -429,7 +439,7 @@ def _split(call: Call) -> list[Traced]:
     else:
         each = int(call.get("split_size", 0)) or -(-length // int(call["chunks"]))
         sizes = [min(each, length - start) for start in range(0, length, each)]
-    return list(call.do("split", call.x, sizes=sizes, dim=dim))
+    return call.parts("split", call.x, sizes=sizes, dim=dim)
 
 
 @aten("unbind")
@@ -439,7 +449,7 @@ def _unbind(call: Call) -> list[Traced]:
 
 
 @aten("slice")
-def _slice(call: Call) -> Traced:
+def _slice(call: Call) -> Any:
     dim = call.get("dim", 0)
     size = call.x.shape[dim]
     start, end = call.get("start", 0), min(int(call.get("end", _EVERYTHING)), size)
@@ -451,17 +461,17 @@ def _slice(call: Call) -> Traced:
 
 
 @aten("select")
-def _select(call: Call) -> Traced:
+def _select(call: Call) -> Any:
     return call.do("select", call.x, dim=call["dim"], index=int(call["index"]))
 
 
 @aten("index_select")
-def _index_select(call: Call) -> Traced:
+def _index_select(call: Call) -> Any:
     return call.do("index_select", call.x, call.tracer.constant(call["index"], "index"), dim=call["dim"])
 
 
 @aten("index")
-def _index(call: Call) -> Traced:
+def _index(call: Call) -> Any:
     """``x[indices]``: of a constant at once (position biases); of a signal along one axis alone."""
     indices = call["indices"]
     if isinstance(call.x, Tensor) and not any(isinstance(item, Signal) for item in indices):
@@ -474,22 +484,22 @@ def _index(call: Call) -> Traced:
 
 
 @aten("roll")
-def _roll(call: Call) -> Traced:
+def _roll(call: Call) -> Any:
     return call.do("roll", call.x, shifts=list(call["shifts"]), dims=list(call.get("dims", [])))
 
 
 @aten("flip")
-def _flip(call: Call) -> Traced:
+def _flip(call: Call) -> Any:
     return call.do("flip", call.x, dims=list(call["dims"]))
 
 
 @aten("repeat")
-def _repeat(call: Call) -> Traced:
+def _repeat(call: Call) -> Any:
     return call.do("repeat", call.x, repeats=[int(size) for size in call["repeats"]])
 
 
 @aten("pad", "constant_pad_nd")
-def _pad(call: Call) -> Traced:
+def _pad(call: Call) -> Any:
     pad = [int(side) for side in call["pad"]]
     return call.do(
         "pad", call.x, pad=pad, mode=call.get("mode", "constant"), value=float(call.get("value", 0.0))
@@ -497,7 +507,7 @@ def _pad(call: Call) -> Traced:
 
 
 def _upsample(mode: str) -> Translator:
-    def translate(call: Call) -> Traced:
+    def translate(call: Call) -> Any:
         size = call.get("output_size") or [
             int(length * factor)
             for length, factor in zip(call.x.shape[2:], call["scale_factors"], strict=True)
@@ -523,7 +533,7 @@ ATEN |= {
 
 
 @aten("channel_shuffle")
-def _channel_shuffle(call: Call) -> Traced:
+def _channel_shuffle(call: Call) -> Any:
     (n, c, *rest), groups = call.x.shape, call["groups"]
     x = call.do("reshape", call.x, shape=[n, groups, c // groups, *rest])
     x = call.do("permute", x, dims=[0, 2, 1, *range(3, 3 + len(rest))])
@@ -601,7 +611,7 @@ ATEN |= {
 
 
 @aten("masked_fill")
-def _masked_fill(call: Call) -> Traced:
+def _masked_fill(call: Call) -> Any:
     return call.do("where", call["mask"], _number(float(call["value"])), call.x)
 
 

@@ -162,8 +162,8 @@ def _is_square(step: Noted | None, name: str) -> bool:
     if step is None:
         return False
     if step.op == "pow":
-        return step.inputs[0] == name and _constant(step, 2.0) == name
-    return step.op == "mul" and step.inputs == [name, name]
+        return bool(step.inputs[0] == name and _constant(step, 2.0) == name)
+    return bool(step.op == "mul" and step.inputs == [name, name])
 
 
 def _normalised(step: Noted, x: str, mean: Noted, epsilon: float) -> Noted | None:

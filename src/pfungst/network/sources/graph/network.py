@@ -119,14 +119,14 @@ class Graph(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Scores ``(n, n_classes)`` of a batch."""
         n = x.shape[0]
-        if n % self.batch:
-            missing = self.batch - n % self.batch
+        missing = -n % self.batch
+        if missing:
             x = torch.cat([x, x[-1:].expand(missing, *x.shape[1:])])
         if self.batched or x.shape[0] == self.batch:
             scores = self._run(x)
         else:
             scores = torch.cat([self._run(part) for part in torch.split(x, self.batch)])
-        return scores if len(scores) == n else scores[:n]
+        return scores[:n] if missing else scores
 
     def _run(self, x: Tensor) -> Tensor:
         ratio = x.shape[0] // self.batch
@@ -249,7 +249,7 @@ def _layer_normalised(plan: StepPlan) -> nn.Module:
 
 def _unset(kind: Any, *arguments: Any, **settings: Any) -> nn.Module:
     """A layer whose weights are not drawn, since they will be set."""
-    module: nn.Module = nn.utils.skip_init(kind, *arguments, **settings)
+    module: nn.Module = nn.utils.skip_init(kind, *arguments, **settings)  # type: ignore[no-untyped-call]
     return module
 
 

@@ -13,13 +13,12 @@ from torch import Tensor, nn
 
 from pfungst.errors import ConfigError, ModelError
 from pfungst.files import read_bounded
-from pfungst.network.sources.graph import onnx_shapes
 from pfungst.network.sources.graph.fusing import fused
-from pfungst.network.sources.graph.onnx_operators import OPERATORS, Call
+from pfungst.network.sources.graph.onnx_operators import Call
+from pfungst.network.sources.graph.onnx_shapes import OPERATORS
 from pfungst.network.sources.graph.tracing import Signal, Traced, Tracer, finished, plain
 from pfungst.network.sources.registry import needed
 
-assert onnx_shapes.OPERATORS is OPERATORS  # the import fills the list
 OPSETS = range(11, 22)
 _MAX_BYTES = 2**31 - 1
 _MAX_NUMBERS = 2**29
@@ -156,7 +155,8 @@ def _external(file: Path, item: Any, size: int) -> bytes:
         raise ModelError(file, f"tensor {item.name[:80]!r} does not fit its place in {location[:120]!r}")
     with place.open("rb") as stream:
         stream.seek(offset)
-        return stream.read(length)
+        content: bytes = stream.read(length)
+    return content
 
 
 def _input_shape(file: Path, graph: Any, weights: Mapping[str, Tensor], side: int | None) -> list[int]:

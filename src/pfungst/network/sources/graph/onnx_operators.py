@@ -34,9 +34,13 @@ class Call:
         """An attribute."""
         return self.attributes.get(name, default)
 
-    def do(self, op: str, *inputs: Traced | None, **settings: Any) -> Any:
+    def do(self, op: str, *inputs: Traced | None, **settings: Any) -> Traced:
         """Carry out and note an operation."""
         return self.tracer.call(op, *inputs, **settings)
+
+    def parts(self, op: str, *inputs: Traced | None, **settings: Any) -> list[Traced]:
+        """The same for one with several results."""
+        return self.tracer.parts(op, *inputs, **settings)
 
     def integers(self, position: int, name: str, default: Any = None) -> Any:
         """A list of integers that is an input in newer opsets and was an attribute in older ones."""
@@ -65,10 +69,14 @@ def operator(*names: str) -> Callable[[Translator], Translator]:
     return add
 
 
+def _plain(op: str) -> Translator:
+    return lambda call: call.do(op, *call.inputs)
+
+
 def _same(*pairs: tuple[str, str]) -> None:
     """Operators that take tensors alone and are one function."""
     for onnx_name, op in pairs:
-        OPERATORS[onnx_name] = lambda call, op=op: call.do(op, *call.inputs)
+        OPERATORS[onnx_name] = _plain(op)
 
 
 _same(
@@ -182,7 +190,7 @@ def _constant(call: Call) -> Tensor:
 
 
 @operator("Cast", "CastLike")
-def _cast(call: Call) -> Traced:
+def _cast(call: Call) -> Any:
     x, to = call[0], call.get("to", 1)
     if isinstance(x, Signal):
         if to not in _FLOATS and "to" in call.attributes:
@@ -249,7 +257,7 @@ OPERATORS |= {"Sum": _variadic("add"), "Mean": _variadic("add", mean=True)}
 
 
 @operator("Clip")
-def _clip(call: Call) -> Traced:
+def _clip(call: Call) -> Any:
     low, high = (call.floats(position, name) for position, name in ((1, "min"), (2, "max")))
     low, high = (value[0] if isinstance(value, list) else value for value in (low, high))
     if low is None and high is None:
@@ -266,12 +274,12 @@ def _clip(call: Call) -> Traced:
 
 
 @operator("LeakyRelu")
-def _leaky_relu(call: Call) -> Traced:
+def _leaky_relu(call: Call) -> Any:
     return call.do("leaky_relu", call[0], negative_slope=call.get("alpha", 0.01))
 
 
 @operator("PRelu")
-def _prelu(call: Call) -> Traced:
+def _prelu(call: Call) -> Any:
     x, slope = call[0], call.tracer.constant(call[1], "slope")
     alone = list(slope.shape) in ([1] * slope.dim(), [x.shape[1], *[1] * (len(x.shape) - 2)])
     if slope.numel() != 1 and not alone:
@@ -280,17 +288,17 @@ def _prelu(call: Call) -> Traced:
 
 
 @operator("Elu")
-def _elu(call: Call) -> Traced:
+def _elu(call: Call) -> Any:
     return call.do("elu", call[0], alpha=call.get("alpha", 1.0))
 
 
 @operator("Celu")
-def _celu(call: Call) -> Traced:
+def _celu(call: Call) -> Any:
     return call.do("celu", call[0], alpha=call.get("alpha", 1.0))
 
 
 @operator("Selu")
-def _selu(call: Call) -> Traced:
+def _selu(call: Call) -> Any:
     alpha, gamma = call.get("alpha", 1.67326319), call.get("gamma", 1.05070102)
     if abs(alpha - 1.67326319) > 1e-5 or abs(gamma - 1.05070102) > 1e-5:
         raise call.refuse(f"alpha {alpha} and gamma {gamma}", "those of the SELU paper")
@@ -298,7 +306,7 @@ def _selu(call: Call) -> Traced:
 
 
 @operator("HardSigmoid")
-def _hard_sigmoid(call: Call) -> Traced:
+def _hard_sigmoid(call: Call) -> Any:
     alpha, beta = call.get("alpha", 0.2), call.get("beta", 0.5)
     if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
         return call.do("hardsigmoid", call[0])
@@ -307,12 +315,12 @@ def _hard_sigmoid(call: Call) -> Traced:
 
 
 @operator("Gelu")
-def _gelu(call: Call) -> Traced:
+def _gelu(call: Call) -> Any:
     return call.do("gelu", call[0], approximate=call.get("approximate", "none"))
 
 
 def _softmax_by(op: str) -> Translator:
-    def translate(call: Call) -> Traced:
+    def translate(call: Call) -> Any:
         x = call[0]
         axis = call.get("axis", 1 if call.opset < 13 else -1) % max(len(x.shape), 1)
         if call.opset >= 13 or axis == len(x.shape) - 1:
@@ -327,7 +335,7 @@ OPERATORS |= {"Softmax": _softmax_by("softmax"), "LogSoftmax": _softmax_by("log_
 
 
 @operator("Gemm")
-def _gemm(call: Call) -> Traced:
+def _gemm(call: Call) -> Any:
     a, b, c = call[0], call[1], call[2]
     alpha, beta = call.get("alpha", 1.0), call.get("beta", 1.0)
     a = call.do("permute", a, dims=[1, 0]) if call.get("transA", 0) else a
@@ -352,7 +360,7 @@ def _is_bias(c: Tensor, b: Tensor, call: Call) -> bool:
 
 
 @operator("BatchNormalization")
-def _batch_normalization(call: Call) -> Traced:
+def _batch_normalization(call: Call) -> Any:
     if call.get("training_mode", 0) or call.n_outputs > 1:
         raise call.refuse("training mode", "a network exported for inference")
     x, scale, bias, mean, variance = call.inputs
@@ -360,7 +368,7 @@ def _batch_normalization(call: Call) -> Traced:
 
 
 @operator("LayerNormalization")
-def _layer_normalization(call: Call) -> Traced:
+def _layer_normalization(call: Call) -> Any:
     if call.n_outputs > 1:
         raise call.refuse("mean and deviation as outputs", "one output")
     x, axis = call[0], call.get("axis", -1)
@@ -369,12 +377,12 @@ def _layer_normalization(call: Call) -> Traced:
 
 
 @operator("InstanceNormalization")
-def _instance_normalization(call: Call) -> Traced:
+def _instance_normalization(call: Call) -> Any:
     return call.do("instance_norm", *call.inputs, eps=call.get("epsilon", 1e-5))
 
 
 @operator("GroupNormalization")
-def _group_normalization(call: Call) -> Traced:
+def _group_normalization(call: Call) -> Any:
     x, groups = call[0], call.get("num_groups")
     scale, bias = (call.tracer.constant(call[position], "scale and bias") for position in (1, 2))
     if scale.numel() == groups != x.shape[1]:  # one a group, as opset 18 has it
@@ -383,7 +391,7 @@ def _group_normalization(call: Call) -> Traced:
 
 
 @operator("LRN")
-def _lrn(call: Call) -> Traced:
+def _lrn(call: Call) -> Any:
     size = call.get("size")
     if size % 2 == 0:
         raise call.refuse(f"an even size {size}", "an odd one")
@@ -394,6 +402,6 @@ def _lrn(call: Call) -> Traced:
 
 
 @operator("LpNormalization")
-def _lp_normalization(call: Call) -> Traced:
+def _lp_normalization(call: Call) -> Any:
     axis, p = call.get("axis", -1), float(call.get("p", 2))
     return call.do("div", call[0], call.do("norm", call[0], p=p, dim=[axis], keepdim=True))

@@ -1,4 +1,4 @@
-"""ONNX operators that convolve, pool, reduce and rearrange."""
+"""ONNX operators that convolve, pool, reduce and rearrange; with them the list is complete."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from torch import Tensor
 from pfungst.network.sources.graph.onnx_operators import OPERATORS, Call, Translator, operator
 from pfungst.network.sources.graph.tracing import Signal, Traced
 
+__all__ = ["OPERATORS"]
 _LOWEST = -torch.finfo(torch.float32).max
 
 
 @operator("Conv")
-def _conv(call: Call) -> Traced:
+def _conv(call: Call) -> Any:
     weight = call[1]
     kernel = list(weight.shape[2:])
     x, padding = _symmetric(call, call[0], kernel)
@@ -27,7 +28,7 @@ def _conv(call: Call) -> Traced:
 
 
 @operator("ConvTranspose")
-def _conv_transpose(call: Call) -> Traced:
+def _conv_transpose(call: Call) -> Any:
     ones = [1] * len(call[1].shape[2:])
     before, after = _pads(call, call[0], list(call[1].shape[2:]))
     if before != after or "output_shape" in call.attributes:
@@ -66,7 +67,7 @@ def _symmetric(
 
 
 @operator("MaxPool")
-def _max_pool(call: Call) -> Traced:
+def _max_pool(call: Call) -> Any:
     if call.n_outputs > 1 or call.get("storage_order", 0):
         raise call.refuse("indices as outputs", "one output")
     kernel = call.get("kernel_shape")
@@ -78,7 +79,7 @@ def _max_pool(call: Call) -> Traced:
 
 
 @operator("AveragePool")
-def _average_pool(call: Call) -> Traced:
+def _average_pool(call: Call) -> Any:
     kernel, counted = call.get("kernel_shape"), bool(call.get("count_include_pad", 0))
     if any(step != 1 for step in call.get("dilations", [1])):
         raise call.refuse("dilations", "1")
@@ -93,23 +94,23 @@ def _average_pool(call: Call) -> Traced:
     ones = torch.ones(1, 1, *call[0].shape[2:])
     padded, _ = _symmetric(call, ones, kernel, 0.0, [k // 2 for k in kernel])
     share = call.do("avg_pool", padded, padding=padding, count_include_pad=True, **settings)
-    return call.do("mul", pooled, 1 / share)
+    return call.do("mul", pooled, call.do("reciprocal", share))
 
 
 @operator("GlobalAveragePool")
-def _global_average_pool(call: Call) -> Traced:
+def _global_average_pool(call: Call) -> Any:
     if len(call[0].shape) == 4:
         return call.do("adaptive_avg_pool2d", call[0], output_size=1)
     return call.do("mean", call[0], dim=list(range(2, len(call[0].shape))), keepdim=True)
 
 
 @operator("GlobalMaxPool")
-def _global_max_pool(call: Call) -> Traced:
+def _global_max_pool(call: Call) -> Any:
     return call.do("amax", call[0], dim=list(range(2, len(call[0].shape))), keepdim=True)
 
 
 def _reduction(op: str, **settings: Any) -> Translator:
-    def translate(call: Call) -> Traced:
+    def translate(call: Call) -> Any:
         x = call[0]
         axes = call.integers(1, "axes")
         if not axes and call.get("noop_with_empty_axes", 0):
@@ -131,13 +132,13 @@ OPERATORS |= {
 
 
 @operator("ReduceSumSquare")
-def _reduce_sum_square(call: Call) -> Traced:
+def _reduce_sum_square(call: Call) -> Any:
     squared = call.do("mul", call[0], call[0])
     return _reduction("sum")(Call(call.tracer, call.opset, [squared, *call.inputs[1:]], call.attributes, 1))
 
 
 @operator("Flatten")
-def _flatten(call: Call) -> Traced:
+def _flatten(call: Call) -> Any:
     x = call[0]
     axis = call.get("axis", 1) % (len(x.shape) + 1)
     if axis == 1:
@@ -146,7 +147,7 @@ def _flatten(call: Call) -> Traced:
 
 
 @operator("Reshape")
-def _reshape(call: Call) -> Traced:
+def _reshape(call: Call) -> Any:
     x, shape = call[0], call.tracer.integers(call[1], "shape")
     if not call.get("allowzero", 0):
         shape = [x.shape[axis] if size == 0 else size for axis, size in enumerate(shape)]
@@ -156,25 +157,25 @@ def _reshape(call: Call) -> Traced:
 
 
 @operator("Expand")
-def _expand(call: Call) -> Traced:
+def _expand(call: Call) -> Any:
     x, shape = call[0], call.tracer.integers(call[1], "shape")
-    wanted = list(torch.broadcast_shapes(tuple(x.shape), tuple(shape)))
+    wanted = list(torch.broadcast_shapes(x.shape, shape))  # type: ignore[no-untyped-call]
     return x if wanted == list(x.shape) else call.do("expand", x, shape=wanted)
 
 
 @operator("Tile")
-def _tile(call: Call) -> Traced:
+def _tile(call: Call) -> Any:
     return call.do("repeat", call[0], repeats=call.tracer.integers(call[1], "repeats"))
 
 
 @operator("Transpose")
-def _transpose(call: Call) -> Traced:
+def _transpose(call: Call) -> Any:
     n = len(call[0].shape)
     return call.do("permute", call[0], dims=call.get("perm", list(range(n))[::-1]))
 
 
 @operator("Squeeze")
-def _squeeze(call: Call) -> Traced:
+def _squeeze(call: Call) -> Any:
     axes = call.integers(1, "axes")
     if axes is None:
         axes = [axis for axis, size in enumerate(call[0].shape) if size == 1]
@@ -182,7 +183,7 @@ def _squeeze(call: Call) -> Traced:
 
 
 @operator("Unsqueeze")
-def _unsqueeze(call: Call) -> Traced:
+def _unsqueeze(call: Call) -> Any:
     axes = call.integers(1, "axes")
     x, n = call[0], len(call[0].shape) + len(axes)
     for axis in sorted(axis % n for axis in axes):
@@ -191,7 +192,7 @@ def _unsqueeze(call: Call) -> Traced:
 
 
 @operator("Concat")
-def _concat(call: Call) -> Traced:
+def _concat(call: Call) -> Any:
     if all(isinstance(item, Tensor) for item in call.inputs):
         joined: Tensor = torch.cat(list(call.inputs), call.get("axis"))  # type: ignore[arg-type]
         return joined
@@ -206,12 +207,11 @@ def _split(call: Call) -> list[Traced]:
         size, n = call[0].shape[axis], call.get("num_outputs", call.n_outputs)
         each = -(-size // n)
         sizes = [each] * (n - 1) + [size - each * (n - 1)]
-    parts = call.do("split", call[0], sizes=list(sizes), dim=axis)
-    return list(parts)
+    return call.parts("split", call[0], sizes=list(sizes), dim=axis)
 
 
 @operator("Slice")
-def _slice(call: Call) -> Traced:
+def _slice(call: Call) -> Any:
     x, starts, ends = call[0], call.integers(1, "starts"), call.integers(2, "ends")
     axes = call.integers(3, "axes", list(range(len(starts))))
     steps = call.integers(4, "steps", [1] * len(starts))
@@ -233,7 +233,7 @@ def _reversed(call: Call, x: Traced, dim: int, bounds: tuple[int, int, int]) -> 
 
 
 @operator("Gather")
-def _gather(call: Call) -> Traced:
+def _gather(call: Call) -> Any:
     x, indices = call[0], call.tracer.constant(call[1], "indices")
     axis = call.get("axis", 0) % len(x.shape)
     wrapped = torch.where(indices < 0, indices + x.shape[axis], indices)
@@ -247,12 +247,12 @@ def _gather(call: Call) -> Traced:
 
 
 @operator("Einsum")
-def _einsum(call: Call) -> Traced:
+def _einsum(call: Call) -> Any:
     return call.do("einsum", *call.inputs, equation=call.get("equation"))
 
 
 @operator("Pad")
-def _pad(call: Call) -> Traced:
+def _pad(call: Call) -> Any:
     x, mode = call[0], call.get("mode", "constant")
     pads, n = call.integers(1, "pads"), len(call[0].shape)
     axes = call.integers(3, "axes", list(range(n)))
@@ -269,7 +269,7 @@ def _pad(call: Call) -> Traced:
 
 
 @operator("DepthToSpace")
-def _depth_to_space(call: Call) -> Traced:
+def _depth_to_space(call: Call) -> Any:
     block, (n, c, h, w) = call.get("blocksize"), tuple(call[0].shape)
     if call.get("mode", "DCR") == "CRD":
         return call.do("pixel_shuffle", call[0], upscale_factor=block)
@@ -280,7 +280,7 @@ def _depth_to_space(call: Call) -> Traced:
 
 
 @operator("SpaceToDepth")
-def _space_to_depth(call: Call) -> Traced:
+def _space_to_depth(call: Call) -> Any:
     block, (n, c, h, w) = call.get("blocksize"), tuple(call[0].shape)
     x = call.do("reshape", call[0], shape=[n, c, h // block, block, w // block, block])
     x = call.do("permute", x, dims=[0, 3, 5, 1, 2, 4])
@@ -288,7 +288,7 @@ def _space_to_depth(call: Call) -> Traced:
 
 
 @operator("Resize", "Upsample")
-def _resize(call: Call) -> Traced:
+def _resize(call: Call) -> Any:
     x, n = call[0], len(call[0].shape)
     scales, sizes = call.floats(2, "scales"), call.integers(3, "sizes")
     if not sizes:

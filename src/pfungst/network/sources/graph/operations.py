@@ -83,15 +83,15 @@ def _variance(x: Tensor, *, dim: Sequence[int], correction: float, keepdim: bool
     return torch.var(x, list(dim), correction=correction, keepdim=keepdim)
 
 
-def _max_pool(x: Tensor, **settings: Any) -> Tensor:
+def _max_pool(x: Tensor, **settings: Any) -> Any:
     return {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}[x.dim()](x, **settings)
 
 
-def _avg_pool(x: Tensor, **settings: Any) -> Tensor:
+def _avg_pool(x: Tensor, **settings: Any) -> Any:
     return {3: F.avg_pool1d, 4: F.avg_pool2d, 5: F.avg_pool3d}[x.dim()](x, **settings)
 
 
-def _norm(x: Tensor, *, p: float, dim: Sequence[int], keepdim: bool) -> Tensor:
+def _norm(x: Tensor, *, p: float, dim: Sequence[int], keepdim: bool) -> Any:
     return torch.linalg.vector_norm(x, p, list(dim), keepdim=keepdim)
 
 

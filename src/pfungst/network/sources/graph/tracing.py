@@ -80,34 +80,31 @@ class Tracer:
         self.place = "step"
         self._count = 0
 
-    def call(self, op: str, *inputs: Traced | None, **settings: Any) -> Any:
-        """One operation of :data:`OPERATIONS`; a constant, a signal, or a list of signals.
+    def call(self, op: str, *inputs: Traced | None, **settings: Any) -> Traced:
+        """One operation of :data:`OPERATIONS`: a constant where all inputs are, else a signal.
 
         Raises
         ------
         UntraceableError
             If the operation fails, or its result is too large.
         """
+        (result,) = self.parts(op, *inputs, **settings)
+        return result
+
+    def parts(self, op: str, *inputs: Traced | None, **settings: Any) -> list[Traced]:
+        """The same for an operation with several results."""
         values = [item.example if isinstance(item, Signal) else item for item in inputs]
         result = _carried_out(op, values, settings)
+        made: list[Tensor] = list(result) if isinstance(result, (tuple, list)) else [result]
         if not any(isinstance(item, Signal) for item in inputs):
-            return result
-        several = isinstance(result, (tuple, list))
-        parts = list(result) if several else [result]
-        signals = [Signal(self._new_name(), part) for part in parts]
+            return list(made)
+        signals = [Signal(self._new_name(), part) for part in made]
         slots, weights = _slots(op, inputs)
+        outputs = [item.name for item in signals]
         self.steps.append(
-            Noted(
-                op,
-                self.place,
-                slots,
-                [item.name for item in signals],
-                dict(settings),
-                weights,
-                signals[0].shape,
-            )
+            Noted(op, self.place, slots, outputs, dict(settings), weights, tuple(made[0].shape))
         )
-        return signals if several else signals[0]
+        return list(signals)
 
     def _new_name(self) -> str:
         self._count += 1
@@ -187,7 +184,8 @@ def finished(tracer: Tracer, output: Traced, origin: str) -> tuple[Graph, dict[s
         raise UntraceableError("the network's output does not depend on its input")
     steps = _needed(tracer.steps, output.name)
     names: set[str] = set()
-    plans, state = [], {}
+    plans: list[StepPlan] = []
+    state: dict[str, Tensor] = {}
     for step in steps:
         name = module_name(step.name, names)
         names.add(name)
