@@ -52,7 +52,10 @@ def test_json_round_trip(rng):
     ("settings", "message"),
     [
         ({"channels": "GRB"}, "unknown channel order 'GRB'. Allowed: RGB, BGR, gray, RGBA."),
-        ({"resize": "squash"}, r"unknown resize rule 'squash'. Allowed: longest\+pad, shortest, shortest-torchvision, shortest-transformers, warp."),
+        (
+            {"resize": "squash"},
+            r"unknown resize rule 'squash'. Allowed: longest\+pad, shortest, shortest-torchvision, shortest-transformers, warp.",
+        ),
         (
             {"input_size": (300, 20)},
             "an input of 300 x 20 pixels cannot be cropped from a photo resized to 256",

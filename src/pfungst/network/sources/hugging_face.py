@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pfungst.contract.deciding import Decision
-from pfungst.errors import ModelError
+from pfungst.errors import ConfigError, ModelError
 from pfungst.network.class_names import distinct
 from pfungst.network.outputs import ScoresOf
 from pfungst.network.sources.folders import (
@@ -61,7 +61,11 @@ class HuggingFace:
         state = _read_weights(folder)
         architecture = {"type": self.name, "config": config}
         room = sum(tensor.numel() for tensor in state.values())
-        module = _filled(build_within(self, architecture, room), state, folder)
+        try:
+            built = build_within(self, architecture, room)
+        except ConfigError as error:
+            raise ModelError(folder / CONFIG_FILE, error.problem, allowed=error.allowed) from error
+        module = _filled(built, state, folder)
         labels = _labels(config, folder / CONFIG_FILE)
         return Opened(
             module=module,
