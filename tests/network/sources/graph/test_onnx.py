@@ -61,10 +61,7 @@ def one(kind, *constants, opset=17, shape=(2, 3, 6, 8), first=True, **attributes
 
 POSITIVE = np.abs(floats(3)) + 0.5
 OPERATORS = {
-    **{name: one(name) for name in (
-        "Relu Sigmoid Tanh Erf Exp Neg Abs Softplus Softsign HardSwish HardSigmoid LeakyRelu Elu Celu Selu "
-        "Softmax LogSoftmax GlobalAveragePool GlobalMaxPool Flatten Transpose ReduceMean ReduceMax "
-        "ReduceMin ReduceL1 ReduceL2 ReduceSumSquare LpNormalization Reciprocal").split()},
+    **{name: one(name) for name in ["Relu", "Sigmoid", "Tanh", "Erf", "Exp", "Neg", "Abs", "Softplus", "Softsign", "HardSwish", "HardSigmoid", "LeakyRelu", "Elu", "Celu", "Selu", "Softmax", "LogSoftmax", "GlobalAveragePool", "GlobalMaxPool", "Flatten", "Transpose", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare", "LpNormalization", "Reciprocal"]},
     **{name: model([node("Neg", "x", outputs=["a"]), node(name, "a")]) for name in ("Identity", "Dropout")},
     "Mish": one("Mish", opset=18),
     "Gelu": one("Gelu", opset=20), "GeluTanh": one("Gelu", opset=20, approximate="tanh"),
