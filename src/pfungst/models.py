@@ -29,8 +29,8 @@ def load_model(
     Parameters
     ----------
     path : str or path
-        A folder that ``pfungst train`` or ``pfungst convert`` wrote, ``torchvision:NAME``, ``timm:NAME``, or a
-        Hugging Face folder.
+        A folder that ``pfungst train`` or ``pfungst convert`` wrote, ``torchvision:NAME``, ``timm:NAME``,
+        or a Hugging Face folder.
     weights : path, optional
         The weights of a network that is known by name.
     labels : path, optional

@@ -29,5 +29,5 @@ def test_a_classifier_that_does_not_say_decides_by_thresholds():
 
     assert predicted(Plain(), SCORES)[0].tolist() == [True, True, False]
     assert predicted(Single(), SCORES)[0].tolist() == [True, False, False]
-    with pytest.raises(ConfigError, match="unknown decision 'best'. Allowed: thresholds, highest"):
+    with pytest.raises(ConfigError, match=r"unknown decision 'best'. Allowed: thresholds, highest"):
         checked_decision("best")

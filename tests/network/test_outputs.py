@@ -15,9 +15,16 @@ HIDDEN = torch.zeros(2, 5, 4, 4)
 
 @pytest.mark.parametrize(
     "answer",
-    [SCORES, (SCORES, HIDDEN), [HIDDEN, SCORES], {"logits": SCORES, "hidden": HIDDEN}, {"anything": SCORES, "features": HIDDEN},
-     {"out": SCORES, "aux": SCORES + 1}, ({"logits": SCORES}, HIDDEN)],
-)  # fmt: skip
+    [
+        SCORES,
+        (SCORES, HIDDEN),
+        [HIDDEN, SCORES],
+        {"logits": SCORES, "hidden": HIDDEN},
+        {"anything": SCORES, "features": HIDDEN},
+        {"out": SCORES, "aux": SCORES + 1},
+        ({"logits": SCORES}, HIDDEN),
+    ],
+)
 def test_scores_are_found(answer):
     assert torch.equal(class_scores(answer), SCORES)
 

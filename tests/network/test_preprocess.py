@@ -54,7 +54,7 @@ def test_json_round_trip(rng):
         ({"channels": "GRB"}, "unknown channel order 'GRB'. Allowed: RGB, BGR, gray, RGBA."),
         (
             {"resize": "squash"},
-            r"unknown resize rule 'squash'. Allowed: longest\+pad, shortest, shortest-torchvision, shortest-transformers, warp.",
+            r"unknown resize rule 'squash'. Allowed: longest\+pad, shortest, shortest-torchvision",
         ),
         (
             {"input_size": (300, 20)},

@@ -24,16 +24,16 @@ def convert(
         str | None,
         typer.Option(
             "--input",
-            help="ONNX and .pt2: what the network expects of a photo: imagenet, half (-1 to 1), unit (0 to 1), "
-            "raw (0 to 255), caffe, or its preprocessor_config.json.",
+            help="ONNX and .pt2: what the network expects of a photo: imagenet, half (-1 to 1), unit "
+            "(0 to 1), raw (0 to 255), caffe, or its preprocessor_config.json.",
         ),
     ] = None,
     mean: Annotated[
         str | None,
         typer.Option(
             "--mean",
-            help="Mean of each channel in the network's order (of 0-255 for Caffe, of scaled values else), or "
-            "a .binaryproto mean image.  [default for Caffe: 104,117,123]",
+            help="Mean of each channel in the network's order (of 0-255 for Caffe, of scaled values else), "
+            "or a .binaryproto mean image.  [default for Caffe: 104,117,123]",
         ),
     ] = None,
     std: Annotated[
@@ -72,7 +72,8 @@ def convert(
         str | None,
         typer.Option(
             "--decision",
-            help="ONNX and .pt2: 'highest' (one class a photo) or 'thresholds'.  [default: by the last operation]",
+            help="ONNX and .pt2: 'highest' (one class a photo) or 'thresholds'.  "
+            "[default: by the last operation]",
         ),
     ] = None,
     output: Annotated[
@@ -84,19 +85,20 @@ def convert(
     if weights is None:
         model = _graph(
             network, expected, classes, decision, crop,
-            {**common, "mean": _numbers("--mean", mean), "std": _numbers("--std", std), "interpolation": interpolation},
+            {**common, "mean": _numbers("--mean", mean), "std": _numbers("--std", std),
+             "interpolation": interpolation},
         )  # fmt: skip
     else:
-        _check_caffe(
-            {"--input": expected, "--std": std, "--interpolation": interpolation, "--decision": decision}
-        )
+        given = {"--input": expected, "--std": std, "--decision": decision}
+        _check_caffe({**given, "--interpolation": interpolation})
         model = _caffe(network, weights, mean, {**common, "classes": classes, "crop": crop, "output": output})
     model.save(out)
     height, width = model.preprocess.input_size
     settings = model.preprocess
     typer.echo(
-        f"{len(model.classes)} classes, decided by {model.decision}; input {height} x {width} {settings.channels}, "
-        f"scale {settings.scale:.4g}, mean {_shown(settings.mean)}, std {_shown(settings.std)}: {out}"
+        f"{len(model.classes)} classes, decided by {model.decision}; input {height} x {width} "
+        f"{settings.channels}, scale {settings.scale:.4g}, mean {_shown(settings.mean)}, "
+        f"std {_shown(settings.std)}: {out}"
     )
 
 

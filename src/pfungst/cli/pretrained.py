@@ -12,8 +12,8 @@ def pretrained(
     name: Annotated[
         str,
         typer.Argument(
-            help="efficientnet-lite0 (ImageNet weights; extra 'demo'), torchvision:NAME, timm:NAME, or a Hugging "
-            "Face folder."
+            help="efficientnet-lite0 (ImageNet weights; extra 'demo'), torchvision:NAME, timm:NAME, or a "
+            "Hugging Face folder."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Model folder to write.")],

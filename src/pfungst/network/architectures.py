@@ -9,7 +9,7 @@ An architecture is a plain mapping with a ``type`` and the type's own settings:
 ``{"type": "small-cnn", "outputs": 3, "width": 16}``
     A residual network of five convolutions, made for experiments and tests; it starts from random weights.
 
-The types of :mod:`pfungst.network.sources` (``torchvision``, ``timm``, ``hugging-face``, ``graph``) are their own.
+The types of :mod:`pfungst.network.sources` are their own.
 """
 
 from __future__ import annotations

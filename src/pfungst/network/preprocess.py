@@ -125,7 +125,7 @@ class Preprocess:
             raise ConfigError("the mean image holds NaN or infinity", allowed="finite values")
 
     def offset(self) -> NDArray[np.float32]:
-        """What is subtracted from the scaled grey values, ``(n_channels, 1, 1)`` or ``(n_channels, height, width)``."""
+        """What is subtracted from the scaled grey values, ``(channels, 1, 1)`` or of the input's size."""
         if self.mean_image is None:
             return np.array(self.mean, dtype=np.float32).reshape(-1, 1, 1)
         top, left = (

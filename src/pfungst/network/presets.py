@@ -19,8 +19,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "raw": {},
     "caffe": {"channels": "BGR", "mean": (104.0, 117.0, 123.0)},
 }
-"""Values by the name of the preset: ImageNet's mean and deviation of 0–1 (torchvision, timm); −1 to 1; 0 to 1;
-grey values 0–255; those of Caffe's nets."""
+"""Values by the name of the preset: ImageNet's mean and deviation of 0–1 (torchvision, timm); −1 to 1;
+0 to 1; grey values 0–255; those of Caffe's nets."""
 _SHARE = 0.875
 """The crop's side as a share of the shorter side, as networks on ImageNet are evaluated."""
 

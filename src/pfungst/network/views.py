@@ -1,17 +1,17 @@
 """Where a network looks: canvases, crops and windows of a photo, and the way of relevance back to its pixels.
 
-A photo of ``(h0, w0)`` pixels is resized to ``(h, w)`` by an antialiased filter, which is linear and separable
-(by default a triangle), and padded by repeating its edge pixels. With ``A`` the ``(h, h0)`` matrix of the filter along the
-rows, ``B`` the ``(w, w0)`` one along the columns and ``P``, ``Q`` the 0/1 matrices that repeat and crop, the
-network sees::
+A photo of ``(h0, w0)`` pixels is resized to ``(h, w)`` by an antialiased filter (by default a triangle),
+which is linear and separable, and padded by repeating its edge pixels. With ``A`` the ``(h, h0)`` matrix of
+the filter along the rows, ``B`` the ``(w, w0)`` one along the columns and ``P``, ``Q`` the 0/1 matrices that
+repeat and crop, the network sees::
 
     view = P A photo Bᵀ Qᵀ
 
 Every row of ``P A`` and ``Q B`` holds weights that sum to 1: they say of which pixels of the photo one pixel
-of the view was mixed. Relevance goes back by the same shares, ``R_photo = (P A)ᵀ R_view (Q B)``; where a filter
-has weights below 0 (bicubic, Lanczos) by their magnitudes, divided by their sum, so that no share is negative.
-Padding gives its relevance to the edge pixel that it repeats, pixels cut off by the crop get none, and the
-sum is conserved whatever the signs: ``Σ R_photo = Σ R_view``.
+of the view was mixed. Relevance goes back by the same shares, ``R_photo = (P A)ᵀ R_view (Q B)``; where a
+filter has weights below 0 (bicubic, Lanczos) by their magnitudes, divided by their sum, so that no share is
+negative. Padding gives its relevance to the edge pixel that it repeats, pixels cut off by the crop get none,
+and the sum is conserved whatever the signs: ``Σ R_photo = Σ R_view``.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _scaled(size: int, length: int, side: int) -> int:
 
 
 def _scaled_down(size: int, length: int, side: int) -> int:
-    """``size · length / side`` rounded down, in the floating-point arithmetic of torchvision and transformers."""
+    """``size · length / side`` rounded down, in the arithmetic of torchvision and transformers."""
     return max(1, int(length * size / side))
 
 
@@ -153,7 +153,7 @@ def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _cubic(x: NDArray[np.float64], a: float = -0.5) -> NDArray[np.float64]:
-    """Keys' cubic convolution: ``(a + 2)|x|³ − (a + 3)|x|² + 1`` within 1, ``a(|x|³ − 5|x|² + 8|x| − 4)`` to 2."""
+    """Keys' cubic: ``(a + 2)|x|³ − (a + 3)|x|² + 1`` within 1, ``a(|x|³ − 5|x|² + 8|x| − 4)`` to 2."""
     x = np.abs(x)
     inner, outer = ((a + 2) * x - (a + 3)) * x * x + 1, (((x - 5) * x + 8) * x - 4) * a
     return np.where(x < 1, inner, np.where(x < 2, outer, 0.0))
@@ -185,9 +185,9 @@ def resize_matrix(n_in: int, n_out: int, interpolation: Interpolation = "bilinea
     """Shares of the inputs in the outputs of a resize along one axis, ``(n_out, n_in)``; rows sum to 1.
 
     Output ``i`` is centred at ``c = (i + 1/2) s`` in input pixels, ``s = n_in / n_out``. Input ``j`` has the
-    weight ``g((j + 1/2 − c) / max(s, 1))``, for the triangle ``g(x) = max(0, 1 − |x|)``; what is returned is its
-    magnitude, divided by the row's sum: for filters without negative weights that of Pillow, which draws the
-    canvas and rounds it to whole grey values. ``nearest`` copies the input at ``⌊c⌋``.
+    weight ``g((j + 1/2 − c) / max(s, 1))``, for the triangle ``g(x) = max(0, 1 − |x|)``; what is returned is
+    its magnitude, divided by the row's sum: for filters without negative weights that of Pillow, which draws
+    the canvas and rounds it to whole grey values. ``nearest`` copies the input at ``⌊c⌋``.
     """
     step = n_in / n_out
     centre = (np.arange(n_out)[:, None] + 0.5) * step

@@ -13,7 +13,8 @@ from fuzzing.target import Case, Target
 TARGETS: dict[str, type[Target]] = {
     kind.name: kind
     for kind in (
-        Voc, Coco, Prototxt, Caffemodel, Models, Images, Scenes, Folders, Audits, Journals, Attributions, Exported,
+        Voc, Coco, Prototxt, Caffemodel, Models, Images, Scenes, Folders, Audits, Journals, Attributions,
+        Exported,
         *([Onnx] if find_spec("onnx") else []), *([HuggingFaceFolders] if find_spec("transformers") else []),
     )
 }  # fmt: skip

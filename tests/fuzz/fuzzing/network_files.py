@@ -245,12 +245,14 @@ def _exchanged(rng: Random, tree: Any) -> Any:
 
 
 _CONFIG: dict[str, Any] = {
-    "model_type": "resnet", "embedding_size": 4, "hidden_sizes": [4, 4], "depths": [1, 1], "layer_type": "basic",
+    "model_type": "resnet", "embedding_size": 4, "hidden_sizes": [4, 4], "depths": [1, 1],
+    "layer_type": "basic",
     "num_channels": 3, "hidden_act": "relu", "id2label": {"0": "a", "1": "b"},
 }  # fmt: skip
 _PROCESSOR: dict[str, Any] = {
-    "image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}, "resample": 2, "do_normalize": True,
-    "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "rescale_factor": 0.00392, "do_rescale": True,
+    "image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}, "resample": 2,
+    "do_normalize": True, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
+    "rescale_factor": 0.00392, "do_rescale": True,
 }  # fmt: skip
 
 

@@ -90,7 +90,7 @@ class TestTorchvision:
         with pytest.raises(ConfigError, match="unknown torchvision network 'resnet17'"):
             open_network("torchvision:resnet17", weights=tmp_path / "w.pth")
         with pytest.raises(
-            ConfigError, match="without weights. Allowed: --weights FILE.*download.pytorch.org"
+            ConfigError, match=r"without weights. Allowed: --weights FILE.*download.pytorch.org"
         ):
             open_network("torchvision:resnet18")
         torch.save(vision.models.resnet18(num_classes=2).state_dict(), tmp_path / "w.pth")
@@ -99,7 +99,7 @@ class TestTorchvision:
         with pytest.raises(ModelError, match=r"it begins with conv1\.weight"):
             open_network("torchvision:alexnet", weights=tmp_path / "w.pth")
         with pytest.raises(
-            ConfigError, match="3 class names for torchvision:resnet18. Allowed: as many as its outputs, 2"
+            ConfigError, match=r"3 class names for torchvision:resnet18. Allowed: as many as its outputs, 2"
         ):
             open_network("torchvision:resnet18", weights=tmp_path / "w.pth", classes=["a", "b", "c"])
 

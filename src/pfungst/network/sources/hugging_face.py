@@ -58,6 +58,7 @@ class HuggingFace:
         """Build the network of the configuration and set its weights."""
         folder = Path(request.spec)
         config = plain_config(folder_config(folder), folder / CONFIG_FILE)
+        labels = _labels(config, folder / CONFIG_FILE)
         state = _read_weights(folder)
         architecture = {"type": self.name, "config": config}
         room = sum(tensor.numel() for tensor in state.values())
@@ -66,7 +67,6 @@ class HuggingFace:
         except ConfigError as error:
             raise ModelError(folder / CONFIG_FILE, error.problem, allowed=error.allowed) from error
         module = _filled(built, state, folder)
-        labels = _labels(config, folder / CONFIG_FILE)
         return Opened(
             module=module,
             architecture=architecture,

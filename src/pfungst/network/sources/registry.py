@@ -1,7 +1,7 @@
 """One list of the places that networks come from; each knows its own names and opens what they name.
 
-A source turns what a user writes (``timm:resnet18``, a Hugging Face folder) into an :class:`Opened` network, and
-a network's ``architecture``, plain JSON in a model folder, into the same module again without the network.
+A source turns what a user writes (``timm:resnet18``, a Hugging Face folder) into an :class:`Opened` network,
+and a network's ``architecture``, plain JSON in a model folder, into the same module again.
 """
 
 from __future__ import annotations
@@ -173,6 +173,6 @@ def needed(package: str, extra: str, what: str) -> ModuleType:
         return import_module(package)
     except ImportError as error:
         raise ConfigError(
-            f"{what} needs the package {package.split('.', maxsplit=1)[0]!r}, which cannot be imported ({error})",
+            f"{what} needs {package.split('.', maxsplit=1)[0]}, which cannot be imported ({error})",
             hint=f'pip install "pfungst[{extra}]"',
         ) from error

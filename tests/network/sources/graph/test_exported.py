@@ -211,7 +211,7 @@ class TestHostile:
         read_exported(changed(exported, tmp_path / "evil.pt2", edit))
 
     def test_torchscript_is_named(self, tmp_path, tiny):
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="jit"):
             torch.jit.trace(tiny, torch.zeros(1, 3, 32, 32)).save(tmp_path / "net.pt2")
         with pytest.raises(ModelError, match=r"is TorchScript, which is a program.*torch\.export\.save"):
             read_exported(tmp_path / "net.pt2")
@@ -249,7 +249,7 @@ class TestHostile:
     def test_damage(self, tmp_path, exported):
         (tmp_path / "cut.pt2").write_bytes(exported.read_bytes()[:-300])
         for name in ("cut", "none"):
-            with pytest.raises(ModelError, match="is not a readable|holds no exported program"):
+            with pytest.raises(ModelError, match=r"is not a readable|holds no exported program"):
                 read_exported(tmp_path / f"{name}.pt2")
         lost = changed(
             exported, tmp_path / "lost.pt2", lambda name, c: None if name.endswith("weight_1") else c

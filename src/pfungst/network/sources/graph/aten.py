@@ -160,7 +160,8 @@ def _conv_transpose(call: Call) -> Any:
     names = ("stride", 1), ("padding", 0), ("output_padding", 0), ("dilation", 1)
     settings = {name: _many(call.get(name, [value]), ones) for name, value in names}
     return call.do(
-        "conv_transpose", call["input"], call["weight"], call.get("bias"), groups=call.get("groups", 1), **settings
+        "conv_transpose", call["input"], call["weight"], call.get("bias"), groups=call.get("groups", 1),
+        **settings,
     )  # fmt: skip
 
 
@@ -285,7 +286,8 @@ def _max_pool(call: Call) -> Any:
     kernel = call["kernel_size"]
     result = call.do(
         "max_pool", call.x, kernel_size=kernel, stride=call.get("stride") or kernel,
-        padding=call.get("padding", 0), dilation=call.get("dilation", 1), ceil_mode=bool(call.get("ceil_mode", False)),
+        padding=call.get("padding", 0), dilation=call.get("dilation", 1),
+        ceil_mode=bool(call.get("ceil_mode", False)),
     )  # fmt: skip
     return [result, None]
 

@@ -1,6 +1,6 @@
 """Steps that a format spells out in small operations, put together again: biases, GELU, layer norms.
 
-Explanations depend on it: a layer norm is one operation with a rule of its own, and a bias belongs to its layer.
+Explanations depend on it: a layer norm is one operation with a rule of its own, a bias belongs to its layer.
 """
 
 from __future__ import annotations

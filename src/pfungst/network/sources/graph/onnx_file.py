@@ -32,8 +32,8 @@ def read_onnx(
 ) -> tuple[nn.Module, dict[str, Any], tuple[int, ...]]:
     """Turn an ONNX image classifier into a network of PyTorch.
 
-    Nothing in the file is executed: operators are looked up in a list, weights are plain numbers, and files of
-    external weights must lie in the model's own folder.
+    Nothing in the file is executed: operators are looked up in a list, weights are plain numbers, and files
+    of external weights must lie in the model's own folder.
 
     Parameters
     ----------
@@ -100,8 +100,10 @@ def _opset(file: Path, model: Any) -> int:
     return int(versions[0])
 
 
-_MEANT = {1: torch.float32, 7: torch.int64, 9: torch.bool, 10: torch.float16, 11: torch.float64, 16: torch.bfloat16,
-          2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32}  # fmt: skip
+_MEANT = {
+    1: torch.float32, 2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32, 7: torch.int64,
+    9: torch.bool, 10: torch.float16, 11: torch.float64, 16: torch.bfloat16,
+}  # fmt: skip
 _FIELDS = {1: "float_data", 7: "int64_data", 11: "double_data"}
 
 

@@ -80,7 +80,8 @@ def _same(*pairs: tuple[str, str]) -> None:
 
 
 _same(
-    ("Relu", "relu"), ("Sigmoid", "sigmoid"), ("Tanh", "tanh"), ("Erf", "erf"), ("Exp", "exp"), ("Log", "log"),
+    ("Relu", "relu"), ("Sigmoid", "sigmoid"), ("Tanh", "tanh"), ("Erf", "erf"), ("Exp", "exp"),
+    ("Log", "log"),
     ("Sqrt", "sqrt"), ("Reciprocal", "reciprocal"), ("Neg", "neg"), ("Abs", "abs"), ("Softplus", "softplus"),
     ("Softsign", "softsign"), ("Mish", "mish"), ("HardSwish", "hardswish"), ("MatMul", "matmul"),
 )  # fmt: skip
