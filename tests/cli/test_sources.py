@@ -70,15 +70,13 @@ def test_convert_and_evaluate(tmp_path, exported):
 
 def test_options_change_the_preset(tmp_path, exported):
     call("convert", exported, "--input", "unit", "--mean", "0.1,0.2,0.3", "--std", "0.5", "--resize", "warp",
-         "--resize-length", 20, "--channels", "BGR", "--decision", "thresholds", "--out", tmp_path / "model")  # fmt: skip
+         "--resize-length", 20, "--channels", "BGR", "--decision", "thresholds",
+         "--out", tmp_path / "model")  # fmt: skip
     model = load_model(tmp_path / "model")
     assert model.preprocess.mean == (0.1, 0.2, 0.3)
     assert model.preprocess.std == (0.5, 0.5, 0.5)
-    assert (model.preprocess.resize, model.preprocess.resize_length, model.preprocess.channels) == (
-        "warp",
-        20,
-        "BGR",
-    )
+    seen = model.preprocess
+    assert (seen.resize, seen.resize_length, seen.channels) == ("warp", 20, "BGR")
     assert model.decision == "thresholds"
 
 
