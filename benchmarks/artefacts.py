@@ -32,16 +32,15 @@ import numpy as np
 from _measure import print_json
 from numpy.typing import NDArray
 
-from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
-from pfungst.audit.schema import Artefact
-from pfungst.audit.survey.surroundings import ContextConfig
-from pfungst.audit.survey.surveying import SurveyConfig, survey
+from pfungst.audits.artefacts import ArtefactConfig, find_artefacts
+from pfungst.audits.schema import Artefact
+from pfungst.audits.survey import KEPT_PIXELS, ContextConfig, SurveyConfig, survey
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.ranking import equal_error_thresholds
 from pfungst.demo.scenes.planting import KINDS, Plant, Planted, plant
-from pfungst.evaluation.operators import Region
 from pfungst.evaluation.statistics import mean_over_images
 from pfungst.images import DataSet, Record, decode, open_dataset
+from pfungst.images.rectangles import Region
 
 SHARES = (0.4, 0.3, 0.2, 0.4, 0.1)
 VOC_CLASSES = ("person", "horse", "sheep", "cow", "dog", "cat")
@@ -79,7 +78,7 @@ def fisher_trainer(sizes: Sizes) -> Trainer:
     settings = FisherTraining(
         n_components=sizes.components,
         dims=min(64, sizes.components),
-        sift=SiftConfig(step=sizes.step),
+        descriptor=SiftConfig(step=sizes.step),
         n_sampled=sizes.sampled,
         mixture_iterations=25,
     )
@@ -112,7 +111,7 @@ def network_trainer(classes: Sequence[str]) -> Trainer:
 
     def features(record: Record) -> NDArray[np.float32]:
         if record.path not in kept:
-            kept[record.path] = backbone.features(network.input_view(decode(record.path))[None])[0]
+            kept[record.path] = backbone.features(network.look([decode(record.path)]).pictures[0][None])[0]
         return kept[record.path]
 
     def train(data: DataSet) -> Classifier:
@@ -179,7 +178,12 @@ def measured(  # noqa: PLR0917 - a script
 def searched(
     classifier: Classifier, test: DataSet, model: str, sizes: Sizes, workers: int
 ) -> Mapping[str, tuple[Artefact, ...]]:
-    config = SurveyConfig(options=EXPLAIN[model], errors=False, context=ContextConfig(edits=False))
+    config = SurveyConfig(
+        options=EXPLAIN[model],
+        errors=False,
+        context=ContextConfig(edits=False),
+        kept_pixels=KEPT_PIXELS,
+    )
     seen = survey(classifier, test, config, workers=workers)
     return find_artefacts(classifier, seen, sizes.search, workers=workers).by_class
 
@@ -251,7 +255,7 @@ def _overlaps(artefact: Artefact, record: Record, regions: Sequence[Region]) -> 
         truth[region.top : region.bottom, region.left : region.right] = True
     left, top, right, bottom = (int(edge) for edge in artefact.boxes[record.id])
     suspect[top:bottom, left:right] = True
-    if artefact.kind == "border":  # its box is what lies within
+    if artefact.hollow:  # its box is what lies within
         suspect = ~suspect
     common = float((truth & suspect).sum())
     return common / (truth | suspect).sum() >= 0.3 or common / truth.sum() >= 0.6

@@ -6,8 +6,8 @@ thread, median of alternating rounds).
 - ``trace_over_encode``: one trace of 10,000 replacements with 100 points of measurement (drawing included)
   over one encoding of that photo (N = 69,000 descriptors, K = 256, D = 80).
 - ``trace_over_naive``: the same over encoding all descriptors anew at each of the 100 points.
-- ``region_over_quantus``: most relevant first over squares of 16 pixels, the same network, relevance, fill
-  and largest batch for both; null with a reason where Quantus is not installed. The curves are compared
+- ``region_over_quantus``: most relevant first over squares of 16 pixels, the same network, relevance
+  and fill for both; null with a reason where Quantus is not installed. The curves are compared
   before anything is timed.
 """
 
@@ -126,7 +126,7 @@ def network() -> Any:
     return NetworkClassifier(module, [str(c) for c in range(1000)], settings)
 
 
-def ours(model: Any, views: list[Any], relevance: list[Any], sizes: Sizes) -> Callable[[], Any]:
+def ours(look: Any, relevance: list[Any], sizes: Sizes) -> Callable[[], Any]:
     from pfungst.evaluation.orders import perturbation_order
     from pfungst.evaluation.regions import RegionTrace, region_relevance, region_scores
 
@@ -140,11 +140,11 @@ def ours(model: Any, views: list[Any], relevance: list[Any], sizes: Sizes) -> Ca
                 operator="mean",
                 generator=rng,
             )
-            for view, heat in zip(views, relevance, strict=True)
+            for view, heat in zip(look.pictures, relevance, strict=True)
         ]
-        start = model.view_scores(np.stack(views))[:, 1]
-        scores = region_scores(model, traces, batch_size=sizes.batch)
-        return np.array([first - found[:, 1] for first, found in zip(start, scores, strict=True)])
+        start = look.picture_scores[:, 1]
+        scores = region_scores(look, [[trace] for trace in traces])
+        return np.array([first - found[0][:, 1] for first, found in zip(start, scores, strict=True)])
 
     return run
 
@@ -195,17 +195,17 @@ def region_report(sizes: Sizes) -> dict[str, Any]:
         return {"region_over_quantus": None, "region_reason": "quantus is not installed (extra: bench)"}
     import torch
 
+    from pfungst.contract.look import looking
+
     warnings.simplefilter("ignore")  # Quantus warns at each call
     torch.set_num_threads(1)
     model = network()
-    views = [model.input_view(photo) for photo in photos(sizes.photos)]
-    relevance = [
-        model.explain(photo, "1", rule="epsilon").layers["input"].sum(axis=0)
-        for photo in photos(sizes.photos)
-    ]
+    look = looking(model).look(photos(sizes.photos))
+    found = look.explain([["1"]] * sizes.photos, rule="epsilon")
+    relevance = [explanation.picture_relevance for (explanation,) in found]
     calls = {
-        "ours": ours(model, views, relevance, sizes),
-        "quantus": quantus_way(model, views, relevance, sizes),
+        "ours": ours(look, relevance, sizes),
+        "quantus": quantus_way(model, list(look.pictures), relevance, sizes),
     }
     first, second = calls["ours"](), calls["quantus"]()
     difference = float(np.abs(first - second).max() / np.abs(second).max())

@@ -2,7 +2,8 @@
 
 ``python benchmarks/fisher.py`` prints one JSON object of ratios of processor time (one thread, medians of
 alternating rounds). The floor is the time of the two matrix products that the method cannot do without,
-8 N D K floating point operations, measured on the same shapes in chunks of the same length. Descriptors are
+8 N D K floating point operations, measured on the same shapes in chunks of the same length. Relevance is
+that of an encoding, whose posteriors it shares; the first class of a photo costs both. Descriptors are
 real: dense SIFT of the photos that come with scikit-image, PCA to D = 80, a mixture of K = 256 fitted to
 them. Peak memory is that of a process which holds 200,000 descriptors and does one iteration.
 """
@@ -105,12 +106,18 @@ def encoding_ratios(n_rows: int, size: Size) -> dict[str, float]:
     def relevance(rule: Epsilon | Absolute, n_classes: int) -> Callable[[], Any]:
         return lambda: descriptor_relevance(values, mixture, encoding, dimensions[:n_classes], rule)
 
+    def from_descriptors(n_classes: int) -> Callable[[], Any]:
+        return lambda: descriptor_relevance(
+            values, mixture, encode(values, mixture), dimensions[:n_classes], Epsilon()
+        )
+
     times = cpu_times(
         {
             "floor": floor(n_rows, size),
             "encode": lambda: encode(values, mixture),
             "epsilon": relevance(Epsilon(), 1),
-            "two": relevance(Epsilon(), 2),
+            "encode + one": from_descriptors(1),
+            "encode + two": from_descriptors(2),
             "absolute": relevance(Absolute(), 1),
             "sift": lambda: dense_sift(photo),
         },
@@ -122,7 +129,7 @@ def encoding_ratios(n_rows: int, size: Size) -> dict[str, float]:
         "epsilon_over_floor": ratio(times, "epsilon", "floor"),
         "absolute_over_floor": ratio(times, "absolute", "floor"),
         "sift_over_encode": ratio(times, "sift", "encode") / per_descriptor,
-        "extra_class_over_first": ratio(times, "two", "epsilon") - 1,
+        "extra_class_over_first": ratio(times, "encode + two", "encode + one") - 1,
     }
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from _measure import cpu_times, in_child, peak_bytes, print_json, ratio, rounded
+from _networks import NETWORKS
 from torch import Tensor, nn
 
 from pfungst.network import lrp
@@ -27,64 +28,39 @@ COMPOSITES = (
     "epsilon-alpha2-beta1-flat", "cvpr2016",
 )  # fmt: skip
 PLAIN, PLAIN_LAST = "plain", "plain-channels-last"
-BATCH = {"vgg16": 4, "caffenet": 8, "efficientnet-lite0": 8}
-SIZE = {"vgg16": 224, "caffenet": 227, "efficientnet-lite0": 224}
-
-
-def vgg16(outputs: int = 1000) -> nn.Module:
-    """Simonyan and Zisserman's configuration D."""
-    layers: list[nn.Module] = []
-    channels = 3
-    for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
-        for _ in range(depth):
-            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
-            channels = width
-        layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers, nn.Flatten(), *_head(512 * 49, outputs))
-
-
-def caffenet(outputs: int = 1000) -> nn.Module:
-    """BVLC reference CaffeNet: groups of two, local response normalisation after pooling."""
-    pool, norm = nn.MaxPool2d(3, 2, ceil_mode=True), nn.LocalResponseNorm(5, 1e-4, 0.75)
-    layers = [
-        nn.Conv2d(3, 96, 11, 4), nn.ReLU(inplace=True), pool, norm,
-        nn.Conv2d(96, 256, 5, padding=2, groups=2), nn.ReLU(inplace=True), pool, norm,
-        nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(inplace=True),
-        nn.Conv2d(384, 384, 3, padding=1, groups=2), nn.ReLU(inplace=True),
-        nn.Conv2d(384, 256, 3, padding=1, groups=2), nn.ReLU(inplace=True), pool,
-    ]  # fmt: skip
-    return nn.Sequential(*layers, nn.Flatten(), *_head(256 * 36, outputs))
-
-
-def _head(width: int, outputs: int) -> list[nn.Module]:
-    return [
-        nn.Linear(width, 4096), nn.ReLU(inplace=True), nn.Dropout(),
-        nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Dropout(), nn.Linear(4096, outputs),
-    ]  # fmt: skip
-
-
-def efficientnet_lite0() -> nn.Module:
-    """EfficientNet-Lite0 with random weights."""
-    from efficientnet_lite_pytorch import EfficientNet
-
-    module: nn.Module = EfficientNet.from_name("efficientnet-lite0")
-    return module
+ATTENTIVE = ("attnlrp", "cp-lrp", "attnlrp-gamma")
+TRANSFORMED = ("convnext_tiny", "vit_small")
+"""Networks with norms or attention: they have composites of their own, and PyTorch's initial weights."""
+BATCH = {"vgg16": 4}
+SIZE = {"caffenet": 227, "resnet50": 128, "densenet121": 128, "convnext_tiny": 128}
 
 
 def build(name: str) -> nn.Module:
     """A network in evaluation mode; weights have He's deviation, so that activations keep their scale."""
     torch.manual_seed(0)
-    module = {"vgg16": vgg16, "caffenet": caffenet, "efficientnet-lite0": efficientnet_lite0}[name]()
+    module = NETWORKS[name]()
     for part in module.modules():
-        if isinstance(part, (nn.Conv2d, nn.Linear)):
+        if isinstance(part, (nn.Conv2d, nn.Linear)) and name not in TRANSFORMED:
             nn.init.kaiming_normal_(part.weight)
-    return module.eval().requires_grad_(False)
+    module.requires_grad_(False)
+    _calibrate(module, batch(name, tiny=True))
+    return module.eval()
+
+
+def _calibrate(module: nn.Module, inputs: Tensor) -> None:
+    """Statistics of batch norms by one pass, so that residuals keep the activations' scale."""
+    norms = [part for part in module.eval().modules() if isinstance(part, nn.BatchNorm2d)]
+    for part in norms:
+        part.momentum = 1.0
+        part.train()
+    if norms:
+        module(inputs)
 
 
 def batch(name: str, tiny: bool) -> Tensor:
     generator = torch.Generator().manual_seed(1)
-    n = 1 if tiny else BATCH[name]
-    return torch.rand(n, 3, SIZE[name], SIZE[name], generator=generator) * 2 - 1
+    n, size = 1 if tiny else BATCH.get(name, 8), SIZE.get(name, 224)
+    return torch.rand(n, 3, size, size, generator=generator) * 2 - 1
 
 
 def plain(module: nn.Module, inputs: Tensor) -> Tensor:
@@ -132,8 +108,11 @@ def memory_of(name: str, item: str, *, tiny: bool) -> dict[str, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiny", action="store_true", help="one image, one round, one network: does it run?")
-    parser.add_argument("--networks", default="vgg16,caffenet,efficientnet-lite0")
-    parser.add_argument("--composites", default=",".join(COMPOSITES))
+    parser.add_argument("--networks", default=",".join(NETWORKS))
+    parser.add_argument("--composites", help="comma-separated; by default those that fit the network")
+    parser.add_argument(
+        "--memory", default="vgg16", help="networks whose memory is measured, comma-separated"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--child", nargs=3, metavar=("TASK", "NETWORK", "WHAT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -152,25 +131,31 @@ def _child(task: str, network: str, what: str, *, repeats: int, tiny: bool) -> A
 
 def _report(options: argparse.Namespace) -> dict[str, Any]:
     networks = ["caffenet"] if options.tiny else options.networks.split(",")
-    measured = "caffenet" if options.tiny else "vgg16"
+    measured = networks if options.tiny else options.memory.split(",")
     extra = ["--tiny", "--repeats", "1"] if options.tiny else ["--repeats", str(options.repeats)]
-    composites = options.composites.split(",")
     report: dict[str, Any] = {}
     against: dict[str, Any] = {}
+    memory: dict[str, Any] = {"memory": {}, "memory-whole-process": {}}
     for network in networks:
-        times = in_child(__file__, ["--child", "time", network, options.composites, *extra])
+        composites = _composites(options.composites, network)
+        times = in_child(__file__, ["--child", "time", network, ",".join(composites), *extra])
         report[network] = rounded(times["default"])
         against[network] = rounded(times["last"])
-    if measured in networks:
-        peaks = {
-            item: in_child(__file__, ["--child", "memory", measured, item, *extra])
-            for item in [PLAIN, *composites]
-        }
-        for key, kind in (("memory", "growth"), ("memory-whole-process", "whole")):
-            ratios = {item: peaks[item][kind] / peaks[PLAIN][kind] for item in composites}
-            report[key] = {measured: rounded(ratios)}
-    report["against-channels-last"] = against
-    return report
+        if network in measured:
+            peaks = {
+                item: in_child(__file__, ["--child", "memory", network, item, *extra])
+                for item in [PLAIN, *composites]
+            }
+            for key, kind in (("memory", "growth"), ("memory-whole-process", "whole")):
+                ratios = {item: peaks[item][kind] / peaks[PLAIN][kind] for item in composites}
+                memory[key][network] = rounded(ratios)
+    return {**report, **memory, "against-channels-last": against}
+
+
+def _composites(given: str | None, network: str) -> list[str]:
+    if given:
+        return given.split(",")
+    return list(ATTENTIVE if network in TRANSFORMED else COMPOSITES)
 
 
 if __name__ == "__main__":

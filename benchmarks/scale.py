@@ -13,7 +13,14 @@
   one (this process and its workers; what does not depend on the number of photos cancels). It falls while the
   search for artefacts, which looks at no more than 64 photos of a class, has not yet as many to look at;
 - ``time_per_image_growth_full_search``: the same with a search of no more than 8 photos of a class, which
-  even the smallest audit has: what a photo costs by itself.
+  even the smallest audit has: what a photo costs by itself;
+- ``decodes_per_photo``, ``hashes_per_photo``: how often a photo is decoded, and its file hashed, in a whole
+  audit of a Fisher-vector model with all parts, counted in one process; ``classes_per_photo`` is how many
+  classes a photo shows there;
+- ``descriptions_per_photo``: how often an untouched photo is described in the audit's survey, and
+  ``edited_descriptions_per_photo``: how often one with an edit is, the object or an area off it filled in;
+- ``cpu_seconds_per_photo``: processor time of an audit of two small models, a Fisher-vector model and a
+  network, over the number of photos, in one process. ``--part work`` measures it alone.
 
 Walls need a quiet machine: ``load`` is its load average when they were measured. ``cpu_2_workers_over_1`` and
 ``cpu_dask_over_local`` are the same comparisons in processor time, which tells what parallel work adds; on
@@ -24,25 +31,27 @@ Fisher-vector model with random weights, for which costs are those of a trained 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from _measure import in_child, peak_bytes, print_json, rounded
 
-from pfungst.audit.artefacts import ArtefactConfig
-from pfungst.audit.auditing import AuditConfig, Subject, audit_models
-from pfungst.cli.explain import ExplainTask
+from pfungst.audits.artefacts import ArtefactConfig
+from pfungst.audits.auditing import AuditConfig, Subject, audit_models
 from pfungst.demo.scenes import ScenesConfig, write_scenes
 from pfungst.descriptors import SiftConfig, dense_sift, fit_pca
 from pfungst.evaluation.replacement import ReplacementConfig
@@ -91,10 +100,25 @@ def make_model(data: DataSet, components: int, step: int) -> FisherClassifier:
     sample = np.concatenate([dense_sift(decode(record.path), sift).values for record in data.records[:4]])
     pca = fit_pca(sample, 64 if components > 8 else 16)
     config = MixtureConfig(n_components=components, init="random", max_iter=4)
-    pipeline = FisherPipeline(sift=sift, pca=pca, mixture=fit_mixture(pca.transform(sample[::4]), config))
+    pipeline = FisherPipeline(
+        descriptor=sift, pca=pca, mixture=fit_mixture(pca.transform(sample[::4]), config)
+    )
     weights = np.random.default_rng(0).normal(0, 1, (len(data.classes), pipeline.n_dimensions))
     zeros = np.zeros(len(data.classes))
     return FisherClassifier(pipeline, data.classes, weights, zeros, thresholds=zeros)
+
+
+@dataclass(frozen=True)
+class ExplainPhoto:
+    """A picklable task: the heatmap of a photo's highest score."""
+
+    classifier: FisherClassifier
+
+    def __call__(self, path: Path) -> float:
+        """Explain one photo."""
+        look = self.classifier.look([decode(path)], relevance=True)
+        top = self.classifier.classes[int(look.scores[0].argmax())]
+        return float(look.explain([[top]])[0][0].relevance.sum())
 
 
 def measure_walls(size: Size) -> dict[str, float]:
@@ -102,14 +126,8 @@ def measure_walls(size: Size) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         data = make_scenes(folder, size)
-        task = ExplainTask(
-            classifier=make_model(data, size.components, size.step),
-            wanted="top",
-            out=folder / "pictures",
-            arrays=False,
-            options={},
-        )
-        items = [(record.path, record.id) for record in repeated(data, size.explained)]
+        task = ExplainPhoto(make_model(data, size.components, size.step))
+        items = [record.path for record in repeated(data, size.explained)]
         kinds = {"one": 1, "two": 2, "dask": stack.enter_context(local_cluster())}
         crews: dict[str, StandingCrew[Any, Any]] = {
             kind: stack.enter_context(standing_crew(task, workers)) for kind, workers in kinds.items()
@@ -142,7 +160,7 @@ def run(crew: StandingCrew[Any, Any], items: list[Any]) -> None:
         outcome.unwrap()
 
 
-def bare_wall(task: ExplainTask, items: list[Any]) -> float:
+def bare_wall(task: ExplainPhoto, items: list[Any]) -> float:
     """Wall time of two processes, each with half of the photos and a model of its own, started before."""
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(3)
@@ -161,7 +179,7 @@ def bare_wall(task: ExplainTask, items: list[Any]) -> float:
     return seconds
 
 
-def bare_loop(task: ExplainTask, items: list[Any], together: Barrier) -> None:
+def bare_loop(task: ExplainPhoto, items: list[Any], together: Barrier) -> None:
     """One of the two: warm up, start together, explain, end together."""
     for item in items[:2]:
         task(item)
@@ -219,10 +237,120 @@ def _user_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
+def make_network(data: DataSet) -> Any:
+    """A small network with random weights."""
+    import torch
+    from torch import nn
+
+    from pfungst.network import NetworkClassifier, Preprocess
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    module = nn.Sequential(
+        nn.Conv2d(3, 16, 5, stride=2), nn.ReLU(),
+        nn.Conv2d(16, 32, 5, stride=2), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, len(data.classes)),
+    )  # fmt: skip
+    see = Preprocess(input_size=(96, 96), resize_length=110)
+    zeros = np.zeros(len(data.classes))
+    return NetworkClassifier(module.eval(), data.classes, see, thresholds=zeros)
+
+
+def measure_work(size: Size) -> dict[str, float]:
+    """What a whole audit does with a photo, and what it costs."""
+    with tempfile.TemporaryDirectory() as name:
+        data = make_scenes(Path(name), size)
+        fisher = Subject(name="fisher", classifier=make_model(data, AUDIT_COMPONENTS, AUDIT_STEP))
+        network = Subject(name="network", classifier=make_network(data))
+        config = AuditConfig(
+            quality_images=min(AuditConfig().quality_images, len(data) // 4),
+            replacement=ReplacementConfig(n_replaced=200, batch_size=50, repetitions=1),
+        )
+        with Counted(data) as counted:
+            audit_models([fisher], data, Path(name) / "one", config)
+            counts = counted.per_photo()
+        with Counted(data) as counted:
+            audit_models([fisher], data, Path(name) / "survey", replace(config, parts=("context",)))
+            surveyed = counted.per_photo()
+        start = time.process_time()
+        audit_models([fisher, network], data, Path(name) / "both", config)
+        seconds = time.process_time() - start
+    return {
+        "cpu_seconds_per_photo": seconds / len(data),
+        "classes_per_photo": sum(len(record.positive) for record in data) / len(data),
+        "decodes_per_photo": counts["decodes"],
+        "hashes_per_photo": counts["hashes"],
+        "descriptions_per_photo": surveyed["descriptions"],
+        "edited_descriptions_per_photo": surveyed["edited_descriptions"],
+    }
+
+
+class Counted:
+    """Counts, in a ``with`` block, what this process does with the photos of a data set.
+
+    Functions are replaced wherever a module of the library holds them.
+    """
+
+    def __init__(self, data: DataSet) -> None:
+        self._photos = len(data)
+        self._untouched = {_fingerprint(decode(record.path)) for record in data}
+        self._counts = dict.fromkeys(("decodes", "hashes", "descriptions", "edited_descriptions"), 0)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Counted:
+        from pfungst.images import decode as decoding
+        from pfungst.runs import identity
+
+        self._replace_everywhere(sys.modules[decoding.__module__]._decode, "decodes")
+        self._replace_everywhere(identity.file_sha256, "hashes")
+        self._stack.enter_context(mock.patch.object(identity, "hashlib", _Hashing(self._counts)))
+        describe = FisherPipeline.describe
+
+        def described(pipeline: FisherPipeline, image: Any, *more: Any, **options: Any) -> Any:
+            untouched = _fingerprint(image) in self._untouched
+            self._counts["descriptions" if untouched else "edited_descriptions"] += 1
+            return describe(pipeline, image, *more, **options)
+
+        self._stack.enter_context(mock.patch.object(FisherPipeline, "describe", described))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def per_photo(self) -> dict[str, float]:
+        """All counts over the number of photos."""
+        return {name: count / self._photos for name, count in self._counts.items()}
+
+    def _replace_everywhere(self, function: Callable[..., Any], name: str) -> None:
+        def counting(*arguments: Any, **options: Any) -> Any:
+            self._counts[name] += 1
+            return function(*arguments, **options)
+
+        for module in [module for key, module in sys.modules.items() if key.startswith("pfungst.")]:
+            for attribute, value in list(vars(module).items()):
+                if value is function:
+                    self._stack.enter_context(mock.patch.object(module, attribute, counting))
+
+
+class _Hashing:
+    """``hashlib`` that counts digests of whole files' bytes."""
+
+    def __init__(self, counts: dict[str, int]) -> None:
+        self._counts = counts
+
+    def sha256(self, *content: bytes) -> Any:
+        self._counts["hashes"] += bool(content)
+        return hashlib.sha256(*content)
+
+
+def _fingerprint(image: Any) -> int:
+    return zlib.crc32(np.ascontiguousarray(image).tobytes())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Cost of many photos and many workers.")
     parser.add_argument("--tiny", action="store_true", help="a few seconds, to see that it runs")
-    parser.add_argument("--part", choices=["walls", "audit"], help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=["walls", "audit", "work"], help=argparse.SUPPRESS)
     parser.add_argument("--photos", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--searched", type=int, default=ArtefactConfig().max_photos, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -231,6 +359,7 @@ def main() -> None:
     parts: dict[str | None, Callable[[], Any]] = {
         "walls": lambda: measure_walls(size),
         "audit": lambda: measure_audit(options.photos, size, search),
+        "work": lambda: rounded(measure_work(size)),
         None: lambda: measure(size, ["--tiny"] * options.tiny),
     }
     print_json(parts[options.part]())
@@ -240,10 +369,12 @@ def measure(size: Size, tiny: list[str]) -> dict[str, Any]:
     """Everything, each in a process of its own."""
     load = os.getloadavg()[0]
     walls = in_child(__file__, ["--part", "walls", *tiny])
+    work = in_child(__file__, ["--part", "work", *tiny])
     audits = [audit(number, tiny) for number in size.audits]
     quick = [audit(number, [*tiny, "--searched", str(FEW)]) for number in size.audits]
     return {
         **rounded(walls),
+        **work,
         "memory_growth": round(audits[2]["peak"] / audits[1]["peak"], 3),
         "time_per_image_growth": growth(audits, size.audits),
         "time_per_image_growth_full_search": growth(quick, size.audits),

@@ -11,11 +11,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pfungst.audit.context.measuring import measure_context
-from pfungst.audit.survey.surveying import SurveyConfig
+from pfungst.audits.context.measuring import measure_context
+from pfungst.audits.survey import SurveyConfig
 from pfungst.demo.study import RULES
 from pfungst.images import open_dataset
-from pfungst.models import load_model
+from pfungst.models import load
 from pfungst.report.context_figure import save_context_figure
 
 
@@ -23,7 +23,7 @@ def main(demo: Path, picture: Path, workers: int = 2) -> None:
     """Measure both twins and draw their bars."""
     tables = {}
     for variant in ("flawed", "clean"):
-        model = load_model(demo / "models" / f"fisher-{variant}")
+        model = load(demo / "models" / f"fisher-{variant}")
         photos = open_dataset(demo / "scenes" / variant).split("test")
         config = SurveyConfig(options={"rule": RULES["fisher"]}, errors=False)
         found = measure_context(model, photos, config, workers=workers)

@@ -13,14 +13,14 @@ from pathlib import Path
 from pfungst.demo.scenes import read_scene_notes
 from pfungst.demo.study import RULES
 from pfungst.images import decode, open_dataset
-from pfungst.models import load_model
+from pfungst.models import load
 
 
 def main(demo: Path, picture: Path) -> None:
     """Explain the photo and write the picture."""
     scenes = demo / "scenes" / "flawed"
     tag = read_scene_notes(scenes).tag
-    model = load_model(demo / "models" / "fisher-flawed")
+    model = load(demo / "models" / "fisher-flawed")
     column = model.classes.index(tag.class_name)
     photos = [
         record

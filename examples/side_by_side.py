@@ -10,13 +10,13 @@ from pathlib import Path
 
 from pfungst.demo.study import RULES
 from pfungst.images import decode, open_dataset
-from pfungst.models import load_model
+from pfungst.models import load
 from pfungst.report.figure import FigureStyle, make_figure
 
 
 def main(demo: Path, picture: Path, name: str = "rocket") -> None:
     """Explain three test photos of a class by both models and write the picture."""
-    models = {kind: load_model(demo / "models" / f"{kind}-flawed") for kind in ("fisher", "network")}
+    models = {kind: load(demo / "models" / f"{kind}-flawed") for kind in ("fisher", "network")}
     photos = open_dataset(demo / "scenes" / "flawed").split("test")
     shown = [record for record in photos if record.positive == {name}][:3]
     figure = make_figure(

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from pfungst.images import decode, open_dataset
-from pfungst.models import load_model
+from pfungst.models import load
 from pfungst.report.figure import FigureStyle, Tile, draw_tiles, heatmap_tile
 
 RULES = {
@@ -23,7 +23,7 @@ RULES = {
 
 def main(demo: Path, picture: Path) -> None:
     """Of a few coins and rockets, explain the best scored by every rule; write the picture."""
-    model = load_model(demo / "models" / "fisher-flawed")
+    model = load(demo / "models" / "fisher-flawed")
     photos = open_dataset(demo / "scenes" / "flawed").split("test")
     style = FigureStyle(side=200)
     rows = []

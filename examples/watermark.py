@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
-from pfungst.audit.survey.surveying import SurveyConfig, survey
+from pfungst.audits.artefacts import ArtefactConfig, find_artefacts
+from pfungst.audits.survey import SurveyConfig, survey
 from pfungst.demo.study import RULES
 from pfungst.images import decode, open_dataset
-from pfungst.models import load_model
+from pfungst.models import load
 from pfungst.report.figure import FigureStyle, Tile, draw_tiles, heatmap_tile
 
 SIDE = 200
@@ -25,7 +25,7 @@ SIDE = 200
 
 def main(demo: Path, picture: Path, name: str = "coin", workers: int = 2) -> None:
     """Search the test photos of one class; draw what the best suspect's removal and insertion do."""
-    model = load_model(demo / "models" / "fisher-flawed")
+    model = load(demo / "models" / "fisher-flawed")
     photos = open_dataset(demo / "scenes" / "flawed").split("test")
     options = {"rule": RULES["fisher"]}
     seen = survey(model, photos, SurveyConfig(options=options, errors=False), classes=[name], workers=workers)

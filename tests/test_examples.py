@@ -19,8 +19,14 @@ from pfungst.images import open_dataset
 from pfungst.network import initial_network
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not beside the tests")
 TRAINING = FisherTraining(
-    n_components=4, dims=16, sift=SiftConfig(step=8), n_sampled=4000, mixture_iterations=5, c_values=(1.0,)
+    n_components=4,
+    dims=16,
+    descriptor=SiftConfig(step=8),
+    n_sampled=4000,
+    mixture_iterations=5,
+    c_values=(1.0,),
 )
 
 

@@ -5,7 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfungst.errors import DataError, ModelError, PfungstError, printable
-from pfungst.files import MAX_DEPTH, is_file, parse_json, read_bounded, shown, usable_name
+from pfungst.files import (
+    MAX_DEPTH,
+    as_text,
+    distinct_names,
+    is_file,
+    parse_json,
+    read_bounded,
+    safe_name,
+    shown,
+    usable_name,
+)
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**64), 2**64)
@@ -92,3 +102,13 @@ def test_messages_are_safe_for_a_terminal_and_bounded():
     assert len(str(error)) < 8100
     str(error).encode()
     assert printable("plain äöü") == "plain äöü"
+
+
+def test_names_of_files_as_text():
+    odd = os.fsdecode(b"caf\xe9-\xff.png")
+    assert as_text(odd) == "caf\\xe9-\\xff.png"
+    assert as_text("caf\u00e9") == "caf\u00e9"
+    assert as_text("\ud800") == "?"
+    assert safe_name(odd) == "caf_-_.png"
+    assert len(os.fsencode(safe_name(odd * 60))) <= 100
+    assert distinct_names(["a b", "a_b", "A_B", "c"]) == ["a_b", "a_b-2", "A_B-3", "c"]

@@ -5,7 +5,7 @@ import pytest
 from pfungst import models
 from pfungst.contract.storage import ModelFolder, write_model_folder
 from pfungst.errors import ModelError
-from pfungst.models import load_model
+from pfungst.models import load
 
 
 def test_unknown_kind_lists_the_known_ones(tmp_path):
@@ -13,12 +13,12 @@ def test_unknown_kind_lists_the_known_ones(tmp_path):
     with pytest.raises(
         ModelError, match=r"m: is a model of unknown kind 'oracle'\. Allowed: fisher, network\."
     ):
-        load_model(tmp_path / "m")
+        load(tmp_path / "m")
 
 
 def test_no_model(tmp_path):
     with pytest.raises(ModelError, match="no such model folder"):
-        load_model(tmp_path / "absent")
+        load(tmp_path / "absent")
 
 
 def test_kind_decides_the_class(tmp_path, monkeypatch):
@@ -32,4 +32,4 @@ def test_kind_decides_the_class(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pfungst_test_oracle", module)
     monkeypatch.setitem(models._LOADERS, "oracle", ("pfungst_test_oracle", "Oracle"))
     target = write_model_folder(tmp_path / "m", ModelFolder(kind="oracle", config={}, arrays={}))
-    assert load_model(target) == (Oracle, target)
+    assert load(target) == (Oracle, target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _MAX_MESSAGE = 8000
@@ -64,6 +65,26 @@ def _rebuild(
     PfungstError.__init__(error, problem, allowed=allowed, hint=hint)
     error.__dict__.update(state)
     return error
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An item (a photo, as a rule) that could not be used, and why; the work went on without it.
+
+    It unpacks as ``item, reason``.
+    """
+
+    item: str = field(metadata={"formerly": ("image",)})
+    reason: str
+
+    def __iter__(self) -> Iterator[str]:
+        """The item, then the reason."""
+        yield self.item
+        yield self.reason
+
+    def __str__(self) -> str:
+        """The reason, which names the item's file."""
+        return self.reason
 
 
 class ConfigError(PfungstError):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import itertools
 import json
 import math
 import reprlib
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +23,7 @@ MAX_NAME = 200
 
 _MAX_INTEGER = 2**64
 _MIB = 2**20
+_LONGEST_PART = 100
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
 
@@ -32,21 +36,38 @@ def read_bounded(path: str | Path, limit: int, *, error: type[FileError], what: 
     FileError
         Of the class ``error``, if the file is missing, unreadable, not regular or too large for ``what``.
     """
-    file = Path(path)
+    require_regular(path, limit, error=error, what=what)
+    with _reading(path, error, what), Path(path).open("rb") as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:  # it grew meanwhile, or lies where sizes are not told
+        raise _too_large(Path(path), len(content), limit, error, what)
+    return content
+
+
+def require_regular(path: str | Path, limit: int, *, error: type[FileError], what: str) -> None:
+    """Refuse what is no regular file of at most ``limit`` bytes, before anything is read of it.
+
+    Raises
+    ------
+    FileError
+        Of the class ``error``: a pipe or a device would not end, and nothing in a folder from outside is read
+        to find that out.
+    """
+    with _reading(path, error, what):
+        found = Path(path).stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise error(path, f"is not a file, so it cannot be {what}")
+    if found.st_size > limit:
+        raise _too_large(Path(path), found.st_size, limit, error, what)
+
+
+@contextlib.contextmanager
+def _reading(path: str | Path, error: type[FileError], what: str) -> Iterator[None]:
     try:
-        found = file.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise error(file, f"is not a file, so it cannot be {what}")
-        if found.st_size > limit:
-            raise _too_large(file, found.st_size, limit, error, what)
-        with file.open("rb") as stream:
-            content = stream.read(limit + 1)
+        yield
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
-        raise error(file, f"cannot be read ({reason})", allowed=what) from problem
-    if len(content) > limit:  # it grew meanwhile, or lies where sizes are not told
-        raise _too_large(file, len(content), limit, error, what)
-    return content
+        raise error(path, f"cannot be read ({reason})", allowed=what) from problem
 
 
 def _too_large(file: Path, size: int, limit: int, error: type[FileError], what: str) -> FileError:
@@ -133,6 +154,53 @@ def is_text(text: str) -> bool:
 def usable_name(name: object) -> bool:
     """Whether this can be a class name: 1 to ``MAX_NAME`` printable characters, not all spaces."""
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable() and not name.isspace()
+
+
+def as_text(name: str) -> str:
+    """The name of a file as text that can be written anywhere: bytes that are no UTF-8 become escapes."""
+    if name.isascii() or is_text(name):
+        return name
+    return name.encode("utf-8", "surrogateescape" if _from_bytes(name) else "replace").decode(
+        "utf-8", "backslashreplace"
+    )
+
+
+def _from_bytes(name: str) -> bool:
+    """Whether all that is no Unicode in it stands for bytes of a file's name."""
+    return all(not "\ud800" <= letter <= "\udfff" or "\udc80" <= letter <= "\udcff" for letter in name)
+
+
+def safe_name(text: str) -> str:
+    """The name of a model, class or photo as part of a file name.
+
+    A long one is cut and told from others by a hash, so that two of them and an ending fit into the 255 bytes
+    that file systems allow.
+    """
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text).strip(".")
+    encoded = name.encode()
+    if len(encoded) <= _LONGEST_PART:
+        return name or "_"
+    mark = hashlib.sha256(as_text(text).encode()).hexdigest()[:10]
+    return f"{encoded[: _LONGEST_PART - len(mark) - 1].decode(errors='ignore')}-{mark}"
+
+
+def distinct_names(texts: Sequence[str]) -> list[str]:
+    """:func:`safe_name` of each text, numbered where two would be the same file.
+
+    Examples
+    --------
+    >>> distinct_names(["a b", "a_b", "c"])
+    ['a_b', 'a_b-2', 'c']
+    """
+    names: list[str] = []
+    taken: set[str] = set()
+    for text in texts:
+        plain = safe_name(text)
+        numbered = (f"{plain}-{number}" for number in itertools.count(2))
+        name = next(item for item in itertools.chain([plain], numbered) if item.casefold() not in taken)
+        names.append(name)
+        taken.add(name.casefold())  # some file systems do not tell A from a
+    return names
 
 
 def shown(value: object) -> str:

@@ -21,7 +21,7 @@ _LOADERS = {
 }
 
 
-def load_model(
+def load(
     path: str | Path, *, weights: str | Path | None = None, labels: str | Path | None = None
 ) -> Classifier:
     """Load a model folder, or open a network of torchvision, timm or Hugging Face.
@@ -57,7 +57,7 @@ class ModelReference:
     Attributes
     ----------
     spec : str
-        A folder or a name, as for :func:`load_model`.
+        A folder or a name, as for :func:`load`.
     weights, labels : Path or None
         Files that go with a name.
     """
@@ -67,7 +67,7 @@ class ModelReference:
     labels: Path | None = None
 
     def load(self) -> Classifier:
-        """The model; see :func:`load_model`."""
+        """The model; see :func:`load`."""
         source = None if is_model_folder(self.spec) else _source(self.spec)
         if source is not None:
             opened: Classifier = import_module("pfungst.network.opening").open_network(

@@ -14,3 +14,12 @@ class Progress(Protocol):
 
 def silent(_stage: str, _done: int, _total: int, /) -> None:
     """Report to nobody."""
+
+
+def named(progress: Progress, name: str) -> Progress:
+    """The same progress with a name before each stage, such as that of the model which is worked on."""
+
+    def told(stage: str, done: int, total: int, /) -> None:
+        progress(f"{name}: {stage}", done, total)
+
+    return told

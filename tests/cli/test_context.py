@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
     sample = np.concatenate(values)
     pca = fit_pca(sample, 4)
     mixture = fit_mixture(pca.transform(sample), MixtureConfig(n_components=3, init="random", max_iter=3))
-    pipeline = FisherPipeline(sift=SIFT, pca=pca, mixture=mixture)
+    pipeline = FisherPipeline(descriptor=SIFT, pca=pca, mixture=mixture)
     for model in ("one", "two"):
         weights = rng.normal(size=(2, pipeline.n_dimensions))
         classifier = FisherClassifier(
@@ -74,8 +74,11 @@ def test_two_models_in_one_table_file_and_figure(folder, tmp_path):
     again = run(folder, "--out", str(out), models=("one", "two"))
     assert again.exit_code == 0
     other = run(folder, "--out", str(out), "--no-edits")
-    assert other.exit_code == 1
-    assert "survey.context.edits was true, is now false" in str(other.exception)
+    assert other.exit_code == 0
+    assert "objects filled in" not in other.output
+    wider = run(folder, "--out", str(out), "--margin", "0.2")
+    assert wider.exit_code == 1
+    assert "survey.margin was 0.0, is now 0.2" in str(wider.exception)
 
 
 def test_json_on_standard_output_without_edits(folder):
@@ -93,3 +96,33 @@ def test_a_data_set_without_boxes_is_refused(folder, tmp_path):
     done = CliRunner().invoke(app, ["context", str(folder / "one"), str(tmp_path), "--split", "all"])
     assert done.exit_code == 1
     assert "has no boxes" in str(done.exception)
+
+
+def test_commands_on_one_folder_share_one_survey(folder, tmp_path, monkeypatch):
+    from pfungst.audits.survey.task import SurveyPhotos
+
+    looked, survey = [], SurveyPhotos.__call__
+
+    def counting(self, photos):
+        looked.extend((photo.record.id, tuple(sorted(self.parts))) for photo in photos)
+        return survey(self, photos)
+
+    monkeypatch.setattr(SurveyPhotos, "__call__", counting)
+    shared, one = tmp_path / "shared", [str(folder / "one"), str(folder / "data"), "--split", "all"]
+    options = ["--workers", "1", "--survey", str(shared)]
+    for command in ("strategies", "context", "artefacts"):
+        done = CliRunner().invoke(app, [command, *one, *options, "--out", str(tmp_path / command)])
+        assert done.exit_code == 0, done.output
+    parts = [what for _, what in looked]
+    n_photos = len({image for image, _ in looked})
+    assert parts == [("heatmaps",)] * n_photos + [("edits",)] * n_photos
+    assert [place.name for place in shared.iterdir()] == ["survey-one"]
+    again = ["audit", *one, *options, "--out", str(tmp_path / "audit"), "--parts", "context,strategies"]
+    assert CliRunner().invoke(app, again).exit_code == 0
+    assert [what for _, what in looked[2 * n_photos :]] == [("errors",)] * n_photos
+    assert (tmp_path / "audit" / "report.html").is_file()
+    same = tmp_path / "same"
+    for command in ("context", "strategies", "artefacts"):
+        done = CliRunner().invoke(app, [command, *one, "--workers", "1", "--out", str(same)])
+        assert done.exit_code == 0, done.output
+    assert len([place for place in same.iterdir() if place.name.startswith("survey")]) == 1

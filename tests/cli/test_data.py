@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from pfungst.cli.main import app
 from pfungst.images import download
-from pfungst.images.download import Archive
+from pfungst.images.archives import Archive
 
 OBJECT = (
     "<object><name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>1</xmin><ymin>1</ymin>"
@@ -30,7 +30,8 @@ def write_voc(folder, photos, lists=None):
     for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, objects in photos.items():
-        Image.new("RGB", (9, 7)).save(folder / "JPEGImages" / f"{name}.jpg")
+        colour = sum(name.encode())  # no two files are the same
+        Image.new("RGB", (9, 7), (colour % 256, 0, 0)).save(folder / "JPEGImages" / f"{name}.jpg")
         (folder / "Annotations" / f"{name}.xml").write_text(ANNOTATION.format(objects=objects))
     for name, ids in (lists or {}).items():
         (folder / "ImageSets/Main" / f"{name}.txt").write_text("\n".join(ids))
@@ -53,6 +54,8 @@ def test_check_counts_classes_and_splits(voc):
     assert json.loads(result.stdout) == {
         "name": "VOC",
         "root": str(voc),
+        "layout": "voc",
+        "evidence": "VOC holds JPEGImages and Annotations",
         "photos": 3,
         "boxes": 5,
         "splits": {"train": 2, "test": 1},
@@ -61,6 +64,7 @@ def test_check_counts_classes_and_splits(voc):
             "dog": {"positive": 1, "difficult": 1, "objects": 3, "splits": {"train": 1, "test": 0}},
         },
         "problems": [],
+        "unused": [],
     }
 
 
@@ -93,8 +97,7 @@ def test_check_decodes_photos_on_request(voc):
     assert result.exit_code == 3
     turned, cut = json.loads(result.stdout)["problems"]
     assert turned == (
-        f"{voc}/JPEGImages/a.jpg: is 7 x 9 pixels, but its annotation says 9 x 7. Try: boxes drawn "
-        "on the photo as shown, after its EXIF rotation."
+        "1 photos of another shape than their annotation says; left out of what needs boxes (a.xml)"
     )
     assert cut.startswith(f"{voc}/JPEGImages/b.jpg: is truncated or damaged (")
 

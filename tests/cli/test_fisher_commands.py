@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 from pfungst.cli.main import app
-from pfungst.models import load_model
+from pfungst.models import load
 
 TRAIN_OPTIONS = ["--components", "4", "--dims", "12", "--step", "5", "--samples", "3000", "--workers", "1"]
 
@@ -69,7 +69,7 @@ def test_evaluate_prints_a_table_or_json(model, photos):
     assert set(table["classes"]) == {"blobs", "stripes"}
     assert table["classes"]["blobs"]["positives"] == 4
     assert table["classes"]["blobs"]["ap"] == table["map"] == table["map_11pt"] == 1.0
-    assert table["classes"]["blobs"]["eer_threshold"] == load_model(model).thresholds[0]
+    assert table["classes"]["blobs"]["eer_threshold"] == load(model).thresholds[0]
     shown = run("evaluate", model, photos, "--workers", "1").stdout
     assert "100.00" in shown
     assert "stripes" in shown
@@ -140,8 +140,8 @@ def test_explain_goes_on_after_a_bad_photo(model, photos, tmp_path):
     assert result.exit_code == 3
     numbers = json.loads(result.stdout)
     assert len(numbers["explanations"]) == 1
-    assert "tiny.png" in numbers["failed"][0]
-    assert "1 x 1 pixels is too small" in numbers["failed"][0]
+    assert "tiny.png" in numbers["failures"][0]["reason"]
+    assert "1 x 1 pixels is too small" in numbers["failures"][0]["reason"]
     alone = run("explain", model, tiny, "--out", tmp_path / "o")
     assert "tiny.png" in str(alone.exception)
 
@@ -199,8 +199,8 @@ def test_every_setting_of_the_pipeline_is_an_option(photos, tmp_path):
         "--max-height", "50", "--mixture-start", "random", "--iterations", "3", "--c", "2", "--seed", "4",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    model = load_model(out)
-    sift = model.pipeline.sift
+    model = load(out)
+    sift = model.pipeline.descriptor
     assert (sift.bin_sizes, sift.contrast_threshold, sift.max_height) == ((3, 5), 0.001, 50)
     assert model.training["config"]["mixture_init"] == "random"
     assert model.training["config"]["random_state"] == 4
@@ -214,11 +214,97 @@ def test_every_setting_of_the_pipeline_is_an_option(photos, tmp_path):
         ("--bin-sizes", "4,six", "--bin-sizes 4,six.*numbers separated by commas"),
         ("--c", "0", r"c_values = \(0.0,\)"),
         ("--mixture-start", "luck", "mixture_init = 'luck'"),
+        ("--descriptor", "hog", "unknown descriptor 'hog'. Allowed: colour, sift"),
     ],
 )
 def test_settings_that_cannot_work(photos, tmp_path, option, value, message):
     result = run("train", "fisher", photos, "--out", tmp_path / "fv", *TRAIN_OPTIONS, option, value)
     assert re.search(message, str(result.exception))
+
+
+SPOT = (slice(20, 44), slice(8, 32))
+
+
+def blobs(spot, generator):
+    """Grey blobs, with a reddish spot of unchanged luminance or without: SIFT cannot tell them apart."""
+    photo = texture("blobs", generator).astype(np.float64) * 0.6 + 40
+    if spot:
+        photo[SPOT] += (50, -25.5, 0)  # 0.299 R + 0.587 G + 0.114 B stays
+    return Image.fromarray(np.uint8(np.rint(np.clip(photo, 0, 255))))
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """Photos with the spot and photos without."""
+    root = tmp_path_factory.mktemp("colours")
+    generator = np.random.default_rng(3)
+    for kind in ("red", "plain"):
+        (root / kind).mkdir()
+        for number in range(12):
+            blobs(kind == "red", generator).save(root / kind / f"{kind}{number}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def colour_model(colours, tmp_path_factory):
+    out = tmp_path_factory.mktemp("models") / "colour"
+    options = ["--components", "4", "--dims", "12", "--samples", "3000", "--workers", "1"]
+    result = run("train", "fisher", colours, "--descriptor", "colour", "--out", out, *options)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+class TestColour:
+    """The second descriptor: trained, evaluated, explained, measured and audited."""
+
+    def test_it_tells_what_sift_cannot(self, colours, colour_model):
+        settings = json.loads((colour_model / "model.json").read_text())["config"]["descriptor"]
+        assert (settings["name"], settings["step"], settings["bin_sizes"]) == ("colour", 4, [4, 6, 8, 12, 16])
+        result = run("evaluate", colour_model, colours, "--workers", "1", "--json", "-")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["map"] == 1.0
+
+    @pytest.mark.parametrize("rule", ["naive", "epsilon=0.38*sqrt(L),spread", "absolute"])
+    def test_its_heatmaps_lie_where_the_colour_is(self, colour_model, tmp_path, rule):
+        blobs(True, np.random.default_rng(5)).save(tmp_path / "spot.png")
+        result = run(
+            "explain", colour_model, tmp_path / "spot.png", "--class", "red", "--rule", rule,
+            "--arrays", "--out", tmp_path, "--workers", "1", "--json", "-",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.output
+        (row,) = json.loads(result.stdout)["explanations"]
+        assert row["ledger"]["pixels"] == pytest.approx(row["score"], abs=1e-5)
+        relevance = load_file(row["arrays"])["relevance"]
+        elsewhere = np.ones(relevance.shape, bool)
+        elsewhere[SPOT] = False
+        assert relevance[SPOT].mean() > 2 * relevance[elsewhere].mean()
+
+    def test_its_heatmaps_are_measured(self, colours, colour_model, tmp_path):
+        rules = "epsilon=0.38*sqrt(L),spread,naive"
+        result = run(
+            "quality", colour_model, colours, "--rules", rules, "--descriptors", "200", "--batch", "20",
+            "--repetitions", "2", "--workers", "1", "--json", "-",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.output
+        curves = [row for row in json.loads(result.stdout)["curves"] if row["class"] == "all"]
+        found = {(row["rule"], row["order"]): row["A"]["mean"] for row in curves}
+        assert {rule for rule, order in found if order == "morf"} == {"epsilon=0.38*sqrt(L),spread", "naive"}
+        assert found["epsilon=0.38*sqrt(L),spread", "morf"] > 0
+
+    def test_it_is_audited(self, colours, colour_model, tmp_path):
+        result = run(
+            "strategies", colour_model, colours, "--workers", "1", "--out", tmp_path, "--split", "all"
+        )
+        assert result.exit_code == 0, result.output
+        assert list(tmp_path.iterdir())
+
+    def test_an_option_of_sift_alone(self, colours, tmp_path):
+        result = run(
+            "train", "fisher", colours, "--descriptor", "colour", "--contrast", "0.1", "--out", tmp_path / "m"
+        )
+        assert re.search(
+            "descriptor colour has no setting 'contrast_threshold'. Allowed: step", str(result.exception)
+        )
 
 
 def test_explaining_goes_on_where_it_was_interrupted(model, photos, tmp_path):

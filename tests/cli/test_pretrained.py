@@ -6,7 +6,7 @@ import numpy as np
 from typer.testing import CliRunner
 
 from pfungst.cli.main import app
-from pfungst.models import load_model
+from pfungst.models import load
 
 
 def run(*arguments):
@@ -17,12 +17,12 @@ def test_it_is_written_with_names_of_its_outputs(tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("cat\ndog\n")
     assert run("small-cnn", "--out", tmp_path / "net", "--classes", names).exit_code == 0
-    network = load_model(tmp_path / "net")
+    network = load(tmp_path / "net")
     assert network.classes == ("cat", "dog")
     assert network.preprocess.resize == "shortest"
     assert network.scores([np.full((50, 60, 3), 99, np.uint8)]).shape == (1, 2)
     assert run("small-cnn", "--out", tmp_path / "plain").exit_code == 0
-    assert load_model(tmp_path / "plain").classes == ("output 0", "output 1")
+    assert load(tmp_path / "plain").classes == ("output 0", "output 1")
 
 
 def test_refusals(tmp_path):

@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     sample = np.concatenate([dense_sift(photo, SIFT).values for photo in photos])
     pca = fit_pca(sample, 4)
     mixture = fit_mixture(pca.transform(sample), MixtureConfig(n_components=3, init="random", max_iter=3))
-    pipeline = FisherPipeline(sift=SIFT, pca=pca, mixture=mixture)
+    pipeline = FisherPipeline(descriptor=SIFT, pca=pca, mixture=mixture)
     weights = rng.normal(size=(2, pipeline.n_dimensions))
     model = FisherClassifier(pipeline, ("cat", "dog"), weights, np.zeros(2), thresholds=np.full(2, -9.0))
     model.save(root / "model")

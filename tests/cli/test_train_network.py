@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pfungst.cli.main import app
 from pfungst.errors import ConfigError
-from pfungst.models import load_model
+from pfungst.models import load
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_trains_saves_and_reports(folders, tmp_path):
     numbers = json.loads(report.read_text())
     assert len(numbers["history"]) == 3
     assert numbers["failed"] == []
-    model = load_model(out)
+    model = load(out)
     assert model.classes == ("blue", "red")
     assert model.info["training"].endswith(":train")
     assert not (tmp_path / "model.training").exists()

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from pfungst.contract.storage import ModelFolder, file_sha256, read_model_folder, write_model_folder
+from pfungst.contract.storage import (
+    ModelFolder,
+    file_sha256,
+    model_identity,
+    read_model_folder,
+    write_model_folder,
+)
 from pfungst.errors import ModelError
-from pfungst.models import load_model
+from pfungst.models import load
 
 KIND = ModelFolder(kind="fisher", config={"classes": ["cat"]}, arrays={"w": np.ones(3, np.float32)})
 
@@ -53,8 +59,25 @@ def test_descriptions(folder, text, message):
 def test_a_pipe_is_not_waited_for(folder):
     (folder / "arrays.safetensors").unlink()
     os.mkfifo(folder / "arrays.safetensors")
-    with pytest.raises(ModelError, match=r"has no arrays\.safetensors"):
+    with pytest.raises(ModelError, match="is not a file, so it cannot be part of a model"):
         read_model_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["arrays.safetensors", "model.json"])
+def test_a_link_to_what_never_ends(folder, name):
+    (folder / name).unlink()
+    (folder / name).symlink_to("/dev/zero")
+    for ask in (read_model_folder, model_identity):
+        with pytest.raises(ModelError, match=r"is not a file|has no model\.json"):
+            ask(folder)
+
+
+def test_a_file_that_is_too_large_is_not_read(folder):
+    with (folder / "arrays.safetensors").open("r+b") as stream:
+        stream.truncate(2**35)  # takes no space on the disk
+    for ask in (read_model_folder, model_identity):
+        with pytest.raises(ModelError, match=r"34359738368 bytes, too large for part of a model"):
+            ask(folder)
 
 
 def test_arrays_hold_real_numbers_within_float32(folder):
@@ -91,7 +114,7 @@ def test_headers_of_the_array_file(folder, header):
 def test_class_names(tmp_path, classes):
     folder = network(tmp_path, {"type": "small-cnn", "outputs": 2, "width": 1}, {}, classes=classes)
     with pytest.raises(ModelError, match=r"class names .* are not distinct, printable"):
-        load_model(folder)
+        load(folder)
 
 
 @pytest.mark.parametrize(
@@ -108,11 +131,11 @@ def test_class_names(tmp_path, classes):
 def test_a_large_architecture_costs_nothing_without_its_weights(tmp_path, architecture):
     folder = network(tmp_path, architecture, {"module.a": np.ones(1)})
     with pytest.raises(ModelError):
-        load_model(network(tmp_path, {"type": "small-cnn", "outputs": 2, "width": 1}, {}))  # loads libraries
+        load(network(tmp_path, {"type": "small-cnn", "outputs": 2, "width": 1}, {}))  # loads libraries
     network(tmp_path, architecture, {"module.a": np.ones(1)})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ModelError, match="weights do not fit the network"):
-        load_model(folder)
+        load(folder)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 200_000, "in KiB; the weights themselves would take 0.8 and 1.8 GB"
 
@@ -132,9 +155,9 @@ def test_preprocessing(tmp_path, field, value):
     settings = {"type": "small-cnn", "outputs": 2, "width": 1}
     state = architectures.build(settings).state_dict()
     arrays = {f"module.{name}": tensor.numpy() for name, tensor in state.items()}
-    load_model(network(tmp_path, settings, arrays))
+    load(network(tmp_path, settings, arrays))
     with pytest.raises(ModelError, match="cannot be rebuilt"):
-        load_model(network(tmp_path, settings, arrays, preprocess=preprocess))
+        load(network(tmp_path, settings, arrays, preprocess=preprocess))
 
 
 class TestFisher:
@@ -147,7 +170,7 @@ class TestFisher:
         rng = np.random.default_rng(1)
         ones = np.ones((2, 2))
         pipeline = FisherPipeline(
-            sift=SiftConfig(step=8, bin_sizes=(4,)),
+            descriptor=SiftConfig(step=8, bin_sizes=(4,)),
             pca=PCA(mean=np.zeros(128), components=rng.normal(size=(2, 128)), explained_variance=np.ones(2)),
             mixture=GaussianMixture(weights=np.array([0.4, 0.6]), means=ones, variances=ones),
         )
@@ -166,13 +189,13 @@ class TestFisher:
     )  # fmt: skip
     def test_arrays_that_do_not_fit(self, tmp_path, good, name, array):
         folder = good.save(tmp_path / "m")
-        load_model(folder)
+        load(folder)
         content = read_model_folder(folder)
         write_model_folder(
             folder, ModelFolder(kind="fisher", config=content.config, arrays={**content.arrays, name: array})
         )
         with pytest.raises(ModelError, match="not a consistent Fisher-vector model"):
-            load_model(folder)
+            load(folder)
 
     @pytest.mark.parametrize(
         ("field", "value"),
@@ -185,7 +208,7 @@ class TestFisher:
     def test_settings_that_would_hang_or_fail_later(self, tmp_path, good, field, value):
         folder = good.save(tmp_path / "m")
         content = json.loads((folder / "model.json").read_text())
-        content["config"]["sift"][field] = value
+        content["config"]["descriptor"][field] = value
         (folder / "model.json").write_text(json.dumps(content))
         with pytest.raises(ModelError, match="not a consistent Fisher-vector model"):
-            load_model(folder)
+            load(folder)

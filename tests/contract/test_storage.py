@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from pfungst.contract.storage import (
     require_arrays,
     write_model_folder,
 )
-from pfungst.errors import ModelError
+from pfungst.errors import FileError, ModelError
 
 CONTENT = ModelFolder(
     kind="fisher",
@@ -64,18 +65,89 @@ def test_an_old_model_is_replaced(folder):
 
 
 def test_the_old_model_stays_if_the_new_one_cannot_be_put_in_place(folder, monkeypatch):
-    real = os.replace
+    real = Path.rename
 
     def failing(source, target):
-        if os.fspath(target) == os.fspath(folder) and not os.fspath(source).endswith("-old"):
-            raise PermissionError("no")
-        real(source, target)
+        if target == folder and source.name.endswith("new"):
+            raise PermissionError(13, "no")
+        return real(source, target)
 
-    monkeypatch.setattr(storage.os, "replace", failing)
-    with pytest.raises(PermissionError):
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(FileError, match=r"cannot be written \(no\)"):
         write_model_folder(folder, ModelFolder(kind="network", config={}, arrays={}))
     assert read_model_folder(folder).kind == "fisher"
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("move", range(3))
+def test_killed_at_any_move_there_is_a_whole_model(folder, monkeypatch, move, before):
+    real, moves = Path.rename, []
+
+    def killing(source, target):
+        moves.append(target)
+        killed = len(moves) == move + 1
+        if killed and before:
+            raise Killed
+        real(source, target)
+        if killed:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", killing)
+        patched.setattr("shutil.rmtree", lambda *_, **__: None)  # who is killed does not tidy up
+        with pytest.raises(Killed):
+            write_model_folder(folder, ModelFolder(kind="network", config={}, arrays={}))
+    assert read_model_folder(folder).kind == (
+        "network" if move == 2 or (move == 1 and not before) else "fisher"
+    )
+    write_model_folder(folder, ModelFolder(kind="again", config={}, arrays={}))
+    assert read_model_folder(folder).kind == "again"
+    left = [path.name for path in folder.parent.iterdir() if f"part-{os.getpid()}" not in path.name]
+    assert left == ["model"]
+
+
+def test_what_killed_processes_left_is_swept(folder):
+    dead = folder.parent / ".model.part-999999999"
+    dead.mkdir()
+    alive = folder.parent / ".model.part-1"
+    alive.mkdir()
+    write_model_folder(folder, CONTENT)
+    assert not dead.exists()
+    assert alive.exists()
+
+
+def test_a_model_that_another_process_puts_in_place(folder, monkeypatch):
+    """A reader between the two moves; the writer goes on."""
+    real = Path.rename
+
+    def reading(source, target):
+        if source.name.endswith("new"):
+            patched.undo()
+            assert read_model_folder(folder).kind == "network"
+        return real(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", reading)
+        write_model_folder(folder, ModelFolder(kind="network", config={}, arrays={}))
+    assert read_model_folder(folder).kind == "network"
+
+
+def test_everyone_may_read_what_the_umask_lets_them(tmp_path):
+    before = os.umask(0o022)
+    try:
+        folder = write_model_folder(tmp_path / "model", CONTENT)
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())}
+        os.umask(0o077)
+        private = write_model_folder(tmp_path / "private", CONTENT)
+        assert {path.stat().st_mode & 0o077 for path in (private, *private.iterdir())} == {0}
+    finally:
+        os.umask(before)
+    assert modes == {"model": 0o755, "arrays.safetensors": 0o644, "model.json": 0o644}
 
 
 def test_a_link_goes_on_pointing_to_the_model(folder, tmp_path):

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 pytest.importorskip("skimage", reason="scenes need the demo extra")
 
-from pfungst.audit import ArtefactConfig, AuditConfig
-from pfungst.audit.schema import Audit
+from pfungst.audits import ArtefactConfig, AuditConfig
+from pfungst.audits.schema import Audit
 from pfungst.cli.main import app
 from pfungst.contract.plain import to_plain
 from pfungst.demo import DemoConfig, run_demo
@@ -19,7 +19,7 @@ from pfungst.descriptors import SiftConfig
 from pfungst.errors import ConfigError
 from pfungst.evaluation.replacement import ReplacementConfig
 from pfungst.fisher import FisherTraining
-from pfungst.models import load_model
+from pfungst.models import load
 
 SMALL = DemoConfig(
     n_images=48,
@@ -28,7 +28,7 @@ SMALL = DemoConfig(
     fisher=FisherTraining(
         n_components=4,
         dims=16,
-        sift=SiftConfig(step=8),
+        descriptor=SiftConfig(step=8),
         n_sampled=4000,
         mixture_iterations=5,
         c_values=(1.0,),
@@ -57,7 +57,7 @@ def test_models_of_both_sets_are_audited(demo):
         assert model.rule == "epsilon=0.38*sqrt(L)"
         assert 0 < model.mean_ap <= 1
         assert model.by_name("coin").context.n_images >= 0
-        classifier = load_model(folder / "models" / f"fisher-{variant}")
+        classifier = load(folder / "models" / f"fisher-{variant}")
         assert classifier.classes == tuple(row.name for row in model.classes)
         assert result.pages[variant].is_file()
     assert result.failures == ()

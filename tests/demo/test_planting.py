@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from tests.audit.artefacts.conftest import make_photos
+from tests.audits.artefacts.conftest import make_photos
 
 from pfungst.demo.scenes.planting import KINDS, Plant, plant
 from pfungst.errors import ConfigError

@@ -165,7 +165,7 @@ def test_only_the_tag_tells_the_twins_apart(root: Path, clean_root: Path) -> Non
             assert not changed.any()
             continue
         compared += 1
-        left, top, right, bottom = notes.tag.boxes[one.id]
+        left, top, right, bottom = notes.tag.boxes[one.id].edges
         rim = 3
         outside = changed.copy()
         outside[top - rim : bottom + rim, max(left - rim, 0) : right + rim] = False

@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from pfungst.descriptors import SiftConfig, dense_sift
+from pfungst.descriptors.grid import grid_of
 from pfungst.errors import ConfigError, PfungstError
 
 
@@ -37,6 +38,13 @@ def one_descriptor(grey, row, column, size, window):
     return clipped / np.linalg.norm(clipped), mass
 
 
+def bin_sizes(found, config):
+    """The bin size of each descriptor, by the number of its place."""
+    grid = grid_of(found.shape, found.shape, config.step, config.bin_sizes)
+    counts = [scale.numbers.size for scale in grid.scales]
+    return np.repeat(config.bin_sizes, counts)[found.places]
+
+
 def first_centre(area, size):
     """Column and row of the first bin's centre, from whichever side of the area is not clipped."""
     left, top, right, bottom = area
@@ -55,8 +63,9 @@ def test_every_descriptor_equals_the_slow_twin():
     config = SiftConfig(step=5, bin_sizes=(3, 5), magnification=4.0, window=1.2, contrast_threshold=0.0)
     found = dense_sift(image, config)
     grey = image.astype(np.float64) @ [0.2989, 0.587, 0.114] / 255
-    assert set(found.bin_sizes) == {3, 5}
-    for value, area, size in zip(found.values, found.areas, found.bin_sizes.astype(int), strict=True):
+    sizes = bin_sizes(found, config)
+    assert set(sizes) == {3, 5}
+    for value, area, size in zip(found.values, found.areas, sizes, strict=True):
         smooth = gaussian_filter(grey, size / 4.0, mode="nearest")
         column, row = first_centre(area, size)
         expected, _ = one_descriptor(smooth, row, column, size, 1.2)
@@ -88,10 +97,11 @@ def test_number_and_geometry_for_a_usual_photo():
     assert left.min() >= 0
     assert right.max() == 500
     assert bottom.max() == 375
-    full = (right - left == 4 * found.bin_sizes) & (bottom - top == 4 * found.bin_sizes)
+    sizes = bin_sizes(found, SiftConfig())
+    full = (right - left == 4 * sizes) & (bottom - top == 4 * sizes)
     centres = (left + right)[full] / 2
     for size in (4, 6, 8, 10):  # scales share their centres, up to half a pixel of rounding
-        assert np.ptp(np.unique(centres[found.bin_sizes[full] == size] % 3)) == 0
+        assert np.ptp(np.unique(centres[sizes[full] == size] % 3)) == 0
 
 
 def test_tiles_do_not_show():
@@ -114,7 +124,9 @@ def test_tall_photos_are_reduced_and_areas_refer_to_the_original():
     assert len(small) < len(dense_sift(image, SiftConfig(contrast_threshold=0.0))) / 3
     assert small.areas[:, 3].max() == 300
     assert np.median(small.areas[:, 2] - small.areas[:, 0]) >= 2 * 4 * 4
-    assert set(np.round(small.bin_sizes, 3)) == {8, 12, 16, 20}
+    left, top, right, bottom = small.areas.T
+    assert set((right - left)[(left > 0) & (right < 200)]) == {32, 48, 64, 80}
+    assert set((bottom - top)[(top > 0) & (bottom < 300)]) == {32, 48, 64, 80}
 
 
 def test_grey_equals_colour_without_colour():

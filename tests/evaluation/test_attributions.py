@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from pfungst.contract.look import PlainLook
 from pfungst.errors import ConfigError, DataError
 from pfungst.evaluation.attributions import (
     AttributionFolder,
@@ -16,25 +17,22 @@ IMAGE = np.zeros((6, 8, 3), np.uint8)
 HEAT = np.arange(48.0).reshape(6, 8)
 
 
-class Whole:
-    classes = ("cat",)
+class Corner(PlainLook):
+    """Sees the upper left 4 x 4 pixels."""
 
+    @property
+    def pictures(self):
+        return tuple(image[:4, :4] for image in self.images)
 
-class View(Whole):
-    def input_view(self, image):
-        return image[:4, :4]
-
-    def view_scores(self, views):
-        return np.zeros((len(views), 1))
-
-    def view_to_image(self, relevance, image_shape):
-        full = np.zeros(image_shape)
+    def on_photo(self, relevance, *, photo=0):
+        full = np.zeros(self.images[photo].shape[:2])
         full[:4, :4] = relevance
         return full
 
 
-def mapped(classifier, array):
-    return user_map(classifier, IMAGE, "cat", "im", name="mine", attribution=lambda *_: array)
+def mapped(kind, array):
+    look = kind(None, (np.zeros((3, 3, 3), np.uint8), IMAGE))
+    return user_map(look, 1, "cat", "im", name="mine", attribution=lambda *_: array)
 
 
 def test_npy_and_safetensors(tmp_path):
@@ -80,14 +78,14 @@ def test_names_cannot_leave_the_folder(tmp_path, name):
 
 
 def test_maps_of_the_photo():
-    assert (mapped(Whole(), HEAT).view == HEAT).all()
-    assert (mapped(Whole(), np.stack([HEAT, HEAT, HEAT])).photo == 3 * HEAT).all()
-    assert mapped(View(), HEAT).view is None
-    assert (mapped(View(), HEAT).photo == HEAT).all()
+    assert (mapped(PlainLook, HEAT).view == HEAT).all()
+    assert (mapped(PlainLook, np.stack([HEAT, HEAT, HEAT])).photo == 3 * HEAT).all()
+    assert mapped(Corner, HEAT).view is None
+    assert (mapped(Corner, HEAT).photo == HEAT).all()
 
 
 def test_maps_of_the_input_view_are_also_placed_on_the_photo():
-    found = mapped(View(), np.ones((3, 4, 4)))
+    found = mapped(Corner, np.ones((3, 4, 4)))
     assert (found.view == 3).all()
     assert found.photo.shape == (6, 8)
     assert found.photo.sum() == 48
@@ -97,11 +95,11 @@ def test_wrong_maps_are_refused():
     with pytest.raises(
         ConfigError, match=r"'mine' of image 'im' for class 'cat' has shape \(5, 5\).*\(6, 8\)"
     ):
-        mapped(Whole(), np.ones((5, 5)))
+        mapped(PlainLook, np.ones((5, 5)))
     with pytest.raises(ConfigError, match=r"\(6, 8\) \(the photo\) or \(4, 4\) \(the input view\)"):
-        mapped(View(), np.ones((5, 5)))
+        mapped(Corner, np.ones((5, 5)))
     with pytest.raises(ConfigError, match="holds NaN or infinity"):
-        mapped(Whole(), np.full((6, 8), np.nan))
+        mapped(PlainLook, np.full((6, 8), np.nan))
 
 
 def test_names_of_attributions(tmp_path):

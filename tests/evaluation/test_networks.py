@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from torch import manual_seed, nn
 
-from pfungst.contract.perturbation import ViewClassifier
 from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods
 from pfungst.evaluation.quality import measure_quality
 from pfungst.images.decode import decode
@@ -36,28 +35,23 @@ def network(kind):
 
 
 @pytest.mark.parametrize("kind", ["pooled", "view"])
-def test_the_view_is_what_the_scores_look_at(kind, photos):
-    model = network(kind)
-    image = decode(photos.records[0].path)
-    assert isinstance(model, ViewClassifier)
-    view = model.input_view(image)
-    assert (view.shape, view.dtype) == ((64, 64, 3), np.uint8)
-    assert model.view_scores(view[None]) == pytest.approx(model.scores([image]), abs=1e-5)
-    batch = np.stack([view, 255 - view, view])
-    single = np.concatenate([model.view_scores(item[None]) for item in batch])
-    assert model.view_scores(batch) == pytest.approx(single, abs=1e-5)
+def test_the_picture_is_what_the_scores_look_at(kind, photos, looked):
+    model = looked(network(kind))
+    images = [decode(record.path) for record in photos.records[:2]]
+    look = model.look(images)
+    assert [(picture.shape, picture.dtype) for picture in look.pictures] == [((64, 64, 3), np.uint8)] * 2
+    assert look.picture_scores == pytest.approx(model.scores(images), abs=1e-5)
 
 
-def test_relevance_of_the_view_goes_to_the_photo(photos):
-    model = network("pooled")
-    image = decode(photos.records[0].path)
-    explanation = model.explain(image, "cat", rule="epsilon")
-    handed = model.view_to_image(explanation.layers["input"].sum(axis=0), image.shape[:2])
-    assert handed == pytest.approx(explanation.relevance)
+def test_relevance_of_the_picture_goes_to_the_photo(photos, looked):
+    look = looked(network("pooled")).look([decode(photos.records[0].path)])
+    explanation = look.explain([["cat"]], rule="epsilon")[0][0]
+    assert explanation.picture_relevance.shape == (64, 64)
+    assert look.on_photo(explanation.picture_relevance) == pytest.approx(explanation.relevance)
 
 
-def test_a_run_over_a_network(photos):
-    model = network("pooled")
+def test_a_run_over_a_network(photos, looked):
+    model = looked(network("pooled"))
     assert default_methods(model, with_boxes=False) == ("regions",)
     config = QualityConfig(
         methods=("regions", "localisation"),
@@ -65,24 +59,22 @@ def test_a_run_over_a_network(photos):
         regions=RegionConfig(size=16, steps=6, operators=("mean", "inpaint"), repetitions=2),
     )
     result = measure_quality(model, photos, config, classes=["cat"])
-    rows = result.find(**{"class": "all"})
+    rows = result.find(class_name="all")
     assert len(rows) == 2 * (2 * 2 + 1)
-    assert {row["steps"] for row in rows} == {6}
-    assert all(row["n_true_positives"] == 4 for row in rows)
-    gap = [
-        row["ABPC"]["mean"] for row in result.between if row["rule"] == "epsilon" and row["class"] == "all"
-    ]
+    assert {row.steps for row in rows} == {6}
+    assert all(row.n_true_positives == 4 for row in rows)
+    gap = [row.abpc.mean for row in result.between if row.rule == "epsilon" and row.class_name == "all"]
     assert min(gap) > 0
 
 
-def test_captums_attributions_are_ranked_by_the_same_run(photos):
+def test_captums_attributions_are_ranked_by_the_same_run(photos, looked):
     captum = pytest.importorskip("captum.attr", reason="captum is not installed")
     model = network("pooled")
     method = captum.InputXGradient(model.module)
 
     def attribution(image, class_name, image_id):
-        inputs = model.inputs(model.input_view(image)[None])
-        found = method.attribute(inputs.requires_grad_(), target=model.class_index(class_name))
+        inputs = model.forward.inputs(looked(model).look([image]).pictures[0][None])
+        found = method.attribute(inputs.requires_grad_(), target=model.classes.index(class_name))
         return found[0].detach().numpy()  # (3, 64, 64): the channels are summed
 
     config = QualityConfig(
@@ -91,7 +83,7 @@ def test_captums_attributions_are_ranked_by_the_same_run(photos):
         regions=RegionConfig(size=16, steps=4, operators=("mean",), repetitions=2),
     )
     result = measure_quality(
-        model, photos, config, classes=["cat"], attributions={"input x gradient": attribution}
+        looked(model), photos, config, classes=["cat"], attributions={"input x gradient": attribution}
     )
-    assert {row["rule"] for row in result.curves} == {"input x gradient", "-"}
-    assert result.localisation[0]["rule"] == "input x gradient"
+    assert {row.rule for row in result.curves} == {"input x gradient", "-"}
+    assert result.localisation[0].rule == "input x gradient"

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from pfungst.errors import ConfigError
-from pfungst.evaluation.operators import OPERATORS, Region, checked_operator, laid_in
+from pfungst.evaluation.operators import OPERATORS, checked_operator, laid_in
+from pfungst.images.rectangles import Region
 
 SIZE = 5
 

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from pfungst.contract.explanation import Explanation, Ledger
+from pfungst.contract.look import PlainLook
+from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError
 from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
 from pfungst.evaluation.quality import common_classes, measure_quality, sampled
@@ -49,20 +51,29 @@ class Linear:
         )
 
 
-class LinearView(Linear):
-    """The same through a view: the photo's upper left 60 x 60 pixels."""
+class Corner(PlainLook):
+    """Sees the upper left 60 x 60 pixels of a photo."""
 
-    def input_view(self, image):
-        return image[:60, :60]
+    @property
+    def pictures(self):
+        return tuple(image[:60, :60] for image in self.images)
 
-    def view_scores(self, views):
-        values = [(self.weight[:60, :60] * (view.mean(axis=2) / 255)).sum() for view in views]
-        return np.array([[value] * 2 for value in values])
-
-    def view_to_image(self, relevance, image_shape):
-        full = np.zeros(image_shape)
+    def on_photo(self, relevance, *, photo=0):
+        full = np.zeros(self.images[photo].shape[:2])
         full[:60, :60] = relevance
         return full
+
+
+class LinearView(Linear):
+    """The same, which looks at a corner of the photo; two photos at a time."""
+
+    batch_size, has_descriptors = 2, False
+
+    def look(self, images, *, relevance=False):
+        return Corner(self, tuple(images))
+
+    def _relevance(self, image):
+        return self.weight[: image.shape[0], : image.shape[1]] * (image.mean(axis=2) / 255)
 
     def explain(self, image, class_name, *, image_id=""):
         found = super().explain(image, class_name, image_id=image_id)
@@ -78,28 +89,28 @@ def row_of(result, **wanted):
 def test_every_table_of_a_run(fisher_model, photos):
     result = measure_quality(fisher_model, photos, CONFIG)
     assert list(result.classes) == ["cat", "dog"]
-    assert result.classes["cat"]["positives"] == 4  # the difficult one is not counted
-    assert result.classes["cat"]["true_positives"] == 4
-    assert not result.failed
-    row = row_of(result, method="descriptors", **{"class": "all"}, rule="epsilon=5", order="morf")
-    assert (row["n_true_positives"], row["n_images"], row["n_traces"]) == (6, 5, 12)
-    assert (row["steps"], row["operator"], len(row["drop"]["mean"])) == (6, "mixture", 6)
-    assert row["A"]["mean"] == pytest.approx(np.mean(row["drop"]["mean"]), rel=1e-5)
-    assert row["AOPC"]["mean"] == pytest.approx(row["A"]["mean"] * 6 / 7)
-    assert row["A"]["low"] < row["A"]["mean"] < row["A"]["high"]
-    assert {(r["operator"], r["order"], r["rule"]) for r in result.find(method="regions")} == {
+    assert result.classes["cat"].positives == 4  # the difficult one is not counted
+    assert result.classes["cat"].true_positives == 4
+    assert not result.failures
+    row = row_of(result, method="descriptors", class_name="all", rule="epsilon=5", order="morf")
+    assert (row.n_true_positives, row.n_images, row.n_traces) == (6, 5, 12)
+    assert (row.steps, row.operator, len(row.drop.mean)) == (6, "mixture", 6)
+    assert row.a.mean == pytest.approx(np.mean(row.drop.mean), rel=1e-5)
+    assert row.aopc.mean == pytest.approx(row.a.mean * 6 / 7)
+    assert row.a.low < row.a.mean < row.a.high
+    assert {(r.operator, r.order, r.rule) for r in result.find(method="regions")} == {
         (operator, order, rule)
         for operator in ("noise", "mean")
         for order, rule in [("random", "-")]
         + [(order, rule) for order in ("morf", "lerf") for rule in CONFIG.rules]
     }
     mean_row = row_of(
-        result, method="regions", operator="mean", **{"class": "cat"}, rule="absolute", order="morf"
+        result, method="regions", operator="mean", class_name="cat", rule="absolute", order="morf"
     )
-    assert mean_row["repetitions"] == [1]  # deterministic
-    places = [row for row in result.localisation if row["class"] == "cat" and row["rule"] == "absolute"]
-    assert (places[0]["n_scored"], places[0]["n_empty_boxes"]) == (3, 1)
-    json.dumps(result.as_dict())
+    assert mean_row.repetitions == (1,)  # deterministic
+    places = [row for row in result.localisation if row.class_name == "cat" and row.rule == "absolute"]
+    assert (places[0].n_scored, places[0].n_empty_boxes) == (3, 1)
+    json.dumps(to_plain(result))
 
 
 def test_one_trace_equals_a_run_by_hand(fisher_model, photos):
@@ -111,14 +122,13 @@ def test_one_trace_equals_a_run_by_hand(fisher_model, photos):
     data = dataclasses.replace(photos, records=photos.records[2:3])
     result = measure_quality(fisher_model, data, CONFIG)
     values = fisher_model.pipeline.describe(decode(data.records[0].path)).values
-    relevance = fisher_model.descriptor_tracer(decode(data.records[0].path)).relevance(
-        ["dog"], rule="absolute"
-    )
+    trace = fisher_model.look([decode(data.records[0].path)]).trace()
+    relevance = trace.relevance(["dog"], rule="absolute")
     order = perturbation_order(relevance[0], "morf", generator_for(0, "p2", "dog", 0, "ties"))
 
     def score(descriptors):
         sums = encode(descriptors, fisher_model.pipeline.mixture, dtype=np.float64).sums
-        return fisher_model.scores_of_vector(improved(sums))[1]
+        return fisher_model.machines.scores(improved(sums))[1]
 
     drops = []
     for repetition in range(2):
@@ -128,17 +138,17 @@ def test_one_trace_equals_a_run_by_hand(fisher_model, photos):
             changed[order[: 10 * step]] = drawn[: 10 * step]
             drops.append(score(values) - score(changed))
     expected = np.reshape(drops, (2, 6)).mean(axis=0)
-    row = row_of(result, method="descriptors", **{"class": "dog"}, rule="absolute", order="morf")
-    assert row["drop"]["mean"] == pytest.approx(expected, abs=1e-5)
+    row = row_of(result, method="descriptors", class_name="dog", rule="absolute", order="morf")
+    assert row.drop.mean == pytest.approx(expected, abs=1e-5)
 
 
 def test_same_numbers_with_two_workers_and_after_a_resume(fisher_model, photos, tmp_path):
     alone = measure_quality(fisher_model, photos, CONFIG)
     together = measure_quality(fisher_model, photos, CONFIG, workers=2)
-    assert json.dumps(together.as_dict()) == json.dumps(alone.as_dict())
+    assert json.dumps(to_plain(together)) == json.dumps(to_plain(alone))
     out = tmp_path / "run"
     complete = measure_quality(fisher_model, photos, CONFIG, out=out)
-    assert json.dumps(complete.as_dict()) == json.dumps(alone.as_dict())
+    assert json.dumps(to_plain(complete)) == json.dumps(to_plain(alone))
     records = out / "records.jsonl"
     lines = records.read_bytes().splitlines(keepends=True)
     records.write_bytes(b"".join(lines[:3]) + lines[3][:40])  # interrupted within the third record
@@ -146,7 +156,7 @@ def test_same_numbers_with_two_workers_and_after_a_resume(fisher_model, photos, 
     resumed = measure_quality(
         fisher_model, photos, CONFIG, out=out, progress=lambda stage, done, total: seen.append((done, total))
     )
-    assert json.dumps(resumed.as_dict()) == json.dumps(alone.as_dict())
+    assert json.dumps(to_plain(resumed)) == json.dumps(to_plain(alone))
     assert seen[0] == (2, 5)
     assert seen[-1] == (5, 5)
     assert sorted(records.read_bytes().splitlines()) == sorted(line.strip() for line in lines)
@@ -172,13 +182,13 @@ def test_exact_relevance_beats_the_random_order(photos):
     )
     for classifier in (Linear(), LinearView()):
         result = measure_quality(classifier, photos, config, classes=["cat"])
-        a = {row["order"]: row["A"]["mean"] for row in result.find(**{"class": "all"})}
+        a = {row.order: row.a.mean for row in result.find(class_name="all")}
         assert a["morf"] > max(a["random"], a["lerf"])
-        gap = result.between[0]["A_over_random"]
-        assert gap["low"] > 0
-        assert gap["mean"] == pytest.approx(a["morf"] - a["random"])
-        assert result.between[0]["ABPC"]["mean"] == pytest.approx((a["morf"] - a["lerf"]) * 5 / 6)
-        assert result.localisation[0]["mass"]["mean"] > result.localisation[0]["area"]["mean"]
+        gap = result.between[0].a_over_random
+        assert gap.low > 0
+        assert gap.mean == pytest.approx(a["morf"] - a["random"])
+        assert result.between[0].abpc.mean == pytest.approx((a["morf"] - a["lerf"]) * 5 / 6)
+        assert result.localisation[0].mass.mean > result.localisation[0].area.mean
 
 
 def test_unequal_steps_are_not_averaged(photos):
@@ -196,9 +206,9 @@ def test_unequal_steps_are_not_averaged(photos):
 
     wide = dataclasses.replace(config, regions=dataclasses.replace(config.regions, steps=35))
     result = measure_quality(Cropped(), photos, wide, classes=["cat"])
-    rows = result.find(**{"class": "cat"}, order="morf")
-    assert sorted((row["steps"], row["n_true_positives"]) for row in rows) == [(30, 1), (35, 3)]
-    assert [len(row["drop"]["mean"]) for row in rows] == [row["steps"] for row in rows]
+    rows = result.find(class_name="cat", order="morf")
+    assert sorted((row.steps, row.n_true_positives) for row in rows) == [(30, 1), (35, 3)]
+    assert [len(row.drop.mean) for row in rows] == [row.steps for row in rows]
 
 
 def test_classes_without_true_positives_are_listed(photos):
@@ -207,20 +217,20 @@ def test_classes_without_true_positives_are_listed(photos):
 
     config = QualityConfig(methods=("regions",), rules=("default",), regions=REGIONS)
     result = measure_quality(Never(), photos, config)
-    assert result.classes["cat"]["note"] == "no true positives: nothing was measured"
-    assert "no decision threshold" in result.classes["dog"]["note"]
-    assert result.curves == []
+    assert result.classes["cat"].note == "no true positives: nothing was measured"
+    assert "no decision threshold" in result.classes["dog"].note
+    assert result.curves == ()
     only_cats = dataclasses.replace(photos, records=photos.records[:1])
-    assert measure_quality(Never(), only_cats, config).classes["dog"]["note"] == "no photo shows this class"
+    assert measure_quality(Never(), only_cats, config).classes["dog"].note == "no photo shows this class"
 
 
 def test_a_broken_photo_is_listed_and_the_run_goes_on(photos, tmp_path):
     photos.records[0].path.write_bytes(b"no photo")
     config = QualityConfig(methods=("localisation",), rules=("default",))
     result = measure_quality(Linear(), photos, config, classes=["cat"], out=tmp_path / "run")
-    assert [item["image"] for item in result.failed] == ["p0"]
-    assert "p0.png" in result.failed[0]["reason"]
-    assert result.classes["cat"]["positives"] == 3
+    assert [failure.item for failure in result.failures] == ["p0"]
+    assert "p0.png" in result.failures[0].reason
+    assert result.classes["cat"].positives == 3
 
 
 def test_a_users_attributions_are_ranked_beside_the_rules(photos):
@@ -232,14 +242,14 @@ def test_a_users_attributions_are_ranked_beside_the_rules(photos):
         classes=["cat"],
         attributions={"upside down": lambda image, _class, _id: -Linear()._relevance(image)},
     )
-    key = {"class": "cat", "operator": "mean"}
+    key = {"class_name": "cat", "operator": "mean"}
     assert (
-        row_of(wrong, **key, rule="upside down", order="morf")["A"]
-        == row_of(wrong, **key, rule="default", order="lerf")["A"]
+        row_of(wrong, **key, rule="upside down", order="morf").a
+        == row_of(wrong, **key, rule="default", order="lerf").a
     )
-    zero = [row for row in wrong.localisation if row["rule"] == "upside down" and row["class"] == "cat"]
-    assert zero[0]["n_zero_maps"] == 3
-    assert zero[0]["mass"]["mean"] == 0.0
+    zero = [row for row in wrong.localisation if row.rule == "upside down" and row.class_name == "cat"]
+    assert zero[0].n_zero_maps == 3
+    assert zero[0].mass.mean == 0.0
 
 
 def test_a_map_of_the_photo_cannot_rank_regions_of_the_view(photos):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pfungst.contract.look import PlainLook
 from pfungst.errors import ConfigError
 from pfungst.evaluation.operators import OPERATORS
 from pfungst.evaluation.regions import RegionTrace, region_grid, region_relevance, region_scores
@@ -11,40 +12,16 @@ def picture(seed=0, shape=(20, 26, 3)):
 
 
 class Whole:
-    """Scores photos by two linear functions; counts what it was asked."""
+    """Scores photos by two linear functions."""
 
     classes = ("a", "b")
     thresholds = np.zeros(2)
 
     def __init__(self, shape=(20, 26, 3)):
         self.weights = np.random.default_rng(7).normal(size=(2, *shape))
-        self.batches = []
 
     def scores(self, images):
         return np.array([[np.sum(weight * image) for weight in self.weights] for image in images])
-
-
-class View(Whole):
-    def input_view(self, image):
-        return image
-
-    def view_scores(self, views):
-        assert views.dtype == np.uint8
-        self.batches.append(len(views))
-        return Whole.scores(self, views)
-
-    def view_to_image(self, relevance, image_shape):
-        return relevance
-
-
-class Edited(Whole):
-    def perturbed_scores(self, image, steps):
-        current, rows = image.copy(), [Whole.scores(self, [image])[0]]
-        for edits in steps:
-            for edit in edits:
-                edit.apply(current)
-            rows.append(Whole.scores(self, [current])[0])
-        return np.array(rows)
 
 
 def trace(operator="mean", *, image=None, per_step=1, steps=7, size=6, seed=3):
@@ -68,7 +45,7 @@ def twin(classifier, item):
     current, rows = item.picture.copy(), []
     for position, index in enumerate(item.order, start=1):
         region = grid[index]
-        current[region.top : region.bottom, region.left : region.right] = fill(current, region)
+        region.crop(current)[...] = fill(current, region)
         if position % item.per_step == 0:
             rows.append(classifier.scores([current])[0])
     return np.array(rows)
@@ -77,7 +54,7 @@ def twin(classifier, item):
 def test_grid_covers_every_pixel_once():
     count = np.zeros((20, 26), int)
     for region in region_grid(20, 26, 6):
-        count[region.top : region.bottom, region.left : region.right] += 1
+        region.crop(count)[...] += 1
     assert (count == 1).all()
     assert len(region_grid(20, 26, 6)) == 4 * 5
     with pytest.raises(ConfigError, match="regions of 0 pixels"):
@@ -87,50 +64,48 @@ def test_grid_covers_every_pixel_once():
 def test_relevance_is_summed_over_the_regions():
     relevance = np.random.default_rng(0).normal(size=(20, 26))
     sums = region_relevance(relevance, 6)
-    expected = [
-        relevance[region.top : region.bottom, region.left : region.right].sum()
-        for region in region_grid(20, 26, 6)
-    ]
+    expected = [region.crop(relevance).sum() for region in region_grid(20, 26, 6)]
     assert sums == pytest.approx(expected)
     assert sums.sum() == pytest.approx(relevance.sum())
 
 
-@pytest.mark.parametrize("kind", [Whole, View, Edited])
 @pytest.mark.parametrize("operator", sorted(OPERATORS))
 @pytest.mark.parametrize("per_step", [1, 2])
-def test_scores_along_a_trace(kind, operator, per_step):
-    classifier = kind()
-    found = region_scores(classifier, [trace(operator, per_step=per_step)], batch_size=3)
-    expected = twin(Whole(), trace(operator, per_step=per_step))
-    assert found[0] == pytest.approx(expected)
+def test_scores_along_a_trace(operator, per_step):
+    look = PlainLook(Whole(), (picture(),))
+    found = region_scores(look, [[trace(operator, per_step=per_step)]])
+    assert found[0][0] == pytest.approx(twin(Whole(), trace(operator, per_step=per_step)))
 
 
-def test_traces_are_packed_into_full_batches():
-    classifier = View()
-    traces = [trace(steps=7), trace("inpaint", steps=5, seed=4), trace(steps=1, image=picture(9), seed=5)]
-    found = region_scores(classifier, traces, batch_size=4)
-    assert classifier.batches == [4, 4, 4, 1]
-    assert [len(item) for item in found] == [7, 5, 1]
-    for item, scores in zip(traces, found, strict=True):
-        assert scores == pytest.approx(twin(Whole(), item))
+def test_the_traces_of_all_photos_are_asked_for_together():
+    asked = []
 
+    class Counted(PlainLook):
+        def after(self, chains, *, in_picture=False):
+            asked.append(([len(group) for group in chains], in_picture))
+            return super().after(chains, in_picture=in_picture)
 
-def test_views_of_different_shapes_do_not_share_a_batch():
-    class Sum(View):
-        def view_scores(self, views):
-            self.batches.append(views.shape)
-            return views.reshape(len(views), -1).sum(axis=1, dtype=float)[:, None]
-
-    classifier = Sum()
-    small = trace(image=picture(1, (12, 12, 3)), steps=3)
-    region_scores(classifier, [trace(steps=3), small], batch_size=4)
-    assert classifier.batches == [(3, 20, 26, 3), (3, 12, 12, 3)]
+    photos = (picture(), picture(9))
+    traces = [
+        [trace(steps=7), trace("inpaint", steps=5, seed=4)],
+        [trace(steps=1, image=picture(9), seed=5)],
+    ]
+    found = region_scores(Counted(Whole(), photos), traces)
+    assert asked == [([2, 1], True)]
+    assert [[len(scores) for scores in group] for group in found] == [[7, 5], [1]]
+    again = [
+        [trace(steps=7), trace("inpaint", steps=5, seed=4)],
+        [trace(steps=1, image=picture(9), seed=5)],
+    ]
+    for group, others in zip(again, found, strict=True):
+        for item, scores in zip(group, others, strict=True):
+            assert scores == pytest.approx(twin(Whole(), item))
 
 
 def test_the_photo_is_left_as_it_was():
     image = picture()
     before = image.copy()
-    region_scores(Whole(), [trace(image=image)])
+    region_scores(PlainLook(Whole(), (image,)), [[trace(image=image)]])
     assert (image == before).all()
 
 
@@ -144,5 +119,3 @@ def test_a_trace_needs_a_whole_step():
             generator=np.random.default_rng(0),
             per_step=2,
         )
-    with pytest.raises(ConfigError, match="batch_size = 0"):
-        region_scores(View(), [trace()], batch_size=0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pfungst.errors import DataError
-from pfungst.evaluation.scoring import ScoredSet, class_results, evaluation_table, score_dataset
+from pfungst.evaluation.scoring import ScoredSet, class_results, evaluated, score_dataset
 
 
 def scored(labels, scores, classes=("a", "b")):
@@ -31,10 +31,10 @@ def test_counts_and_decisions():
 
 
 def test_means_leave_out_classes_without_positives():
-    content = evaluation_table(scored([[1, -1], [-1, -1]], [[1, 0], [0, 1]]), [0.0, 0.0])
-    assert content["map"] == content["map_11pt"] == 1.0
-    assert content["classes_without_positives"] == ["b"]
-    assert content["images"] == 2
+    content = evaluated(scored([[1, -1], [-1, -1]], [[1, 0], [0, 1]]), [0.0, 0.0])
+    assert content.mean_ap == content.mean_ap_11pt == 1.0
+    assert content.classes_without_positives == ("b",)
+    assert content.images == 2
 
 
 def test_photos_are_scored_in_order_and_bad_ones_listed(fisher_model, photos):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_score, recall_score
 
-from pfungst.evaluation.single_label import single_label, single_label_table
+from pfungst.contract.plain import to_plain
+from pfungst.evaluation.single_label import single_label
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -40,6 +41,6 @@ def test_a_class_without_labels_can_be_the_highest():
 
 
 def test_nothing_to_decide():
-    table = single_label_table(single_label(np.zeros((0, 3), np.int8), np.zeros((0, 3)), CLASSES))
+    table = to_plain(single_label(np.zeros((0, 3), np.int8), np.zeros((0, 3)), CLASSES))
     assert table["photos"] == 0
     assert table["accuracy"] is None or np.isnan(table["accuracy"])

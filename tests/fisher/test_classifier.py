@@ -18,12 +18,12 @@ from pfungst.fisher import FisherClassifier, FisherTraining, hellinger_kernel, i
 from pfungst.fisher.gathering import opened_gathering, sample_descriptors
 from pfungst.fisher.svm import gram_matrix, train_machines
 from pfungst.images import DataSet, Record, decode
-from pfungst.models import load_model
+from pfungst.models import load
 
 SMALL = FisherTraining(
     n_components=4,
     dims=12,
-    sift=SiftConfig(step=5),
+    descriptor=SiftConfig(step=5),
     n_sampled=3000,
     mixture_iterations=10,
     c_values=(1.0, 10.0),
@@ -125,7 +125,7 @@ def test_explanations_account_for_the_score(trained, rule):
     classifier = trained.classifier
     scores = classifier.scores([image])[0]
     for column, explanation in enumerate(
-        classifier.explain_many(image, classifier.classes, rule=rule, image_id="x", layers=True)
+        classifier.look([image]).explain([classifier.classes], rule=rule, image_ids=["x"], layers=True)[0]
     ):
         assert explanation.relevance.shape == image.shape[:2]
         assert explanation.score == pytest.approx(scores[column], rel=1e-5)
@@ -139,9 +139,31 @@ def test_explanations_account_for_the_score(trained, rule):
             assert ledger.pixels == pytest.approx(explanation.score, rel=1e-5)
 
 
+@pytest.mark.parametrize("rule", ["naive", "epsilon=5", "epsilon=5,spread", "absolute"])
+def test_a_separate_bias_stands_in_the_ledger(trained, rule):
+    """Against float64 sums written out: Σ R_d = wᵀΦ(x), and b is told apart."""
+    image, classifier = texture("both", np.random.default_rng(5)), trained.classifier
+    phi = improved(classifier.pipeline.encode(classifier.pipeline.describe(image), dtype=np.float64).sums)
+    look = classifier.look([image])
+    explained = look.explain([classifier.classes], rule=f"{rule},separate", layers=True)[0]
+    for column, explanation in enumerate(explained):
+        weights, bias = classifier.weights[column].astype(np.float64), classifier.bias[column]
+        np.testing.assert_allclose(explanation.layers["dimensions"], weights * phi, atol=1e-6)
+        assert explanation.rule == f"{rule},separate"
+        assert explanation.score == pytest.approx(weights @ phi + bias, abs=1e-5)
+        assert explanation.ledger.taken["bias"] == bias
+        assert abs(explanation.ledger.residual) < 1e-5
+    usual = look.explain([classifier.classes], rule=rule)[0]
+    assert all(item.ledger.taken["bias"] == 0 for item in usual)
+    assert not np.allclose(usual[0].relevance, explained[0].relevance)
+    other = look.trace().relevance(classifier.classes, rule=f"{rule},separate")
+    np.testing.assert_allclose(other[0], explained[0].layers["descriptors"], atol=1e-5)
+
+
 def test_heatmaps_find_the_half_that_shows_the_class(trained):
     image = texture("both", np.random.default_rng(6))
-    stripes, blobs = trained.classifier.explain_many(image, ("stripes", "blobs"), rule="epsilon", epsilon=5.0)
+    look = trained.classifier.look([image])
+    ((stripes, blobs),) = look.explain([("stripes", "blobs")], rule="epsilon", epsilon=5.0)
     left, right = slice(0, 30), slice(42, 72)
     assert stripes.relevance[:, left].sum() > stripes.relevance[:, right].sum()
     assert blobs.relevance[:, right].sum() > blobs.relevance[:, left].sum()
@@ -149,28 +171,54 @@ def test_heatmaps_find_the_half_that_shows_the_class(trained):
 
 def test_save_and_load(trained, tmp_path):
     path = trained.classifier.save(tmp_path / "model")
-    loaded = load_model(path)
+    loaded = load(path)
     assert isinstance(loaded, FisherClassifier)
     image = texture("both", np.random.default_rng(7))
     np.testing.assert_array_equal(loaded.scores([image]), trained.classifier.scores([image]))
     np.testing.assert_array_equal(loaded.thresholds, trained.classifier.thresholds)
     assert loaded.training["c"] == trained.c
-    assert loaded.pipeline.sift == SMALL.sift
+    assert loaded.pipeline.descriptor == SMALL.descriptor
     assert loaded.pipeline.mixture.history == trained.classifier.pipeline.mixture.history
 
 
 def test_inconsistent_model_folder(trained, tmp_path):
     path = trained.classifier.save(tmp_path / "model")
     description = json.loads((path / "model.json").read_text())
-    for change in ({"classes": ["stripes"]}, {"sift": {"unknown": 1, "bin_sizes": [4]}}, {"classes": None}):
+    for change in (
+        {"classes": ["stripes"]},
+        {"descriptor": {"name": "sift", "unknown": 1}},
+        {"descriptor": {"name": "sift", "bin_sizes": 4}},
+        {"descriptor": ["sift"]},
+        {"classes": None},
+    ):
         broken = description | {"config": description["config"] | change}
         (path / "model.json").write_text(json.dumps(broken))
         with pytest.raises(ModelError, match="is not a consistent Fisher-vector model"):
             FisherClassifier.load(path)
 
 
+def test_a_folder_from_before_there_were_several_descriptors(trained, tmp_path):
+    path = trained.classifier.save(tmp_path / "model")
+    description = json.loads((path / "model.json").read_text())
+    settings = description["config"].pop("descriptor")
+    assert settings.pop("name") == "sift"
+    description["config"]["sift"] = settings
+    (path / "model.json").write_text(json.dumps(description))
+    assert FisherClassifier.load(path).pipeline.descriptor == SMALL.descriptor
+
+
+def test_a_folder_with_a_descriptor_that_nobody_registered(trained, tmp_path):
+    path = trained.classifier.save(tmp_path / "model")
+    text = (path / "model.json").read_text()
+    (path / "model.json").write_text(text.replace('"name": "sift"', '"name": "gist"'))
+    with pytest.raises(
+        ModelError, match=r"unknown descriptor 'gist'. Allowed: colour, sift.*importing the module"
+    ):
+        FisherClassifier.load(path)
+
+
 def test_same_classifier_with_one_or_two_workers(trained, dataset):
-    again = train_fisher(dataset.split("train"), dataset.split("val"), replace(SMALL, workers=2))
+    again = train_fisher(dataset.split("train"), dataset.split("val"), SMALL, workers=2)
     np.testing.assert_array_equal(again.classifier.weights, trained.classifier.weights)
     np.testing.assert_array_equal(again.classifier.thresholds, trained.classifier.thresholds)
 
@@ -228,7 +276,7 @@ def test_other_refusals(trained, tmp_path):
     with pytest.raises(ConfigError, match="classifier weights of shape"):
         FisherClassifier(trained.classifier.pipeline, ("a",), np.ones((2, 3)), np.ones(2))
     with pytest.raises(ModelError, match="no such model folder"):
-        load_model(tmp_path / "nothing")
+        load(tmp_path / "nothing")
 
 
 def test_a_validation_split_without_positives_gives_no_ap_and_thresholds_of_zero(dataset, tmp_path):
@@ -237,7 +285,7 @@ def test_a_validation_split_without_positives_gives_no_ap_and_thresholds_of_zero
     result = train_fisher(dataset.split("train"), empty, SMALL)
     assert result.validation == {1.0: None, 10.0: None}
     np.testing.assert_array_equal(result.classifier.thresholds, [0.0, 0.0])
-    loaded = load_model(result.classifier.save(tmp_path / "model"))
+    loaded = load(result.classifier.save(tmp_path / "model"))
     assert loaded.training["validation_map"] == {"1": None, "10": None}
 
 
@@ -251,14 +299,14 @@ def test_a_training_goes_on_where_it_was_interrupted(dataset, trained, tmp_path,
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_fisher(train, val, SMALL, work=tmp_path / "work", progress=interrupting)
+        train_fisher(train, val, SMALL, out=tmp_path / "work", progress=interrupting)
     stages.clear()
-    again = train_fisher(train, val, SMALL, work=tmp_path / "work", progress=lambda *s: stages.append(s[:2]))
+    again = train_fisher(train, val, SMALL, out=tmp_path / "work", progress=lambda *s: stages.append(s[:2]))
     assert [done for stage, done in stages if stage == "descriptor sample"] == [len(train)]
     assert min(done for stage, done in stages if stage == "Fisher vectors") >= 2
     np.testing.assert_array_equal(again.classifier.weights, trained.classifier.weights)
     with pytest.raises(ConfigError, match="random_state was"):
-        train_fisher(train, val, replace(SMALL, random_state=9), work=tmp_path / "work")
+        train_fisher(train, val, replace(SMALL, random_state=9), out=tmp_path / "work")
 
 
 def test_a_photo_may_be_in_both_splits(dataset):

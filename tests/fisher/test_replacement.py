@@ -3,6 +3,7 @@ import pytest
 
 from pfungst.errors import ConfigError, PfungstError
 from pfungst.evaluation.replacement import ReplacementConfig, replacement_scores
+from pfungst.fisher.machines import LinearMachines
 from pfungst.fisher.replacement import FisherTracer
 from pfungst.mixture import GaussianMixture
 
@@ -24,9 +25,13 @@ def parts():
     return values, mixture, weights, np.array([0.3, -0.2, 0.1])
 
 
+def traced(values, mixture, weights, bias):
+    return FisherTracer(values, mixture, LinearMachines(classes=CLASSES, weights=weights, bias=bias))
+
+
 @pytest.fixture(scope="module")
 def tracer(parts):
-    return FisherTracer(*parts, CLASSES)
+    return traced(*parts)
 
 
 def score_twin(values, mixture, weights, bias):
@@ -107,10 +112,10 @@ def test_removing_what_supports_lowers_the_score(tracer):
 def test_photos_with_few_descriptors(parts):
     values, mixture, weights, bias = parts
     config = ReplacementConfig(n_replaced=1000, batch_size=100, repetitions=1)
-    small = FisherTracer(values[:250], mixture, weights, bias, CLASSES)
+    small = traced(values[:250], mixture, weights, bias)
     found = replacement_scores(small, {"random": (np.arange(250),)}, (np.random.default_rng(0),), config)
     assert found["random"].shape == (1, 2, C)  # two whole batches
-    tiny = FisherTracer(values[:99], mixture, weights, bias, CLASSES)
+    tiny = traced(values[:99], mixture, weights, bias)
     with pytest.raises(PfungstError, match=r"99 descriptors\. Allowed: at least 100"):
         replacement_scores(tiny, {"random": (np.arange(99),)}, (np.random.default_rng(0),), config)
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from pfungst.errors import ConfigError, DataError
 from pfungst.images import download, open_dataset
-from pfungst.images.download import Archive, fetch, fetch_voc2007, unpack
+from pfungst.images.archives import Archive, unpack
+from pfungst.images.download import fetch, fetch_voc2007
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -29,6 +30,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server.ranges.append(self.headers.get("Range"))
         status = server.statuses.pop(0) if server.statuses else 200
         content = server.files.get(self.path.lstrip("/"))
+        if self.path.lstrip("/") in server.redirects:
+            self._answer(302, b"", {"Location": server.redirects[self.path.lstrip("/")]})
+            return
         if status != 200 or content is None:
             self._answer(404 if status == 200 else status, b"", {})
             return
@@ -63,6 +67,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         httpd.files, httpd.statuses, httpd.ranges = {"file.tar": CONTENT}, [], []
+        httpd.redirects = {}
         httpd.breaks, httpd.break_after, httpd.shift = 0, 300_000, 0
         httpd.with_ranges = httpd.with_length = True
         httpd.url = f"http://127.0.0.1:{httpd.server_address[1]}/"
@@ -188,6 +193,18 @@ def test_full_disk(get, monkeypatch):
 def test_only_http(tmp_path, url):
     with pytest.raises(ConfigError, match=r"cannot download from .* Allowed: an http:// or https:// address"):
         fetch(url, tmp_path / "x", md5=MD5)
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "file:///etc/passwd", "data:,x"])
+def test_redirects_stay_with_http(get, server, target):
+    server.redirects = {"moved": "/file.tar", "away": target}
+    assert get("moved").read_bytes() == CONTENT
+    asked = len(server.ranges)
+    with pytest.raises(DataError) as caught:
+        get("away")
+    if target.startswith("ftp:"):
+        assert f"away: the server sends on to {target!r}. Allowed: an http:// or https:" in str(caught.value)
+    assert len(server.ranges) == asked + 1, "not tried again"
 
 
 def tar_of(members):

@@ -11,7 +11,7 @@ from torch import nn
 from pfungst.contract import Classifier
 from pfungst.contract.storage import read_description
 from pfungst.errors import ConfigError, ModelError
-from pfungst.models import load_model
+from pfungst.models import load
 from pfungst.network.architectures import build
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.preprocess import Preprocess
@@ -75,7 +75,7 @@ def test_known_architectures_load_without_code(tmp_path, photos, rng):
         build(SMALL), ["a", "b", "c"], plain, architecture=SMALL, thresholds=[0.5, -1.0, 2.0], info={"n": 1}
     )
     model.save(tmp_path / "model")
-    other = load_model(tmp_path / "model")
+    other = load(tmp_path / "model")
     np.testing.assert_array_equal(other.scores(photos), model.scores(photos))
     np.testing.assert_array_equal(other.thresholds, [0.5, -1.0, 2.0])
     assert (other.classes, other.info, other.preprocess) == (("a", "b", "c"), {"n": 1}, plain)
@@ -148,7 +148,7 @@ def test_a_network_that_cannot_take_its_input_says_so(photos):
     with pytest.raises(ConfigError, match=r"fails on an input of shape \(1, 3, 8, 8\) \(shape '\[1, 7\]'"):
         network.scores(photos[:1])
     with pytest.raises(ConfigError, match="fails on an input of shape"):
-        network.view_scores(np.zeros((2, 8, 8, 3), dtype=np.uint8))
+        network.forward.scores(np.zeros((2, 8, 8, 3), dtype=np.uint8))
 
 
 @pytest.mark.parametrize(("size", "slope"), [((8, 2), 0.0), ((8, 8), 1e300)])
@@ -167,7 +167,7 @@ def test_a_folder_whose_parts_do_not_fit_is_refused_at_the_first_photo(photos, s
 
 def test_outputs_are_checked(photos):
     model = NetworkClassifier(own_module(outputs=4), ["a", "b", "c"], INPUT)
-    with pytest.raises(ConfigError, match=r"output is \(1, 4\) for 3 classes"):
+    with pytest.raises(ConfigError, match=r"output is \(3, 4\) for 3 classes"):
         model.scores(photos)
     with pytest.raises(ConfigError, match=r"unknown class 'z'. Allowed: a, b, c"):
-        model.class_index("z")
+        model.explain(photos[0], "z")

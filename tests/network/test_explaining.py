@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from pfungst.contract import Explanation, explain_classes
+from pfungst.contract import Explanation
 from pfungst.errors import ConfigError
 from pfungst.network import NetworkClassifier, Preprocess, initial_network
 from pfungst.network.lrp import ZBox, composite
@@ -50,7 +50,7 @@ def test_the_ledger_closes_and_classes_share_a_pass(photo, rule):
     model = initial_network("small-cnn", ["a", "b", "c"])
     with torch.no_grad():
         model.module.head.bias += torch.tensor([0.3, -0.2, 0.1])
-    many = explain_classes(model, photo, ["c", "a"], rule=rule)
+    many = model.look([photo]).explain([["c", "a"]], rule=rule)[0]
     scores = model.scores([photo])[0]
     for explanation, column in zip(many, (2, 0), strict=True):
         assert isinstance(explanation, Explanation)
@@ -90,4 +90,4 @@ def test_unknown_names(photo):
         model.explain(photo, "a", rule="sum")
     with pytest.raises(ConfigError, match="epsilon cannot be set for the explanation of a network"):
         model.explain(photo, "a", epsilon=100.0)
-    assert model.explain_many(photo, []) == []
+    assert model.look([photo]).explain([[]]) == [[]]

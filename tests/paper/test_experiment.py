@@ -18,8 +18,8 @@ from pfungst.network import NetworkTraining
 from pfungst.paper import PaperConfig, run_paper, training
 
 FISHER = FisherTraining(
-    n_components=3, dims=8, sift=SiftConfig(step=6, bin_sizes=(4,)), n_sampled=1500, mixture_iterations=4,
-    c_values=(1.0,),
+    n_components=3, dims=8, descriptor=SiftConfig(step=6, bin_sizes=(4,)), n_sampled=1500,
+    mixture_iterations=4, c_values=(1.0,),
 )  # fmt: skip
 
 

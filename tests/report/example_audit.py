@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pfungst.audit.schema import (
+from pfungst.audits.schema import (
     Artefact,
     Audit,
     ClassAudit,
@@ -27,14 +27,17 @@ from pfungst.audit.schema import (
     EditTest,
     ModelAudit,
     Photo,
-    PhotoBox,
-    Problem,
     Strategies,
     StrategyPoint,
 )
-from pfungst.audit.survey.surveying import THUMBNAIL
+from pfungst.audits.survey.records import THUMBNAIL
+from pfungst.audits.verdict import find_problems
 from pfungst.contract.heatmap import colours, scaled
+from pfungst.contract.plain import from_plain
+from pfungst.errors import Failure
+from pfungst.evaluation.rows import Quality
 from pfungst.evaluation.statistics import Estimate
+from pfungst.images.rectangles import Box
 from pfungst.runs.recorded import Finished, run_items
 
 CLASSES = ("horse", "boat", "cat", "dog")
@@ -76,7 +79,7 @@ def scenes(names: Sequence[str], per_class: int, first_id: str | None = None) ->
                 height=375,
                 width=500,
                 positive=(name,),
-                boxes=(PhotoBox(class_name=name, **corners),),
+                boxes=(Box(class_name=name, **corners),),
             )
             found.append(Scene(photo=photo, box=box, tag=position == 0 and index % 3 != 2))
     return found
@@ -127,7 +130,7 @@ _STRENGTH = {
 
 
 def write_survey(folder: Path, found: Sequence[Scene], names: Sequence[str], kind: str) -> None:
-    """The folder that :func:`pfungst.audit.survey.surveying.survey` would write."""
+    """The folder that :func:`pfungst.audits.survey.survey` would write."""
     looks = dict(zip(names, CLASSES, strict=False))
 
     def finished(scene: Scene) -> Finished:
@@ -189,22 +192,25 @@ def curve(rule: str, order: str, height: float, method: str, operator: str) -> d
         "repetitions": [5],
         "n_images": 30,
         "n_true_positives": 34,
+        "n_traces": 170,
         "A": {"mean": middle, "low": middle - 0.05, "high": middle + 0.05, "n_images": 30, "n_values": 34},
+        "AOPC": {"mean": middle, "low": None, "high": None, "n_images": 30, "n_values": 34},
         "V": {"mean": min(abs(height), 1) * 0.8, "low": 0.1, "high": 0.9, "n_images": 30, "n_values": 34},
         "drop": {"mean": drop.tolist(), "low": (drop - 0.06).tolist(), "high": (drop + 0.06).tolist()},
         "changed": (np.linspace(0, 1, 50) * min(abs(height), 1)).tolist(),
     }
 
 
-def quality(kind: str) -> dict[str, Any]:
+def quality(kind: str) -> Quality:
     method, operator = ("descriptors", "mixture") if kind == "fisher" else ("regions", "noise")
     rules = ("naive", "epsilon=100", "absolute") if kind == "fisher" else ("epsilon-plus", "gradient")
     curves = [curve(rule, "morf", 0.5 + 0.5 * i, method, operator) for i, rule in enumerate(rules)]
     curves.append(curve("-", "random", 0.2, method, operator))
-    return {
-        "classes": {}, "curves": curves, "between": [], "localisation": [], "failed": [],
+    content = {
+        "classes": {}, "curves": curves, "between": [], "localisation": [], "failures": [],
         "manifest": {"config": {"replacement": {"batch_size": 100}, "regions": {"per_step": 1}}},
     }  # fmt: skip
+    return from_plain(Quality, content)
 
 
 class Writer:
@@ -245,7 +251,9 @@ def context(found: Sequence[Scene], name: str, ratio: float, *, dependent: bool)
         least=tuple(ranked[-4:][::-1]),
         ratios=ratios,
         dependent=dependent,
-        note="" if not dependent else "The prediction survives without the object, but not without the rest.",
+        note=""
+        if not dependent
+        else "75% [63, 87] of 12 true positives are still predicted without their object",
     )
 
 
@@ -407,45 +415,24 @@ def build_example(
                 classes=tuple(class_audits(kind, found, names, writer)),
                 quality=quality(kind),
                 quality_rule="epsilon=100" if kind == "fisher" else "epsilon-plus",
-                failed=("2008000999: is no photo",) if kind == "fisher" else (),
+                failures=(Failure("2008000999", "2008000999.jpg: is no photo"),) if kind == "fisher" else (),
             )
         )
-    problems = (
-        Problem(
-            kind="artefact",
-            class_name=names[0],
-            models=("Fisher vectors",),
-            title=f"“{names[0]}” is read off an artefact (lower left corner)",
-            sentence="It is in 67 % of the photos of the class and has 58 % of the relevance on 2 % of "
-            "the area. Filling it in lowers the score by 1.21 [1.08, 1.34] more "
-            "than filling an equal area elsewhere.",
-            picture="pictures/fisher-0-crop.png",
-            reference="fisher-0-1",
-            severity=1.21,
-        ),
-        Problem(
-            kind="context",
-            class_name=names[1 % len(names)],
-            models=tuple(titles[kind] for kind in kinds),
-            title=f"“{names[1 % len(names)]}” is read off its surroundings",
-            sentence="A pixel outside the boxes carries 3.10 [2.98, 3.22] times the relevance of one inside; "
-            "75 % of the photos are still predicted when the object is filled in.",
-            severity=0.8,
-        ),
-    )
+    photos = tuple(scene.photo for scene in found)
+    problems = find_problems(models, photos)
     audit = Audit(
         title="Audit of two classifiers",
         data="shapes",
         split="test",
         classes=names,
         n_photos=len(found),
-        photos=tuple(scene.photo for scene in found),
+        photos=photos,
         models=tuple(models),
         problems=problems,
         ran=("scores of every photo", "heatmaps of every class shown and the worst false positive",
              "context ratio and edits", "strategies of every class", "artefacts: places, looks, borders"),
         not_run=("heatmap quality beyond a sample of 30 photos: --quality-images",),
-        skipped=("2008000999: cannot be decoded (truncated JPEG)",),
+        failures=(Failure("2008000999", "2008000999.jpg: cannot be decoded (truncated JPEG)"),),
         settings={"seed": 0, "survey": {"map_side": 128, "thumbnail_side": 240}, "rules": ["epsilon=100"]},
         versions={"pfungst": "0.2.0", "numpy": "2.1.0", "torch": "2.9.0"},
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import io
 import json
@@ -10,16 +11,18 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pfungst.audit.schema import Audit
-from pfungst.errors import DataError
+from pfungst.audits.schema import Audit
+from pfungst.errors import ConfigError, DataError
 from pfungst.report import audit_page
-from pfungst.report.audit_page import SECTIONS, write_report
-from pfungst.report.photo_data import open_sources, page_data
+from pfungst.report.audit_page import SECTIONS, headline, write_report
+from pfungst.report.lists import csv_text
+from pfungst.report.photo_data import open_sources, page_data, shifted
 from pfungst.report.pictures import heatmap_base64, picture_uri
 
 
@@ -75,7 +78,7 @@ def test_sections_come_in_the_order_of_reading(example):
     page = parsed(example)
     assert [item["id"] for item in page.all("section")] == [name for name, _ in SECTIONS]
     assert [item["href"] for item in page.all("a") if item["href"] in {f"#{name}" for name, _ in SECTIONS}][
-        :9
+        : len(SECTIONS)
     ] == [f"#{name}" for name, _ in SECTIONS]
     assert "2 suspected problems" in page.text
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
@@ -121,8 +124,10 @@ def test_the_numbers_are_those_of_the_records(example):
     assert row.context is not None
     assert f"{row.context.ratio.mean:.2f} {row.context.ratio.low:.2f} to {row.context.ratio.high:.2f}" in text
     assert "−1.24" in text  # change by removal, with a true minus sign
+    assert "The photo counts as" in text
+    assert "before: score +0.95 > threshold 0.00" in text
     assert "epsilon=100" in text
-    assert "2008000999: cannot be decoded (truncated JPEG)" in text
+    assert "2008000999.jpg: cannot be decoded (truncated JPEG)" in text
     assert "Written by Pfungst 0.2.0" in text
 
 
@@ -166,7 +171,7 @@ def test_a_heatmap_keeps_white_for_zero_and_the_colours_of_the_legend():
         (lambda a: a, "The quality of this model's heatmaps was not measured"),
         (lambda a: replace(a, models=tuple(replace(m, survey="elsewhere") for m in a.models)),
          "No photos with heatmaps belong to this audit: the surveys of its models are missing."),
-        (lambda a: replace(a, skipped=(), not_run=(), settings={}, versions={}), "Every photo could be"),
+        (lambda a: replace(a, failures=(), not_run=(), settings={}, versions={}), "Every photo could be"),
         (lambda a: without(a, ap=None, localisation={}, quality_a=None, quality_v=None), "not measured"),
     ],
 )  # fmt: skip
@@ -249,3 +254,86 @@ def test_it_is_written_in_one_move(copied, monkeypatch):
     with pytest.raises(RuntimeError, match="stop"):
         write_report(folder)
     assert (folder / "report.html").read_bytes() == before
+
+
+def test_each_problem_has_something_to_do_and_the_list_of_its_photos(example, nasty):
+    audit, page = Audit.load(example), parsed(example)
+    assert words(page).count("Do next:") == 2
+    links = [item for item in page.all("a") if "download" in item]
+    assert [item["download"].rsplit(".", 1)[1] for item in links] == ["csv", "txt", "csv", "txt"]
+    text = unquote(links[0]["href"].partition(",")[2])
+    rows = list(csv.reader(io.StringIO(text)))
+    assert rows[0] == ["photo", "classes", "left", "top", "right", "bottom"]
+    assert [row[0] for row in rows[1:]] == list(audit.problems[0].photos)
+    assert rows[1] == [nasty, nasty, "12", "330", "150", "362"]
+    lines = unquote(links[1]["href"].partition(",")[2]).splitlines()
+    assert lines == list(audit.problems[0].photos)
+    header = unquote(links[2]["href"].partition(",")[2]).splitlines()[0]
+    assert header == "photo,classes,context_ratio"
+
+
+def test_a_name_that_a_spreadsheet_would_run_stays_text():
+    assert csv_text([["=1+1", "-2.5", "@x", "cat"]]) == "'=1+1,-2.5,'@x,cat\n"
+
+
+def test_words_explain_themselves_and_every_word_used_is_in_the_glossary(example):
+    page = parsed(example)
+    used = {attributes["data-word"] for _, attributes in page.tags if "data-word" in attributes}
+    assert used >= {
+        "score",
+        "threshold",
+        "mu",
+        "a",
+        "v",
+        "morf",
+        "control",
+        "eigenvalues",
+        "kept",
+        "interval",
+    }
+    ids = {attributes.get("id") for _, attributes in page.tags}
+    assert {f"word-{name}" for name in used} <= ids
+    assert all(item["href"] == f"#word-{item['data-word']}" for item in page.all("a") if "data-word" in item)
+
+
+def test_heatmaps_are_drawn_from_the_decision_on_or_from_zero(copied):
+    def change(audit):
+        return without(audit, threshold=-0.5)
+
+    folder = copied(change)
+    from_threshold = json.loads(reported(folder).raw["page-data"])
+    assert from_threshold["thresholds"] == [[-0.5] * 3] * 2
+    write_report(folder, zero="score")
+    from_zero = json.loads(parsed(folder).raw["page-data"])
+    assert from_zero["entries"][0]["models"][0]["map"] != from_threshold["entries"][0]["models"][0]["map"]
+    assert "red and blue balance where the score is zero" in words(parsed(folder))
+    with pytest.raises(ConfigError, match="unknown zero of a heatmap 'middle'"):
+        write_report(folder, zero="middle")
+
+
+def test_the_relevance_of_what_decides_adds_up_to_it():
+    rng = np.random.default_rng(0)
+    relevance = rng.normal(size=(13, 7))
+    score = float(relevance.sum())
+    assert shifted(relevance, -0.979).sum() == pytest.approx(score + 0.979)
+    assert (shifted(relevance, 0.0) == relevance).all()
+    assert (shifted(relevance, float("nan")) == relevance).all()
+
+
+def test_the_headline_neither_accuses_nor_acquits_of_what_cannot_be_said(example):
+    audit = Audit.load(example)
+    few = replace(audit.problems[0], kind="data")
+    assert headline(audit) == "2 suspected problems, worst first."
+    assert headline(replace(audit, problems=(audit.problems[0], few))) == (
+        "1 suspected problem, worst first; 1 point on which nothing can be said."
+    )
+    assert headline(replace(audit, problems=(few,))) == (
+        "No suspected problem was found where one could be looked for; 1 point on which nothing can be said."
+    )
+
+
+def test_the_number_that_decided_stands_in_the_class_table(example):
+    text = (example / "report.html").read_text(encoding="utf-8")
+    table = text[text.index('id="class-table"') : text.index("</table>", text.index('id="class-table"'))]
+    assert table.count('class="decides"') == 2  # boat, in both models
+    assert "decides" in table

@@ -6,9 +6,10 @@ import math
 
 import pytest
 
-from pfungst.audit.schema import Artefact, Photo, StrategyPoint
+from pfungst.audits.schema import Artefact, Photo, StrategyPoint
+from pfungst.evaluation import wording
 from pfungst.evaluation.statistics import Estimate
-from pfungst.report import charts, wording
+from pfungst.report import charts
 
 NAN = math.nan
 
@@ -65,8 +66,8 @@ def test_places_are_those_of_each_photo_in_one_frame():
         "tall": Photo(id="tall", height=400, width=100, positive=()),
     }
     wide, tall = charts.places(artefact, photos)
-    assert (wide.x, wide.y, wide.width, wide.height) == (0.0, 108.0, 40.0, 12.0)
-    assert (tall.x, tall.y, tall.width, tall.height) == (16.0, 0.0, 32.0, 120.0)
+    assert wide.edges == pytest.approx((0, 108, 40, 120))
+    assert tall.edges == pytest.approx((16, 0, 48, 120))
 
 
 def test_a_scatter_fills_its_frame_and_goes_group_by_group():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from pfungst.audit.comparing import ArtefactChange, Change, Comparison
+from pfungst.audits.comparing import ArtefactChange, Change, Comparison
 from pfungst.evaluation.statistics import Estimate
 from pfungst.report.comparison_page import write_comparison
 

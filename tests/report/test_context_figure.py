@@ -1,7 +1,7 @@
 import pytest
 from PIL import Image
 
-from pfungst.audit.schema import ContextRow
+from pfungst.audits.schema import ContextRow
 from pfungst.errors import ConfigError
 from pfungst.evaluation.statistics import Estimate
 from pfungst.report.context_figure import context_figure, save_context_figure

@@ -124,7 +124,7 @@ def command(tmp_path, monkeypatch):
     for name, image in PHOTOS:
         Image.fromarray(image).save(tmp_path / f"{name}.png")
     (tmp_path / "notes.txt").write_text("no photo")
-    monkeypatch.setattr(pfungst.models, "load_model", lambda path: HalfAndHalf("warm", path.name))
+    monkeypatch.setattr(pfungst.models, "load", lambda path: HalfAndHalf("warm", path.name))
 
     def run(*arguments: str):
         return CliRunner().invoke(app, ["figure", *arguments])

@@ -1,14 +1,18 @@
 import numpy as np
 import pytest
 
+from pfungst.contract.plain import from_plain
 from pfungst.errors import ConfigError
+from pfungst.evaluation.rows import CurveRow
 from pfungst.report.quality_figure import quality_figure, save_quality_figure
+
+COUNTS = {"n_images": 8, "n_values": 9}
 
 
 def row(rule, order, *, steps=20, height=1.0, operator="mixture"):
     drop = height * np.linspace(0.05, 1.0, steps)
-    estimate = {"mean": height / 2, "low": height / 2 - 0.1, "high": height / 2 + 0.1}
-    return {
+    estimate = {"mean": height / 2, "low": height / 2 - 0.1, "high": height / 2 + 0.1} | COUNTS
+    plain = {
         "method": "descriptors",
         "operator": operator,
         "class": "all",
@@ -18,11 +22,14 @@ def row(rule, order, *, steps=20, height=1.0, operator="mixture"):
         "repetitions": [5],
         "n_images": 8,
         "n_true_positives": 9,
+        "n_traces": 45,
         "A": estimate,
-        "V": {"mean": min(height, 1.0), "low": None, "high": None},
+        "AOPC": estimate,
+        "V": {"mean": min(height, 1.0), "low": None, "high": None} | COUNTS,
         "drop": {"mean": drop.tolist(), "low": (drop - 0.1).tolist(), "high": [None] * steps},
         "changed": np.linspace(0, min(height, 1.0), steps).tolist(),
     }
+    return from_plain(CurveRow, plain)
 
 
 ROWS = [
@@ -41,8 +48,8 @@ def test_curves_bars_and_legend():
     assert labels == [
         "epsilon=100, MoRF:  0.70 [0.60, 0.80]   1.00",
         "naive, MoRF:  0.20 [0.10, 0.30]   0.40",
-        "random order:  0.01 [-0.09, 0.11]   0.02",
-        "epsilon=100, LeRF:  -0.50 [-0.60, -0.40]   -1.00",
+        "random order:  0.01 [−0.09, 0.11]   0.02",
+        "epsilon=100, LeRF:  −0.50 [−0.60, −0.40]   −1.00",
     ]
     line = above.get_lines()[0]
     assert line.get_xdata().tolist() == list(range(0, 2001, 100))

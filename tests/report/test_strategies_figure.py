@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pfungst.audit.schema import Cluster, Strategies, StrategyPoint
+from pfungst.audits.schema import Cluster, Strategies, StrategyPoint
 from pfungst.errors import ConfigError
 from pfungst.report.strategies_figure import group_colours, save_strategies_figure, strategies_figure
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -108,18 +107,3 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def scripted(tmp_path):
     return ScriptedRun(tmp_path)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """An empty disk of 200 kB; only root may make one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=200k", "tmpfs", place], check=False, stderr=-3)
-    if done.returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    yield place
-    subprocess.run(["umount", place], check=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pfungst import writing
 from pfungst.errors import FileError
-from pfungst.runs import files
 from pfungst.runs.arrays import ArrayStore
 from pfungst.runs.manifest import read_manifest
 from pfungst.runs.recorded import Finished, open_run, run_items
@@ -32,7 +32,7 @@ def test_a_run_killed_again_and_again_has_the_numbers_of_a_whole_one(scripted, w
     assert not list(scripted.out.rglob("*.part"))
     manifest = read_manifest(scripted.out)
     assert manifest["state"] == "finished"
-    assert manifest["counts"] == {"items": 40, "finished": 40, "failed": 0, "skipped": 0}
+    assert manifest["counts"] == {"items": 40, "finished": 40, "failures": 0, "problems": 0}
     repeated = len(scripted.begun()) - 40
     assert repeated <= 4 * (1 if workers == 1 else 10)  # what was under way at each kill
     assert len(list((scripted.out / "arrays").glob("shard-*"))) >= 4
@@ -133,7 +133,7 @@ def test_a_write_that_stops_in_the_middle_leaves_nothing_torn(tmp_path, limit):
 @pytest.mark.parametrize("victim", ["shard-", "manifest.json"])
 def test_a_disk_that_fills_up_while_packing_or_at_the_end(tmp_path, monkeypatch, victim):
     monkeypatch.setattr(ArrayStore, "shard_items", 16)
-    real, calls = files.write_all, []
+    real, calls = writing.write_all, []
 
     def full(stream, content):
         if victim in Path(stream.name).name:
@@ -143,7 +143,7 @@ def test_a_disk_that_fills_up_while_packing_or_at_the_end(tmp_path, monkeypatch,
                 raise OSError(errno.ENOSPC, "No space left on device")
         real(stream, content)
 
-    monkeypatch.setattr(files, "write_all", full)
+    monkeypatch.setattr(writing, "write_all", full)
     with pytest.raises(FileError, match=rf"{victim}.*cannot be written"):
         go(tmp_path / "out")
     monkeypatch.undo()

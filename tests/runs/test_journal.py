@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pfungst.errors import ConfigError, DataError
+from pfungst.errors import ConfigError, DataError, FileError
 from pfungst.runs.journal import Journal
 
 CONFIGURATION = {"seed": 1, "regions": {"size": 9, "operators": ["noise"]}}
@@ -27,7 +27,8 @@ def test_each_record_is_on_disk_at_once(tmp_path):
     path = tmp_path / "records.jsonl"
     with Journal(path, CONFIGURATION) as journal:
         journal.append({"image": "a", "value": 0.1})
-        assert json.loads(path.read_text().splitlines()[1]) == {"image": "a", "value": 0.1}
+        record = json.loads(path.read_text().splitlines()[1])
+        assert {name: record[name] for name in ("image", "value")} == {"image": "a", "value": 0.1}
 
 
 @pytest.mark.parametrize("torn", ['{"image":"b","val', '{"image":"b","value":0.1}'])
@@ -61,7 +62,7 @@ def test_damage_is_named(tmp_path):
     path = begun(tmp_path / "records.jsonl", "a", "b")
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], lines[1][:-4], lines[2], ""]))
-    with pytest.raises(DataError, match="line 2 is damaged"):
+    with pytest.raises(DataError, match="line 2 is damaged: its checksum is wrong"):
         Journal(path, CONFIGURATION)
     path.write_text("[1]\n")
     with pytest.raises(DataError, match="line 1 is not a record"):
@@ -69,6 +70,18 @@ def test_damage_is_named(tmp_path):
     path.write_text('{"a": 1}\n')
     with pytest.raises(DataError, match="is not a journal of this library"):
         Journal(path, CONFIGURATION)
-    path.write_text('{"format":"pfungst-journal","version":2,"configuration":{}}\n')
-    with pytest.raises(DataError, match=r"format version 2\. Allowed: 1"):
-        Journal(path, CONFIGURATION)
+    for version in (1, 3):
+        path.write_text(f'{{"format":"pfungst-journal","version":{version},"configuration":{{}}}}\n')
+        with pytest.raises(
+            DataError, match=rf"format version {version}\. Allowed: 2\. Try: the same command"
+        ):
+            Journal(path, CONFIGURATION)
+
+
+def test_a_journal_that_is_deleted_is_noticed_at_the_next_record(tmp_path):
+    path = tmp_path / "run" / "records.jsonl"
+    with Journal(path, CONFIGURATION) as journal:
+        journal.append({"image": "a"})
+        path.unlink()
+        with pytest.raises(FileError, match=r"records\.jsonl: was deleted while the run was at work"):
+            journal.append({"image": "b"})

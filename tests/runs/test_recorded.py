@@ -1,6 +1,9 @@
 import dataclasses
 import json
 import os
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from pfungst.contract.storage import ModelFolder, model_identity, write_model_fo
 from pfungst.errors import ConfigError, DataError, ModelError, PfungstError
 from pfungst.images import Box, DataSet, Record
 from pfungst.runs.identity import data_identity, unchanged_model
+from pfungst.runs.machine import machine_kind
 from pfungst.runs.manifest import library_versions, read_manifest
 from pfungst.runs.recorded import Finished, open_run, run_items
 
@@ -36,12 +40,12 @@ def go(texts, out=None, seed=1, **options):
 
 def test_the_manifest_says_what_was_run_and_what_failed(texts, tmp_path):
     texts[1].write_text("bad")
-    run = go(texts, tmp_path / "run", skipped=["e.txt: no such file"])
+    run = go(texts, tmp_path / "run", problems=["e.txt: no such file"])
     manifest = read_manifest(run.folder)
-    assert manifest["counts"] == {"items": 4, "finished": 3, "failed": 1, "skipped": 1}
-    assert manifest["failed"] == [{"item": "b", "reason": "a bad file."}]
-    assert manifest["skipped"] == ["e.txt: no such file"]
-    assert manifest["configuration"] == {"seed": 1}
+    assert manifest["counts"] == {"items": 4, "finished": 3, "failures": 1, "problems": 1}
+    assert manifest["failures"] == [{"item": "b", "reason": "a bad file."}]
+    assert manifest["problems"] == ["e.txt: no such file"]
+    assert manifest["configuration"] == {"seed": 1, "machines": [machine_kind()]}
     assert manifest["versions"] == library_versions()
     assert {"python", "pfungst", "numpy", "torch"} <= manifest["versions"].keys()
     assert run.records() == [{"image": name, "length": n} for name, n in (("a", 1), ("c", 3), ("d", 4))]
@@ -58,7 +62,7 @@ def test_what_failed_is_tried_again_and_what_is_finished_is_not(texts, tmp_path)
     run = go(texts, tmp_path / "run", progress=lambda *step: told.append(step[1:]))
     assert told == [(3, 4), (4, 4)]
     assert [record["image"] for record in run.records()] == list("abcd")
-    assert read_manifest(run.folder)["counts"]["failed"] == 0
+    assert read_manifest(run.folder)["counts"]["failures"] == 0
     assert [record["length"] for record in open_run(run.folder).records()] == [1, 3, 4, 6]
 
 
@@ -83,6 +87,30 @@ def test_another_configuration_is_refused_and_nothing_changes(texts, tmp_path):
     assert (tmp_path / "run" / "manifest.json").read_bytes() == before
     with pytest.raises(ConfigError, match="the same name"):
         run_items(length, texts, keys=list("aabc"), configuration={})
+
+
+def test_numbers_of_another_kind_of_machine_are_not_mixed_in(texts, tmp_path):
+    """The same computer, told to compute as an older one does."""
+    code = "from pfungst.runs.machine import machine_kind; print(machine_kind())"
+    seen = {}
+    for kernel in ("Nehalem", "Haswell"):
+        environment = os.environ | {"OPENBLAS_CORETYPE": kernel}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        seen[kernel] = done.stdout
+    if "openblas" not in seen["Haswell"] or platform.machine() != "x86_64":
+        pytest.skip("no OpenBLAS for this processor")
+    assert seen["Nehalem"] != seen["Haswell"]
+    go(texts, tmp_path / "run")
+    other = "x86_64 X86_V2, openblas Nehalem"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("pfungst.runs.executor.machine_kind", lambda: other)
+        with pytest.raises(
+            ConfigError,
+            match=r"is now \[\"x86_64 X86_V2, openblas Nehalem\"\].* Try: a machine of the same kind",
+        ):
+            go(texts, tmp_path / "run")
 
 
 def refused(path):

@@ -12,7 +12,7 @@ import typer
 from pfungst.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pfungst.audit.survey.surveying import Survey
+    from pfungst.audits.survey import SurveyConfig
     from pfungst.contract.classifier import Classifier
     from pfungst.images import DataSet
     from pfungst.models import ModelReference
@@ -30,6 +30,22 @@ Scheduler = Annotated[
 JsonTarget = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Write the numbers as JSON; '-' for standard output."),
+]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="Layout of the photo set, if it is not recognised: voc, coco, yolo, …"),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option("--images", help="Folder of the photos, where they do not lie beside the annotation file."),
+]
+SurveyFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--survey",
+        metavar="DIR",
+        help="Folder of surveys that commands share, such as an audit's --out; default this command's --out.",
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same numbers.")]
 Classes = Annotated[str | None, typer.Option(help="Only these classes, separated by commas.")]
@@ -92,24 +108,26 @@ def open_split(path: Path, split: str, classes: tuple[str, ...] | None = None, *
     return dataset if split == "all" else dataset.split(split)
 
 
-def surveyed(
-    classifier: Classifier,
-    data: DataSet,
-    rule: str | None,
-    classes: tuple[str, ...] | None,
-    **options: Any,
-) -> Survey:
-    """Heatmaps of the classes that each photo shows, and nothing else of the pass over the photos.
+def survey_config(
+    rule: str | None, seed: int, *, edits: bool = False, margin: float = 0.0, photos: bool = False
+) -> SurveyConfig:
+    """What a command asks of a survey; commands of the same rule, seed and margin share one."""
+    from pfungst.audits.survey import KEPT_PIXELS, ContextConfig, SurveyConfig
 
-    ``options`` are those of :func:`pfungst.audit.survey.surveying.survey`.
-    """
-    from pfungst.audit.survey.surroundings import ContextConfig
-    from pfungst.audit.survey.surveying import SurveyConfig, survey
-
-    config = SurveyConfig(
-        options={} if rule is None else {"rule": rule}, errors=False, context=ContextConfig(edits=False)
+    return SurveyConfig(
+        options={} if rule is None else {"rule": rule},
+        errors=False,
+        context=ContextConfig(edits=edits, margin=margin, random_state=seed),
+        kept_pixels=KEPT_PIXELS if photos else 0,
     )
-    return survey(classifier, data, config, classes=classes, **options)
+
+
+def survey_place(survey: Path | None, out: Path | None, name: str) -> Path | None:
+    """Where the survey of a model of that name lies: in ``--survey``, else in ``--out``."""
+    from pfungst.audits.schema import survey_name
+
+    folder = survey or out
+    return None if folder is None else folder / survey_name(name)
 
 
 def with_splits(dataset: DataSet, seed: int = 0) -> DataSet:
@@ -129,20 +147,14 @@ def with_views(classifier: Classifier, views: str | None) -> Any:
 
 def headings(models: Sequence[Path]) -> list[str]:
     """Names of the model folders, with the folder above where two are the same."""
-    names = [path.resolve().name for path in models]
-    longer = [f"{path.resolve().parent.name}/{name}" for path, name in zip(models, names, strict=True)]
-    chosen = [name if names.count(name) == 1 else other for name, other in zip(names, longer, strict=True)]
-    return [
-        name if chosen.count(name) == 1 else f"{name} ({column})" for column, name in enumerate(chosen, 1)
-    ]
+    from pfungst.front.auditing import headings as named
+
+    return named(models)
 
 
 def rule_options(names: Sequence[str], rules: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The rule of each model; without any, the models' own."""
-    if len(rules) not in (0, 1, len(names)):
-        raise ConfigError(
-            f"{len(rules)} rules for {len(names)} models",
-            allowed=f"one --rule for all, or {len(names)}",
-        )
-    chosen = list(rules) * (len(names) if len(rules) == 1 else 1)
+    """The rule of each model as options of its heatmaps; without any, the models' own."""
+    from pfungst.front.auditing import rules_for
+
+    chosen = rules_for(len(names), rules) if rules else []
     return {name: {"rule": rule} for name, rule in zip(names, chosen, strict=False)}

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import math
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import typer
 
-from pfungst.errors import ConfigError, FileError, PfungstError
+from pfungst.errors import ConfigError, Failure, PfungstError
 from pfungst.progress import Progress
 
-if TYPE_CHECKING:
-    from pfungst.evaluation.statistics import Estimate
-
-EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
-"""Exit codes: 0 done; 1 stopped by an error; 2 wrong usage; 3 done, but some inputs failed; 130 interrupt."""
+EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_GATE = 1, 2, 3, 4
+EXIT_INTERRUPTED, EXIT_STOPPED = 130, 143
+"""Exit codes: 0 done; 1 stopped by an error; 2 wrong usage; 3 done, but some inputs failed; 4 done, and what
+`--fail-on` or `--fail-if` names was found; 130 interrupted (Ctrl-C); 143 stopped (SIGTERM)."""
 
 
 @dataclass
 class Settings:
-    """What the options before the command say."""
+    """What the options before the command say, and whether the system asked the process to end."""
 
     debug: bool = False
+    stopped: bool = False
 
 
 settings = Settings()
@@ -36,6 +34,8 @@ Number = TypeVar("Number", int, float)
 
 def guarded(app: Callable[[], Any]) -> NoReturn:
     """Run the command line; a :class:`PfungstError` prints as one message, without a traceback."""
+    with contextlib.suppress(ValueError, OSError):  # not in the main thread: who calls us sees to it
+        signal.signal(signal.SIGTERM, _stop)
     try:
         app()
     except PfungstError as error:
@@ -54,9 +54,15 @@ def guarded(app: Callable[[], Any]) -> NoReturn:
     sys.exit(0)
 
 
+def _stop(_number: int, _frame: object) -> NoReturn:
+    """End as Ctrl-C does: workers stopped, the run's manifest written."""
+    settings.stopped = True
+    raise KeyboardInterrupt
+
+
 def _interrupted() -> NoReturn:
-    typer.echo("pfungst: interrupted", err=True)
-    sys.exit(EXIT_INTERRUPTED)
+    typer.echo(f"pfungst: {'stopped' if settings.stopped else 'interrupted'}", err=True)
+    sys.exit(EXIT_STOPPED if settings.stopped else EXIT_INTERRUPTED)
 
 
 @contextlib.contextmanager
@@ -95,43 +101,30 @@ def progress_bar() -> Iterator[Progress]:
 
 def write_json(target: str, content: Any) -> None:
     """Write numbers as JSON to a file, or to standard output for ``-``; NaN and infinity become null."""
-    text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+    from pfungst.contract.plain import to_json
+    from pfungst.writing import write_whole
+
+    text = to_json(content)
     if target == "-":
-        typer.echo(text)
-        return
-    try:
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-        Path(target).write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise FileError(target, f"cannot be written ({error.strerror})", hint="--json -") from error
+        typer.echo(text, nl=False)
+    else:
+        write_whole(target, text)
 
 
-def finite(content: Any) -> Any:
-    """The same content as plain JSON values, with None for every number that JSON cannot hold.
-
-    NumPy numbers and arrays become numbers and lists, paths become text.
-    """
-    if hasattr(content, "tolist"):
-        content = content.tolist()
-    if isinstance(content, float):
-        return content if math.isfinite(content) else None
-    if isinstance(content, dict):
-        return {key: finite(value) for key, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [finite(value) for value in content]
-    if isinstance(content, Path):
-        return str(content)
-    return content
-
-
-def finish(failures: Sequence[PfungstError | str]) -> None:
+def finish(failures: Sequence[Failure | PfungstError | str]) -> None:
     """List what failed, at the end; exit 3 if anything did."""
+    tell_failures(failures)
+    if failures:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def tell_failures(failures: Sequence[Failure | PfungstError | str]) -> None:
+    """List what failed on standard error."""
     if not failures:
         return
     typer.secho(f"{len(failures)} failed:", err=True, fg="yellow")
     for failure in failures:
         typer.echo(f"  {failure}", err=True)
-    raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def comma_list(text: str | None) -> tuple[str, ...] | None:
@@ -153,16 +146,6 @@ def numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Numbe
         return [kind(part) for part in comma_list(text) or ()]
     except ValueError as error:
         raise ConfigError(f"{option} {text}", allowed="numbers separated by commas") from error
-
-
-def estimate(value: Estimate | None, scale: float = 1.0) -> str:
-    """A mean with its interval, for a table; a dash where there is none."""
-    if value is None or not math.isfinite(value.mean):
-        return "–"
-    digits = 1 if scale >= 100 else 2
-    low, high = scale * value.low, scale * value.high
-    interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if math.isfinite(low) else ""
-    return f"{scale * value.mean:.{digits}f}{interval}"
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
-    from pfungst.audit.artefacts import Artefacts
+    from pfungst.audits.artefacts import Artefacts
 
 
 def artefacts(
@@ -27,6 +28,7 @@ def artefacts(
         int, typer.Option(help="Photos without the class that a suspect is pasted into.")
     ] = 32,
     pairs: Annotated[int, typer.Option(help="Photos shown before and after each kind of edit.")] = 2,
+    survey: _options.SurveyFolder = None,
     seed: _options.Seed = 0,
     weights: _options.Weights = None,
     labels: _options.Labels = None,
@@ -44,8 +46,8 @@ def artefacts(
     with one look, becomes a suspect. Each is then removed, against an equal area elsewhere in the same photo,
     and pasted into photos without the class. It is called an artefact if both move the score.
     """
-    from pfungst.audit.artefacts import ArtefactConfig, find_artefacts
-    from pfungst.evaluation.statistics import BootstrapConfig
+    from pfungst.audits.artefacts import ArtefactConfig, find_artefacts
+    from pfungst.audits.survey import survey as surveyed
 
     with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
         dataset = _options.open_split(data, split, seed=seed)
@@ -54,17 +56,16 @@ def artefacts(
             max_suspects=suspects,
             insertions=insertions,
             pairs=pairs,
-            bootstrap=BootstrapConfig(random_state=seed),
             random_state=seed,
         )
         with _run.progress_bar() as progress:
-            seen = _options.surveyed(
+            seen = surveyed(
                 classifier,
                 dataset,
-                rule,
-                _run.comma_list(classes),
+                _options.survey_config(rule, seed, photos=True),
+                classes=_run.comma_list(classes),
                 identity=identity,
-                out=None if out is None else out / "survey",
+                out=_options.survey_place(survey, out, _options.headings([model])[0]),
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
@@ -73,7 +74,7 @@ def artefacts(
                 seen,
                 config,
                 identity=identity,
-                out=None if out is None else out / "records",
+                out=None if out is None else out / "artefacts",
                 pictures=out,
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
@@ -81,7 +82,7 @@ def artefacts(
         _write(found, dataset.name, out, json)
         if json != "-":
             _print(found, f"{model} on {dataset.name}")
-    _run.finish([*(f"{image}: {error}" for image, error in seen.failures), *found.failed])
+    _run.finish([*seen.failures, *found.failures])
 
 
 def _write(found: Artefacts, data: str, out: Path | None, json: str | None) -> None:
@@ -99,10 +100,10 @@ def _print(found: Artefacts, title: str) -> None:
         (
             f"{item.id}, {item.where}",
             item.verdict,
-            f"{100 * item.share:.0f}",
-            f"{100 * item.share_elsewhere:.0f}",
-            _run.estimate(item.effect),
-            _run.estimate(item.insertion_effect),
+            wording.share(item.share),
+            wording.share(item.share_elsewhere),
+            wording.with_interval(item.effect),
+            wording.with_interval(item.insertion_effect),
         )
         for items in found.by_class.values()
         for item in items

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pfungst.cli import _options, _run
+from pfungst.cli import _gate, _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
-    from pfungst.audit import Subject
-    from pfungst.audit.schema import Audit, ClassAudit, ModelAudit
-    from pfungst.models import ModelReference
+    from pfungst.audits.schema import Audit, ClassAudit, ModelAudit
 
 
 def audit(
@@ -36,73 +33,56 @@ def audit(
         int, typer.Option(help="Photos on which heatmap quality is measured, a seeded sample.")
     ] = 40,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
+    survey: _options.SurveyFolder = None,
     seed: _options.Seed = 0,
     weights: _options.Weights = None,
     labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
+    fail_on: _gate.FailOn = None,
+    fail_if: _gate.FailIf = None,
+    junit: _gate.Junit = None,
+    sarif: _gate.Sarif = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Find out what models rely on, and write one report that a person reads first.
 
     Scores and explains every photo, then measures heatmap quality, dependence on context, groups of alike
     heatmaps (strategies) and recurring marks (artefacts), which are removed and inserted as a test. Open
-    report.html in the folder afterwards.
+    report.html in the folder afterwards. With --fail-on or --fail-if it stops a pipeline.
     """
-    from pfungst.audit import AuditConfig, audit_models
+    from pfungst.audits import AuditConfig
+    from pfungst.front.auditing import audit as audited
     from pfungst.models import references
-    from pfungst.report.audit_page import write_report
-    from pfungst.runs.identity import unchanged_model
+    from pfungst.report.audit_page import REPORT_FILE
 
+    gate = _gate.Gate.read(fail_on, fail_if, junit, sarif)
     config = AuditConfig(parts=_run.comma_list(parts) or (), quality_images=quality_images, random_state=seed)
-    dataset = _options.open_split(data, split, seed=seed)
-    with ExitStack() as stack:
-        found = references(models, weights or (), labels)
-        for model in found:
-            stack.enter_context(unchanged_model(model.spec, model.identify))
-        with _run.progress_bar() as progress:
-            result = audit_models(
-                subjects(found, rule or []),
-                dataset,
-                out,
-                config,
-                split=split,
-                classes=_run.comma_list(classes),
-                title=title,
-                workers=_options.crew(workers, scheduler),
-                progress=progress,
-            )
-            page = write_report(out)
-        if json is not None:
-            from pfungst.contract.plain import to_plain
-
-            _run.write_json(json, to_plain(result))
-        if json != "-":
-            print_audit(result)
-            typer.echo(f"Open {page.resolve()} in a browser.")
-    _run.finish(result.skipped)
-
-
-def subjects(models: Sequence[ModelReference], rules: Sequence[str]) -> list[Subject]:
-    """Models as subjects of an audit, named after their folders."""
-    from pfungst.audit import Subject
-
-    names = _options.headings([Path(model.spec) for model in models])
-    options = _options.rule_options(names, rules)
-    found = []
-    for name, model in zip(names, models, strict=True):
-        classifier = model.load()
-        identity = model.identity(classifier)
-        found.append(
-            Subject(
-                name=name,
-                classifier=classifier,
-                kind=identity["kind"],
-                identity=identity,
-                **options.get(name, {}),
-            )
+    with _run.progress_bar() as progress:
+        result = audited(
+            references(models, weights or (), labels),
+            data,
+            out,
+            config,
+            split=split,
+            classes=_run.comma_list(classes),
+            rules=rule or [],
+            title=title,
+            surveys=survey,
+            workers=_options.crew(workers, scheduler),
+            progress=progress,
         )
-    return found
+    if json is not None:
+        from pfungst.contract.plain import to_plain
+
+        _run.write_json(json, to_plain(result))
+    if json != "-":
+        print_audit(result)
+        typer.echo(f"Open {(out / REPORT_FILE).resolve()} in a browser.")
+    _run.tell_failures(result.failures)
+    gate.close(result)
+    if result.failures:
+        raise typer.Exit(_run.EXIT_INCOMPLETE)
 
 
 def print_audit(audit: Audit) -> None:
@@ -111,7 +91,9 @@ def print_audit(audit: Audit) -> None:
         typer.echo("No problem was found by what was examined.")
     for number, problem in enumerate(audit.problems, 1):
         typer.secho(f"{number}. {problem.title}", bold=True)
-        typer.echo(f"   {problem.sentence}")
+        for line in (problem.sentence, *problem.numbers, problem.advice and f"Next: {problem.advice}"):
+            if line:
+                typer.echo(f"   {line}")
     for model in audit.models:
         _print_model(model)
 
@@ -126,11 +108,11 @@ def _row(row: ClassAudit) -> tuple[str, ...]:
     proved = sum(1 for artefact in row.artefacts if artefact.verdict == "artefact")
     return (
         row.name,
-        _run.estimate(row.ap, 100),
+        wording.with_interval(row.ap, scale=100),
         str(row.true_positives),
-        _run.estimate(context.ratio if context else None),
-        _run.estimate(context.kept_without_object if context else None, 100),
-        _run.estimate(row.quality_a),
-        _run.estimate(row.quality_v),
+        wording.with_interval(context.ratio if context else None),
+        wording.with_interval(context.kept_without_object if context else None, scale=100),
+        wording.with_interval(row.quality_a),
+        wording.with_interval(row.quality_v),
         f"{proved} of {len(row.artefacts)} suspects" if row.artefacts else "none",
     )

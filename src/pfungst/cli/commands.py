@@ -21,6 +21,7 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typ
     from pfungst.cli.paper import voc2007 as paper_voc2007
     from pfungst.cli.pretrained import pretrained
     from pfungst.cli.quality import quality
+    from pfungst.cli.report import report
     from pfungst.cli.strategies import strategies
     from pfungst.cli.train_fisher import fisher
     from pfungst.cli.train_network import network
@@ -32,6 +33,7 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typ
     data.command("scenes")(scenes)
     app.command("demo")(demo)
     app.command("audit")(audit)
+    app.command("report")(report)
     app.command("compare")(compare)
     train.command("fisher")(fisher)
     train.command("network")(network)

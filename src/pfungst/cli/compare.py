@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pfungst.cli import _options, _run
+from pfungst.cli import _gate, _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
-    from pfungst.audit.comparing import Change, Comparison
+    from pfungst.audits.comparing import Change, Comparison
 
 
 def compare(
@@ -18,6 +19,13 @@ def compare(
     after: Annotated[Path, typer.Argument(metavar="AUDIT_B", help="Another one, to be held against it.")],
     out: Annotated[Path | None, typer.Option(help="Folder for comparison.html and comparison.json.")] = None,
     seed: _options.Seed = 0,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            help="'new': end with exit code 4 if the second audit has a problem that the first has not; "
+            "'new:artefact' and the like for one kind. Several are separated by commas."
+        ),
+    ] = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Hold two audits against each other: precision, context and artefacts, each change with its interval.
@@ -25,22 +33,22 @@ def compare(
     Such as before and after a data set was cleaned, or two models on the same photos. A change counts where
     its interval leaves out zero.
     """
-    from pfungst.audit.comparing import compare_audits
+    from pfungst.audits.gate import new_kinds, new_problems
+    from pfungst.audits.schema import Audit
     from pfungst.contract.plain import to_plain
-    from pfungst.evaluation.statistics import BootstrapConfig
+    from pfungst.front.auditing import compare as compared
+    from pfungst.report.comparison_page import COMPARISON_PAGE
 
-    result = compare_audits(before, after, bootstrap=BootstrapConfig(random_state=seed))
-    if out is not None:
-        from pfungst.report.comparison_page import write_comparison
-
-        result.save(out)
-        page = write_comparison(result, out)
+    kinds = new_kinds(_run.comma_list(fail_on) or ())
+    result = compared(before, after, out, random_state=seed)
     if json is not None:
         _run.write_json(json, to_plain(result))
     if json != "-":
         _print(result)
         if out is not None:
-            typer.echo(f"Open {page.resolve()} in a browser.")
+            typer.echo(f"Open {(out / COMPARISON_PAGE).resolve()} in a browser.")
+    if kinds:
+        _gate.stop(new_problems(Audit.load(before), Audit.load(after), kinds))
 
 
 def _print(result: Comparison) -> None:
@@ -66,8 +74,8 @@ def _print(result: Comparison) -> None:
 def _row(change: Change) -> tuple[str, ...]:
     return (
         f"{change.class_name}, {change.measure}",
-        _run.estimate(change.before),
-        _run.estimate(change.after),
-        _run.estimate(change.difference),
+        wording.with_interval(change.before),
+        wording.with_interval(change.after),
+        wording.with_interval(change.difference),
         "yes" if change.changed else "no",
     )

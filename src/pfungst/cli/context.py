@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
-    from pfungst.audit.context.measuring import Context
-    from pfungst.audit.schema import ContextRow
-    from pfungst.evaluation.statistics import Estimate
+    from pfungst.audits.context.measuring import Context
+    from pfungst.audits.schema import ContextRow
 
 
 def context(
@@ -32,6 +32,7 @@ def context(
     margin: Annotated[
         float, typer.Option(help="Rim around a box that is filled in with it, as a share of its side.")
     ] = 0.0,
+    survey: _options.SurveyFolder = None,
     seed: _options.Seed = 0,
     weights: _options.Weights = None,
     labels: _options.Labels = None,
@@ -49,12 +50,9 @@ def context(
     inside them (µ), against an equal area off the object; and what is left of the prediction when the object
     is filled in from its surroundings. A class that is still predicted then lives off its context.
     """
-    from pfungst.audit.context.measuring import measure_context
-    from pfungst.audit.schema import safe_name
-    from pfungst.audit.survey.surroundings import ContextConfig
-    from pfungst.audit.survey.surveying import SurveyConfig
-    from pfungst.evaluation.statistics import BootstrapConfig
+    from pfungst.audits.context.measuring import measure_context
     from pfungst.models import references
+    from pfungst.report.context_figure import context_content, save_context
 
     dataset = _options.open_split(data, split, seed=seed)
     names = _options.headings(models)
@@ -65,39 +63,24 @@ def context(
             found[name] = measure_context(
                 classifier,
                 dataset,
-                SurveyConfig(
-                    options=options.get(name, {}),
-                    errors=False,
-                    context=ContextConfig(edits=edits, margin=margin, random_state=seed),
-                ),
+                _options.survey_config(options.get(name, {}).get("rule"), seed, edits=edits, margin=margin),
                 classes=_run.comma_list(classes),
-                bootstrap=BootstrapConfig(random_state=seed),
                 identity=identity,
-                out=None if out is None else out / safe_name(name),
+                out=_options.survey_place(survey, out, name),
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
-    _write(found, dataset.name, out, json)
+    if json is not None:
+        _run.write_json(json, context_content(found, data=dataset.name))
+    if out is not None:
+        save_context(out, found, data=dataset.name)
     if json != "-":
         for name, result in found.items():
             rows = {class_name: result.rows[class_name] for class_name in result.ranking}
             _print(rows, f"{name} on {dataset.name}")
-    _run.finish([f"{name}, {text}" for name, result in found.items() for text in result.failed])
-
-
-def _write(found: dict[str, Context], data: str, out: Path | None, json: str | None) -> None:
-    from pfungst.contract.plain import to_plain
-
-    content = {"data": data, "models": to_plain(found)}
-    if json is not None:
-        _run.write_json(json, content)
-    if out is None:
-        return
-    from pfungst.report.context_figure import save_context_figure
-
-    _run.write_json(str(out / "context.json"), content)
-    tables = {name: result.rows for name, result in found.items()}
-    save_context_figure(out / "context.png", tables, title=f"Context on {data}")
+    _run.finish(
+        [f"{name}, {image}: {error}" for name, result in found.items() for image, error in result.failures]
+    )
 
 
 def _print(rows: dict[str, ContextRow], title: str) -> None:
@@ -106,11 +89,11 @@ def _print(rows: dict[str, ContextRow], title: str) -> None:
         (
             name,
             str(row.n_images),
-            _run.estimate(row.ratio),
-            _run.estimate(row.signed_ratio),
-            _run.estimate(row.control_ratio),
-            _percent(row.share_outside),
-            _percent(row.area_outside),
+            wording.with_interval(row.ratio),
+            wording.with_interval(row.signed_ratio),
+            wording.with_interval(row.control_ratio),
+            wording.with_interval(row.share_outside, scale=100, digits=0),
+            wording.with_interval(row.area_outside, scale=100, digits=0),
         )
         for name, row in rows.items()
     ]
@@ -130,11 +113,11 @@ def _print_edits(rows: dict[str, ContextRow], title: str) -> None:
     cells = [
         (
             f"{name} *" if row.dependent else name,
-            _percent(row.kept_without_object),
-            _percent(row.kept_without_control),
-            _percent(row.kept_beyond_chance),
-            _run.estimate(row.drop_object),
-            _run.estimate(row.drop_control),
+            wording.with_interval(row.kept_without_object, scale=100, digits=0),
+            wording.with_interval(row.kept_without_control, scale=100, digits=0),
+            wording.with_interval(row.kept_beyond_chance, scale=100, digits=0),
+            wording.with_interval(row.drop_object),
+            wording.with_interval(row.drop_control),
         )
         for name, row in rows.items()
     ]
@@ -145,10 +128,3 @@ def _print_edits(rows: dict[str, ContextRow], title: str) -> None:
         "kept: true positives still predicted; control: an equal area off the object; beyond chance: of\n"
         "what the model can tell about the class, the part left without the object; *: lives off its context."
     )
-
-
-def _percent(value: Estimate | None) -> str:
-    """A share in percent with its interval, without decimals."""
-    if value is None:
-        return "–"
-    return f"{100 * value.mean:.0f} [{100 * value.low:.0f}, {100 * value.high:.0f}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ from pfungst.cli import _run
 from pfungst.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pfungst.network import NetworkClassifier
+    from pfungst.network import NetworkClassifier, Preprocess
 
 
 def convert(
@@ -33,7 +34,7 @@ def convert(
         typer.Option(
             "--mean",
             help="Mean of each channel in the network's order (of 0-255 for Caffe, of scaled values else), "
-            "or a .binaryproto mean image.  [default for Caffe: 104,117,123]",
+            "or a .binaryproto mean image.  [default for Caffe: the prototxt's, or 104,117,123]",
         ),
     ] = None,
     std: Annotated[
@@ -94,11 +95,9 @@ def convert(
         model = _caffe(network, weights, mean, {**common, "classes": classes, "crop": crop, "output": output})
     model.save(out)
     height, width = model.preprocess.input_size
-    settings = model.preprocess
     typer.echo(
         f"{len(model.classes)} classes, decided by {model.decision}; input {height} x {width} "
-        f"{settings.channels}, scale {settings.scale:.4g}, mean {_shown(settings.mean)}, "
-        f"std {_shown(settings.std)}: {out}"
+        f"{model.preprocess.channels}, {_transform(model.preprocess)}: {out}"
     )
 
 
@@ -147,7 +146,18 @@ def _caffe(network: Path, weights: Path, mean: str | None, options: dict[str, An
         return convert_files(network, weights, progress=progress, **given)
 
 
-def _shown(values: tuple[float, ...]) -> str:
+def _transform(preprocess: Preprocess) -> str:
+    """How grey values become the network's input; mean and scale of Caffe in its terms, the mean first."""
+    scale = preprocess.scale
+    if set(preprocess.std) != {1.0}:
+        mean, std = (_shown(values) for values in (preprocess.mean, preprocess.std))
+        return f"scale {scale:.4g}, mean {mean}, std {std}"
+    pixel = _shown([value / scale for value in preprocess.mean])
+    mean = f"mean {pixel}" if preprocess.mean_image is None else "a mean image"
+    return mean if scale == 1 else f"{mean}, scale {scale:.4g}"
+
+
+def _shown(values: Iterable[float]) -> str:
     return ",".join(f"{value:.4g}" for value in values)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pfungst.cli import _run
+from pfungst.cli import _options, _run
 
 if TYPE_CHECKING:
     from pfungst.images import DataSet
@@ -45,34 +45,27 @@ def voc2007(
 
 
 def check(
-    data: Annotated[Path, typer.Argument(help="VOC folder, COCO file, or a folder per class.")],
-    layout: Annotated[str, typer.Option("--format", help="auto, voc, coco or folders.")] = "auto",
+    data: Annotated[Path, typer.Argument(help="Folder of photos with their labels, or annotation file.")],
+    layout: _options.Format = None,
     classes: Annotated[str | None, typer.Option("--classes", help="Only these, comma-separated.")] = None,
-    images: Annotated[Path | None, typer.Option("--images", help="Folder of a COCO file's photos.")] = None,
-    decode: Annotated[
-        bool, typer.Option("--decode", help="Decode every photo and compare its size with the annotation.")
-    ] = False,
-    workers: Annotated[int, typer.Option("--workers", help="Processes for --decode.")] = 1,
+    images: _options.Images = None,
+    looks: Annotated[
+        bool, typer.Option(help="Find photos that look the same, and not equal files alone.")
+    ] = True,
+    decode: Annotated[bool, typer.Option("--decode", help="Decode every photo as a whole.")] = False,
+    workers: Annotated[int, typer.Option("--workers", help="Threads that read photos.")] = 2,
     json: Annotated[str | None, typer.Option("--json", help="Counts as JSON to a file, or - .")] = None,
 ) -> None:
     """List classes, photos per split and everything that is wrong in a photo set.
 
     Exit code 3 if anything is wrong.
     """
-    from dataclasses import replace
-
-    from pfungst.images.checking import check_photo
+    from pfungst.images.checking import checked
     from pfungst.images.reading import open_dataset
-    from pfungst.runs.executor import map_items
 
     found = open_dataset(data, format=layout, classes=_run.comma_list(classes), images=images)
-    if decode:
-        with _run.progress_bar() as progress:
-            outcomes = list(
-                map_items(check_photo, found.records, workers=workers, progress=progress, stage="photos")
-            )
-        broken = tuple(str(outcome.error) for outcome in outcomes if outcome.error is not None)
-        found = replace(found, problems=found.problems + broken)
+    with _run.progress_bar() as progress:
+        found = checked(found, looks=looks, pixels=decode, workers=workers, progress=progress)
     _report(found, json)
 
 
@@ -114,4 +107,8 @@ def _print_table(data: DataSet) -> None:
     totals = (len(data), "", sum(len(record.boxes) for record in data), *map(len, data.splits.values()))
     table.add_section()
     table.add_row("all photos", *map(str, totals))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    console.print(escape(f"Read as {data.layout}: {data.evidence}."), highlight=False, soft_wrap=True)
+    for line in data.unused:
+        console.print(escape(f"Not used: {line}."), highlight=False, soft_wrap=True)

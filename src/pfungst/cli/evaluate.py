@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from math import isnan
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
+    from pfungst.evaluation.scoring import Evaluation
     from pfungst.evaluation.single_label import SingleLabel
 
 
@@ -36,14 +38,13 @@ def evaluate(
     For a model that predicts the class of its highest score, also accuracy and what is taken for what.
     Difficult objects are ignored, as VOC does. Thresholds are the model's own, from its validation photos.
     """
-    from pfungst.contract.deciding import decision_of
-    from pfungst.evaluation.scoring import evaluation_table, score_dataset
-    from pfungst.evaluation.single_label import single_label, single_label_table
+    from pfungst.contract.plain import to_plain
+    from pfungst.evaluation.scoring import evaluate as evaluate_dataset
 
     with _options.loaded_model(model, views, weights=weights, labels=labels) as (classifier, identity):
         dataset = _options.open_split(data, split)
         with _run.progress_bar() as progress:
-            scored = score_dataset(
+            found = evaluate_dataset(
                 classifier,
                 dataset,
                 identity=identity,
@@ -51,27 +52,25 @@ def evaluate(
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
-        table = evaluation_table(scored, classifier.thresholds)
-        alone = None
-        if decision_of(classifier) == "highest":
-            alone = single_label(scored.labels, scored.scores, scored.classes)
-            table["single_label"] = single_label_table(alone)
         if json is not None:
-            _run.write_json(json, {"model": str(model), "data": str(data), "split": split, **table})
+            about = {"model": str(model), "data": str(data), "split": split}
+            _run.write_json(json, about | to_plain(found))
         if json != "-":
-            _print(table, f"{model} on {dataset.name}")
-            if alone is not None:
-                _print_single(alone)
-    _run.finish(scored.failures)
+            _print(found, f"{model} on {dataset.name}")
+            if found.single_label is not None:
+                _print_single(found.single_label)
+    _run.finish(found.failures)
 
 
-def _print(table: dict[str, Any], title: str) -> None:
+def _print(found: Evaluation, title: str) -> None:
     rows = [
-        (name, _percent(row["ap"]), _percent(row["ap_11pt"]), str(row["positives"]), str(row["difficult"]),
-         f"{row['eer_threshold']:+.3f}", str(row["true_positives"]), str(row["false_positives"]))
-        for name, row in table["classes"].items()
+        (name, wording.share(row.ap, 2), wording.share(row.ap_11pt, 2), str(row.positives),
+         str(row.difficult), wording.signed(row.eer_threshold, 3), str(row.true_positives),
+         str(row.false_positives))
+        for name, row in found.classes.items()
     ]  # fmt: skip
-    rows.append(("mean", _percent(table["map"]), _percent(table["map_11pt"]), "", "", "", "", ""))
+    means = (wording.share(found.mean_ap, 2), wording.share(found.mean_ap_11pt, 2))
+    rows.append(("mean", *means, "", "", "", "", ""))
     header = ("class", "AP %", "AP-11 %", "positives", "difficult", "threshold", "true pos.", "false pos.")
     _run.print_table(title, header, rows)
 
@@ -79,18 +78,20 @@ def _print(table: dict[str, Any], title: str) -> None:
 def _print_single(alone: SingleLabel) -> None:
     header = ("class", "recall %", "precision %", "taken for")
     rows = [
-        (name, _percent(alone.recall[name]), _percent(alone.precision[name]), _others(name, row))
+        (
+            name,
+            wording.share(alone.recall[name], 2),
+            wording.share(alone.precision[name], 2),
+            _others(name, row),
+        )
         for name, row in alone.confusion.items()
     ]
-    title = f"highest score: accuracy {_percent(alone.accuracy)} % of {alone.photos} photos with one class"
+    share = wording.share(alone.accuracy, 2)
+    title = f"highest score: accuracy {share} % of {alone.photos} photos with one class"
     _run.print_table(title, header, rows)
 
 
-def _others(name: str, row: dict[str, int]) -> str:
+def _others(name: str, row: Mapping[str, int]) -> str:
     """What else photos of a class were taken for, the most frequent first."""
     wrong = sorted((count, said) for said, count in row.items() if said != name)[::-1]
     return ", ".join(f"{said} {count}" for count, said in wrong[:3]) or "–"
-
-
-def _percent(value: float) -> str:
-    return "–" if isnan(value) else f"{100 * value:.2f}"

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pfungst.cli import _options, _run
-from pfungst.errors import FileError, ImageError
-
-if TYPE_CHECKING:
-    from pfungst.contract.classifier import ImageArray
 
 
 def figure(
@@ -33,12 +28,14 @@ def figure(
     side: Annotated[int, typer.Option("--side", help="Size of a cell in pixels.")] = 240,
 ) -> None:
     """Draw a row per photo and a column per model: photo first, class and score below each heatmap."""
+    from pfungst.explaining import photo_files
     from pfungst.models import references
-    from pfungst.report.figure import FigureStyle, make_figure
+    from pfungst.report.figure import FigureStyle, Photos, make_figure
+    from pfungst.writing import write_with
 
     style = FigureStyle(side=side)
     headings = _options.headings(models)
-    photos = Photos(_photos(images))
+    photos = Photos(photo_files(images))
     found = references(models, weights or (), labels)
     classifiers = {heading: model.load() for heading, model in zip(headings, found, strict=True)}
     with _run.progress_bar() as progress:
@@ -50,40 +47,6 @@ def figure(
             style=style,
             progress=progress,
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(out, format="PNG")
+    write_with(out, lambda stream: picture.save(stream, format="PNG"))
     typer.echo(f"{len(photos) - len(photos.failures)} photos, {len(models)} models: {out}")
     _run.finish(photos.failures)
-
-
-class Photos:
-    """Photos that are decoded one at a time; those that cannot be are remembered and left out."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = paths
-        self.failures: list[ImageError] = []
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __iter__(self) -> Iterator[tuple[str, ImageArray]]:
-        from pfungst.images import decode
-
-        for path in self.paths:
-            try:
-                yield path.stem, decode(path)
-            except ImageError as error:
-                self.failures.append(error)
-
-
-def _photos(paths: Sequence[Path]) -> list[Path]:
-    """Files as they are, and the photos of folders in the order of their names."""
-    from pfungst.images.decode import SUFFIXES
-
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        found += [item for item in inside if item == path or item.suffix.lower() in SUFFIXES]
-    if not found:
-        raise FileError(", ".join(map(str, paths)), "holds no photo", allowed=", ".join(sorted(SUFFIXES)))
-    return found

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
-    from pfungst.evaluation.config import QualityConfig
-    from pfungst.evaluation.summary import Quality
+    from pfungst.evaluation.rows import BetweenRow, CurveRow, Quality
 
 
 def quality(
@@ -69,12 +70,14 @@ def quality(
     from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
     from pfungst.evaluation.quality import has_boxes, measure_quality
     from pfungst.evaluation.replacement import ReplacementConfig
+    from pfungst.fisher import split_rules
+    from pfungst.report.quality_figure import save_quality
 
     with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
         dataset = _options.open_split(data, split, seed=seed)
         config = QualityConfig(
             methods=_run.comma_list(method) or default_methods(classifier, with_boxes=has_boxes(dataset)),
-            rules=default_rules(classifier) if rules is None else _rules(rules),
+            rules=default_rules(classifier) if rules is None else split_rules(rules),
             orders=_run.comma_list(orders) or (),
             replacement=ReplacementConfig(n_replaced=descriptors, batch_size=batch, repetitions=repetitions),
             regions=RegionConfig(
@@ -100,95 +103,60 @@ def quality(
                 identity=identity,
                 progress=progress,
             )
-        _write(result, config, out, json)
+        if json is not None:
+            _run.write_json(json, result)
+        if out is not None:
+            save_quality(out, result)
         if json != "-":
             _print(result, f"{model} on {dataset.name}")
-    _run.finish([f"{item['image']}: {item['reason']}" for item in result.failed])
-
-
-def _rules(text: str) -> tuple[str, ...]:
-    """Names split at semicolons if there are any (a rule may hold a comma), else at commas."""
-    if text == "none":
-        return ()
-    return (
-        tuple(part.strip() for part in text.split(";") if part.strip())
-        if ";" in text
-        else (_run.comma_list(text) or ())
-    )
-
-
-def _write(result: Quality, config: QualityConfig, out: Path | None, json: str | None) -> None:
-    if json is not None:
-        _run.write_json(json, result.as_dict())
-    if out is None:
-        return
-    from pfungst.report.quality_figure import save_quality_figure
-
-    _run.write_json(str(out / "quality.json"), result.as_dict())
-    per_step = {"descriptors": config.replacement.batch_size, "regions": config.regions.per_step}
-    for method, operator in dict.fromkeys((row["method"], row["operator"]) for row in result.curves):
-        save_quality_figure(
-            out / f"{method}-{operator}.png",
-            result.curves,
-            method=method,
-            operator=operator,
-            per_step=per_step[method],
-        )
+    _run.finish(result.failures)
 
 
 def _print(result: Quality, title: str) -> None:
-    groups = dict.fromkeys((row["method"], row["operator"], row["steps"]) for row in result.curves)
+    from pfungst.evaluation.rows import ALL
+
+    groups = dict.fromkeys((row.method, row.operator, row.steps) for row in result.curves)
     for method, operator, steps in groups:
-        rows = [
-            row for row in result.find(method=method, operator=operator, steps=steps) if row["class"] == "all"
-        ]
-        counts = f"{rows[0]['n_true_positives']} true positives, {steps} steps"
+        rows = result.find(method=method, operator=operator, steps=steps, class_name=ALL)
+        counts = f"{rows[0].n_true_positives} true positives, {steps} steps"
         _print_curves(rows, result, f"{title}: {method}, operator {operator}, {counts}")
     if result.localisation:
         _print_localisation(result)
     for name, row in result.classes.items():
-        if row["note"]:
-            typer.echo(f"{name}: {row['note']}")
+        if row.note:
+            typer.echo(f"{name}: {row.note}")
 
 
-def _print_curves(rows: list[dict[str, Any]], result: Quality, title: str) -> None:
+def _print_curves(rows: Sequence[CurveRow], result: Quality, title: str) -> None:
     """All classes together, one line for each rule and order."""
-    between = {_key(row): row for row in result.between}
+    areas = {_key(row): row.abpc for row in result.between}
     cells = []
     for row in rows:
-        areas = between.get(_key(row), {}) if row["order"] == "morf" else {}
-        name = "random order" if row["order"] == "random" else f"{row['rule']} {_ORDERS[row['order']]}"
-        cells.append((name, _interval(row["A"]), _interval(row["V"]), _mean(areas.get("ABPC"))))
+        area = areas.get(_key(row)) if row.order == "morf" else None
+        name = "random order" if row.order == "random" else f"{row.rule} {_ORDERS[row.order]}"
+        mean = wording.number(area.mean) if area is not None else ""
+        cells.append((name, wording.with_interval(row.a), wording.with_interval(row.v), mean))
     _run.print_table(title, ("order", "A", "V", "ABPC"), cells)
 
 
 def _print_localisation(result: Quality) -> None:
     rows = [
-        (f"{row['class']}, {row['rule']}", *(_share(row[name]) for name in _LOCALISATION),
-         *(str(row[name]) for name in ("n_scored", "n_empty_boxes", "n_zero_maps")))
+        (
+            f"{row.class_name}, {row.rule}",
+            *(
+                wording.share(found.mean if found is not None else None)
+                for found in (row.pointing, row.near_area, row.mass, row.rank, row.area)
+            ),
+            *map(str, (row.n_scored, row.n_empty_boxes, row.n_zero_maps)),
+        )
         for row in result.localisation
-    ]  # fmt: skip
+    ]
     header = ("class, rule", "point %", "chance", "mass %", "rank %", "chance", "scored", "no box", "no map")
     _run.print_table("localisation of positive relevance in the boxes", header, rows)
 
 
 _ORDERS = {"morf": "MoRF", "lerf": "LeRF"}
-_LOCALISATION = ("pointing", "near_area", "mass", "rank", "area")
 
 
-def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in ("method", "operator", "class", "rule", "steps"))
-
-
-def _interval(estimate: dict[str, Any] | None) -> str:
-    if estimate is None:
-        return ""
-    return f"{estimate['mean']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
-
-
-def _mean(estimate: dict[str, Any] | None) -> str:
-    return "" if estimate is None else f"{estimate['mean']:.2f}"
-
-
-def _share(estimate: dict[str, Any] | None) -> str:
-    return "–" if estimate is None else f"{100 * estimate['mean']:.0f}"
+def _key(row: CurveRow | BetweenRow) -> tuple[str, str, str, str, int]:
+    return row.method, row.operator, row.class_name, row.rule, row.steps

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
-    from pfungst.audit.schema import Strategies
+    from pfungst.audits.schema import Strategies
 
 
 def strategies(
@@ -37,6 +37,7 @@ def strategies(
         int | None, typer.Option(help="Neighbours that each heatmap is joined to; default by their number.")
     ] = None,
     max_clusters: Annotated[int, typer.Option(help="At most so many groups.")] = 8,
+    survey: _options.SurveyFolder = None,
     seed: _options.Seed = 0,
     weights: _options.Weights = None,
     labels: _options.Labels = None,
@@ -50,8 +51,9 @@ def strategies(
     mark there. Each group is shown by its mean heatmap and its most typical photos; the text says whether
     the groups really stand apart.
     """
-    from pfungst.audit.strategies.finding import StrategiesConfig, find_strategies
-    from pfungst.report.strategies_figure import save_strategies_figure
+    from pfungst.audits.strategies.finding import StrategiesConfig, find_strategies
+    from pfungst.audits.survey import survey as surveyed
+    from pfungst.report.strategies_figure import save_strategies
 
     config = StrategiesConfig(
         photos=photos,  # type: ignore[arg-type]  # checked there
@@ -64,53 +66,34 @@ def strategies(
     with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
         dataset = _options.open_split(data, split, seed=seed)
         with _run.progress_bar() as progress:
-            seen = _options.surveyed(
+            seen = surveyed(
                 classifier,
                 dataset,
-                rule,
-                _run.comma_list(class_),
+                _options.survey_config(rule, seed),
+                classes=_run.comma_list(class_),
                 identity=identity,
-                out=out / "survey",
+                out=_options.survey_place(survey, out, _options.headings([model])[0]),
                 workers=_options.crew(workers, scheduler),
                 progress=progress,
             )
             found: dict[str, Strategies] = {}
             for position, name in enumerate(seen.classes, 1):
                 found[name] = find_strategies(seen, name, config, out=out)
-                if found[name].clusters:
-                    save_strategies_figure(
-                        out / f"{_figure_name(position, name)}.png",
-                        found[name],
-                        folder=out,
-                        title=f"{name}: {found[name].n_images} heatmaps of {model} on {dataset.name}",
-                        thumbnail=seen.thumbnail,
-                    )
                 progress("strategies", position, len(seen.classes))
-        _write(found, out, json)
+        title = f"{model} on {dataset.name}"
+        save_strategies(out, found, title=title, thumbnail=seen.thumbnail)
+        if json is not None:
+            _run.write_json(json, {"classes": found})
         if json != "-":
-            _print(found, f"{model} on {dataset.name}")
-    _run.finish([f"{image}: {error}" for image, error in seen.failures])
-
-
-def _figure_name(position: int, name: str) -> str:
-    from pfungst.audit.schema import safe_name
-
-    return f"strategies-{position:02d}-{safe_name(name)}"
-
-
-def _write(found: dict[str, Strategies], out: Path, json: str | None) -> None:
-    from pfungst.contract.plain import to_plain
-
-    content = {"classes": {name: to_plain(result) for name, result in found.items()}}
-    _run.write_json(str(out / "strategies.json"), content)
-    if json is not None:
-        _run.write_json(json, content)
+            _print(found, title)
+    _run.finish(seen.failures)
 
 
 def _print(found: dict[str, Strategies], title: str) -> None:
     rows = [
-        (name, str(cluster.index + 1), str(cluster.size), f"{100 * cluster.share:.0f}",
-         _number(100 * cluster.share_outside, 0), _number(cluster.blend, 3), ", ".join(cluster.exemplars[:3]))
+        (name, str(cluster.index + 1), str(cluster.size), wording.share(cluster.share),
+         wording.share(cluster.share_outside), wording.number(cluster.blend, 3),
+         ", ".join(cluster.exemplars[:3]))
         for name, result in found.items()
         for cluster in result.clusters
     ]  # fmt: skip
@@ -118,7 +101,3 @@ def _print(found: dict[str, Strategies], title: str) -> None:
     _run.print_table(title, header, rows)
     for name, result in found.items():
         typer.echo(f"{name}: {result.note}")
-
-
-def _number(value: float, digits: int) -> str:
-    return "–" if isnan(value) else f"{value:.{digits}f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -19,13 +18,22 @@ def fisher(
     classes: _options.Classes = None,
     components: Annotated[int, typer.Option(help="K, components of the Gaussian mixture.")] = 256,
     dims: Annotated[int, typer.Option(help="D, descriptor dimensions after PCA.")] = 80,
-    step: Annotated[int, typer.Option(help="Distance of neighbouring descriptors in pixels.")] = 3,
+    descriptor: Annotated[str, typer.Option(help="Local descriptors: 'sift' or 'colour'.")] = "sift",
+    step: Annotated[
+        int | None,
+        typer.Option(help="Distance of neighbouring descriptors in pixels. Default: 3; 4 for colour."),
+    ] = None,
     bin_sizes: Annotated[
-        str, typer.Option(help="Sides of a SIFT bin in pixels, one a scale, separated by commas.")
-    ] = "4,6,8,10",
+        str | None,
+        typer.Option(
+            help="Sides of a bin (a quarter of a descriptor) in pixels, one a scale, separated by commas. "
+            "Default: 4,6,8,10; 4,6,8,12,16 for colour."
+        ),
+    ] = None,
     contrast: Annotated[
-        float, typer.Option(help="Descriptors with less gradient mass per pixel are dropped.")
-    ] = 0.005,
+        float | None,
+        typer.Option(help="SIFT with less gradient mass per pixel is dropped. Default: 0.005."),
+    ] = None,
     max_height: Annotated[
         int | None, typer.Option(help="Reduce taller photos to this height first (useful for large photos).")
     ] = None,
@@ -40,41 +48,49 @@ def fisher(
     scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:
-    """Train a Fisher-vector classifier: dense SIFT, PCA, Gaussian mixture, linear SVMs.
+    """Train a Fisher-vector classifier: local descriptors, PCA, Gaussian mixture, linear SVMs.
 
     C and the decision thresholds come from the validation photos; the final machines learn from training and
     validation photos together. Defaults are the paper's. The same command goes on after an interrupt (from
     OUT.training, which goes when the model is written).
     """
     from pfungst.contract.storage import check_target
-    from pfungst.descriptors import SiftConfig
+    from pfungst.descriptors import descriptor_from_dict
     from pfungst.fisher import FisherTraining, train_fisher
+    from pfungst.writing import remove_folder
 
     check_target(out)
     dataset = _options.with_splits(_options.open_data(data, _run.comma_list(classes)), seed)
+    chosen = {
+        "step": step,
+        "bin_sizes": None if bin_sizes is None else _run.numbers("--bin-sizes", bin_sizes, int),
+        "contrast_threshold": contrast,
+        "max_height": max_height,
+    }
     config = FisherTraining(
         n_components=components,
         dims=dims,
-        sift=SiftConfig(
-            step=step,
-            bin_sizes=tuple(_run.numbers("--bin-sizes", bin_sizes, int)),
-            contrast_threshold=contrast,
-            max_height=max_height,
+        descriptor=descriptor_from_dict(
+            {"name": descriptor} | {name: value for name, value in chosen.items() if value is not None}
         ),
         n_sampled=samples,
         mixture_init=mixture_start,  # type: ignore[arg-type]  # checked by FisherTraining
         mixture_iterations=iterations,
         c_values=tuple(_run.numbers("--c", c, float)),
-        workers=_options.crew(workers, scheduler),
         random_state=seed,
     )
     work = out.with_name(out.name + ".training")
     with _run.progress_bar() as progress:
         trained = train_fisher(
-            dataset.split(train_split), dataset.split(val_split), config, work=work, progress=progress
+            dataset.split(train_split),
+            dataset.split(val_split),
+            config,
+            out=work,
+            workers=_options.crew(workers, scheduler),
+            progress=progress,
         )
     trained.classifier.save(out)
-    shutil.rmtree(work)
+    remove_folder(work)
     summary = {
         "model": str(out),
         "classes": list(trained.classifier.classes),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,6 +48,9 @@ def network(
     refit: Annotated[
         bool, typer.Option(help="Train again on training and validation photos for the best epochs.")
     ] = True,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Of --train-all; the last digits depend on it, not on --workers.")
+    ] = 1,
     cache_gib: Annotated[float, typer.Option(help="Largest size of stored views on disk.")] = 8.0,
     seed: _options.Seed = 0,
     workers: _options.Workers = 0,
@@ -62,6 +64,7 @@ def network(
     """
     from pfungst.contract.storage import check_target
     from pfungst.network import NetworkTraining, initial_network, train_network
+    from pfungst.writing import remove_folder
 
     check_target(out)
     config = NetworkTraining(
@@ -76,6 +79,7 @@ def network(
         geometry=geometry,  # type: ignore[arg-type]  # checked by NetworkTraining
         refit=refit,
         max_cache_bytes=int(cache_gib * 2**30),
+        threads=threads,
         random_state=seed,
     )
     dataset = _options.with_splits(_options.open_data(data, _run.comma_list(classes)), seed)
@@ -87,12 +91,12 @@ def network(
             dataset.split(train_split),
             dataset.split(val_split),
             config,
-            folder=folder,
+            out=folder,
             workers=_options.crew(workers, scheduler),
             progress=progress,
         )
     trained.classifier.save(out)
-    shutil.rmtree(folder)
+    remove_folder(folder)
     _report(trained, out, json)
 
 
@@ -104,7 +108,7 @@ def _report(trained: TrainedNetwork, out: Path, json: str | None) -> None:
         "history": [{"loss": epoch.loss, "validation_map": epoch.mean_ap} for epoch in trained.history],
         "thresholds": trained.classifier.thresholds.tolist(),
         "undefined_thresholds": list(trained.undefined_thresholds),
-        "failed": [str(error) for error in trained.skipped],
+        "failed": [str(error) for error in trained.failures],
     }
     if json is not None:
         _run.write_json(json, summary)
@@ -116,4 +120,4 @@ def _report(trained: TrainedNetwork, out: Path, json: str | None) -> None:
         ]  # fmt: skip
         _run.print_table(f"{out}: epoch {trained.best_epoch + 1} chosen",
                          ("epoch", "loss", "validation mAP %"), rows)  # fmt: skip
-    _run.finish(trained.skipped)
+    _run.finish(trained.failures)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -40,23 +40,3 @@ class Classifier(Protocol):
 
         ``options`` are the classifier's own (``rule=...`` by custom).
         """
-
-
-def explain_classes(
-    classifier: Classifier,
-    image: ImageArray,
-    class_names: Sequence[str],
-    *,
-    image_id: str = "",
-    **options: Any,
-) -> list[Explanation]:
-    """Explain several classes of one image, sharing the forward pass where the classifier can.
-
-    A classifier that has ``explain_many(image, class_names, *, image_id, **options)`` is asked once;
-    any other is asked class by class.
-    """
-    many = getattr(classifier, "explain_many", None)
-    if many is not None:
-        explanations: list[Explanation] = many(image, class_names, image_id=image_id, **options)
-        return explanations
-    return [classifier.explain(image, name, image_id=image_id, **options) for name in class_names]

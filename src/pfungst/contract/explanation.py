@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pfungst.errors import ConfigError
+from pfungst.writing import write_whole, write_with
+
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from PIL.Image import Image
+
+
+INPUT_LAYER = "input"
+"""The layer of an :class:`Explanation` with the relevance of the model's own input."""
+SHOWN = 640
+"""Most pixels of a side of a picture in a notebook."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +94,84 @@ class Explanation:
     ledger: Ledger
     layers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
+    @property
+    def picture_relevance(self) -> NDArray[np.float64]:
+        """Relevance in the pixels of the model's own input: the layer ``input``, summed over its channels.
+
+        Without that layer the input is the photo, and so is this :attr:`relevance`.
+        """
+        layer = np.asarray(self.layers.get(INPUT_LAYER, self.relevance), dtype=np.float64)
+        summed: NDArray[np.float64] = layer.sum(axis=0) if layer.ndim == 3 else layer
+        return summed
+
+    def from_threshold(self, threshold: float) -> Explanation:
+        """The relevance of f(x) − threshold, which is positive exactly where the class is predicted.
+
+        With relevance ``R_p`` of f(x) over n pixels, ``R_p − t / n``: every pixel bears the same share of the
+        threshold t. The ledger keeps f(x) and says what the threshold took; finer layers stay those of f(x).
+
+        Parameters
+        ----------
+        threshold : float
+            The classifier's, for this class.
+
+        Raises
+        ------
+        ConfigError
+            If it is not finite, or was taken off already.
+        """
+        taken = dict(self.ledger.taken)
+        if not np.isfinite(threshold) or "threshold" in taken:
+            raise ConfigError(
+                f"a threshold of {threshold} to take off an explanation"
+                f"{' that one was taken off' if 'threshold' in taken else ''}",
+                allowed="a finite threshold, once",
+            )
+        ledger = replace(
+            self.ledger, pixels=self.ledger.pixels - threshold, taken={**taken, "threshold": float(threshold)}
+        )
+        return replace(self, relevance=self.relevance - threshold / self.relevance.size, ledger=ledger)
+
+    def __repr__(self) -> str:
+        height, width = self.relevance.shape
+        photo = f"{self.image_id!r}, " if self.image_id else ""
+        return (
+            f"<Explanation of {photo}class {self.class_name!r}: f(x) = {self.score:+.3f}, rule {self.rule}, "
+            f"{height} x {width} pixels>"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """The labelled heatmap in a notebook, at most :data:`SHOWN` pixels wide and high."""
+        picture = self.draw()
+        picture.thumbnail((SHOWN, SHOWN))
+        stream = io.BytesIO()
+        picture.save(stream, format="PNG")
+        return stream.getvalue()
+
+    def plot(self, ax: Axes | None = None, image: NDArray[np.uint8] | None = None) -> Axes:
+        """Draw the heatmap into axes of matplotlib; over the photo in grey if that is given.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Default: new ones.
+        image : (height, width, 3) uint8, optional
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from pfungst.contract.heatmap import overlay
+
+        if ax is None:
+            from matplotlib import pyplot
+
+            ax = pyplot.subplots()[1]
+        ax.imshow(self.heatmap() if image is None else overlay(image, self.relevance))
+        ax.set_title(f"{self.class_name}: f(x) = {self.score:+.2f}")
+        ax.set_axis_off()
+        return ax
+
     def heatmap(self) -> NDArray[np.uint8]:
         """RGB ``(height, width, 3)``: red supports, blue contradicts, white is zero; scaled by max |R|."""
         from pfungst.contract.heatmap import colours, scaled
@@ -91,29 +180,27 @@ class Explanation:
 
     def draw(self, image: NDArray[np.uint8] | None = None) -> Image:
         """A labelled picture: photo, heatmap and overlay side by side (heatmap alone without ``image``)."""
-        from pfungst.contract.heatmap import explanation_picture
+        from pfungst.contract.heatmap import labelled_picture
 
-        return explanation_picture(self, image)
+        words = f"{self.class_name} | f(x) = {self.score:+.3f} | rule {self.rule}"
+        caption = f"{self.image_id} | {words}" if self.image_id else words
+        return labelled_picture(self.relevance, caption, image)
 
     def save(self, path: str | Path, image: NDArray[np.uint8] | None = None) -> Path:
         """Write ``draw(image)`` as PNG."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self.draw(image).save(target, format="PNG")
-        return target
+        picture = self.draw(image)
+        return write_with(path, lambda stream: picture.save(stream, format="PNG"))
 
     def save_arrays(self, path: str | Path) -> Path:
         """Write relevance and all layers as one safetensors file with the numbers as its metadata."""
         import json
 
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
         arrays = {"relevance": self.relevance, **self.layers}
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        save_file(contiguous, target, metadata={"explanation": json.dumps(self.as_dict())})
-        return target
+        content = save(contiguous, metadata={"explanation": json.dumps(self.as_dict())})
+        return write_whole(path, content)
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers without the arrays, for JSON."""

@@ -7,16 +7,13 @@ never stretched from minimum to maximum, and a legend is always drawn.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pfungst.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pfungst.contract.explanation import Explanation
 
 _STOPS = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
 _COLOURS = np.array(
@@ -99,16 +96,15 @@ def legend(width: int, peak: float) -> Image.Image:
     return strip
 
 
-def explanation_picture(explanation: Explanation, image: NDArray[np.uint8] | None) -> Image.Image:
-    """Photo, heatmap and overlay in a row under a caption, above the legend."""
-    tiles = [explanation.heatmap()]
+def labelled_picture(
+    relevance: NDArray[np.float64], caption: str, image: NDArray[np.uint8] | None = None
+) -> Image.Image:
+    """Photo, heatmap and overlay in a row (or the heatmap alone) under a caption, above the legend."""
+    tiles = [colours(scaled(relevance))]
     if image is not None:
-        tiles = [image, tiles[0], overlay(image, explanation.relevance)]
-    height, width = explanation.relevance.shape
+        tiles = [image, tiles[0], overlay(image, relevance)]
+    height, width = relevance.shape
     total = max(len(tiles) * (width + _MARGIN) + _MARGIN, 180)
-    caption = f"{explanation.class_name} | f(x) = {explanation.score:+.3f} | rule {explanation.rule}"
-    if explanation.image_id:
-        caption = f"{explanation.image_id} | {caption}"
     text = font(14)
     lines = wrapped(caption, text, total - 2 * _MARGIN)
     top = _MARGIN + 18 * len(lines) + 4
@@ -120,7 +116,7 @@ def explanation_picture(explanation: Explanation, image: NDArray[np.uint8] | Non
         left = _MARGIN + column * (width + _MARGIN)
         canvas.paste(Image.fromarray(tile), (left, top))
         draw.rectangle((left - 1, top - 1, left + width, top + height), outline=_FRAME)
-    peak = float(np.max(np.abs(explanation.relevance), initial=0.0))
+    peak = float(np.max(np.abs(relevance), initial=0.0))
     canvas.paste(legend(total, peak), (0, top + height))
     return canvas
 

@@ -294,11 +294,16 @@ class PlainLook:
         ConfigError
             Always.
         """
-        raise ConfigError(
-            "replacing local descriptors in a model that has none",
-            allowed="a model of local descriptors, such as a Fisher-vector model",
-            hint="method regions",
-        )
+        raise without_descriptors()
+
+
+def without_descriptors() -> ConfigError:
+    """What a look without a trace raises."""
+    return ConfigError(
+        "replacing local descriptors in a model that has none",
+        allowed="a model of local descriptors, such as a Fisher-vector model",
+        hint="method regions",
+    )
 
 
 def edited_photos(image: ImageArray, chain: Chain) -> Iterator[ImageArray]:

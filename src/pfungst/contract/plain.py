@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import sys
 import types
@@ -12,27 +13,62 @@ from functools import cache
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from pfungst.files import shown
+from pfungst.errors import PfungstError
+from pfungst.files import as_text, shown
 
 Content = TypeVar("Content")
 _LARGEST = sys.float_info.max
 
 
+def stored_as(key: str, *formerly: str) -> dict[str, Any]:
+    """Metadata of a dataclass field whose name in JSON is another: one that Python does not allow, say.
+
+    Parameters
+    ----------
+    key : str
+        Its name in JSON, such as ``class``.
+    formerly : str
+        Names under which it is read as well.
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass
+    ... class Row:
+    ...     class_name: str = dataclasses.field(metadata=stored_as("class"))
+    >>> to_plain(Row("cat"))
+    {'class': 'cat'}
+    """
+    return {"key": key, "formerly": formerly}
+
+
 def to_plain(content: Any) -> Any:
-    """Plain JSON of dataclasses, mappings, sequences, paths and numbers; NaN and infinity become None."""
+    """Plain JSON of dataclasses, mappings, sequences, paths, arrays, numbers; NaN and infinity become None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> to_plain({"values": np.array([1.5, np.nan]), "place": Path("a/b")})
+    {'values': [1.5, None], 'place': 'a/b'}
+    """
     if hasattr(content, "tolist"):
         content = content.tolist()
     if dataclasses.is_dataclass(content) and not isinstance(content, type):
-        return {part.name: to_plain(getattr(content, part.name)) for part in dataclasses.fields(content)}
+        return {key_of(part): to_plain(getattr(content, part.name)) for part in dataclasses.fields(content)}
     if isinstance(content, Mapping):
-        return {str(key): to_plain(value) for key, value in content.items()}
+        return {as_text(str(key)): to_plain(value) for key, value in content.items()}
     if isinstance(content, (list, tuple, set, frozenset)):
         return [to_plain(value) for value in content]
-    if isinstance(content, PurePath):
-        return str(content)
+    if isinstance(content, (str, PurePath)):
+        return as_text(str(content))
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content
+
+
+def to_json(content: Any) -> str:
+    """:func:`to_plain` as JSON text with a line break at its end."""
+    return json.dumps(to_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def from_plain(kind: type[Content], content: Any, where: str = "content") -> Content:
@@ -71,16 +107,35 @@ def _mapping(kind: Any, content: Any, where: str) -> dict[str, Any]:
 def _dataclass(kind: Any, content: Any, where: str) -> Any:
     if not isinstance(content, dict):
         raise ValueError(f"{where} is {_named(content)}, not an object")
-    hints = _hints(kind)
-    required = {
-        part.name
-        for part in dataclasses.fields(kind)
-        if part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
-    }
-    missing, unknown = sorted(required - content.keys()), sorted(content.keys() - hints.keys())
+    fields = {key: part for part in dataclasses.fields(kind) for key in (key_of(part), *_former_keys(part))}
+    found = {fields[key].name: (key, value) for key, value in content.items() if key in fields}
+    unknown = sorted(key for key in content if key not in fields)
+    missing = sorted(
+        key_of(part) for part in dataclasses.fields(kind) if part.name not in found and _is_required(part)
+    )
     if missing or unknown:
         raise ValueError(f"{where} lacks {missing or 'nothing'} and has unknown {unknown or 'nothing'}")
-    return kind(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in content.items()})
+    hints = _hints(kind)
+    parts = {name: _convert(hints[name], value, f"{where}.{key}") for name, (key, value) in found.items()}
+    try:
+        return kind(**parts)
+    except (ValueError, PfungstError) as error:  # what the dataclass itself refuses
+        raise ValueError(f"{where} is not possible: {error}") from error
+
+
+def key_of(part: dataclasses.Field[Any]) -> str:
+    """The name of a field in JSON (see :func:`stored_as`)."""
+    name: str = part.metadata.get("key", part.name)
+    return name
+
+
+def _former_keys(part: dataclasses.Field[Any]) -> tuple[str, ...]:
+    names: tuple[str, ...] = part.metadata.get("formerly", ())
+    return names
+
+
+def _is_required(part: dataclasses.Field[Any]) -> bool:
+    return part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
 
 
 @cache

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst import __version__
-from pfungst.errors import ModelError
-from pfungst.files import parse_json, read_bounded, shown, usable_name
+from pfungst.contract import swap
+from pfungst.errors import FileError, ModelError
+from pfungst.files import parse_json, read_bounded, require_regular, shown, usable_name
+from pfungst.images.seen import SeenPhotos
+from pfungst.writing import write_whole
 
 FORMAT = "pfungst-model"
 FORMAT_VERSION = 1
@@ -35,47 +36,53 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFolder:
-    """The content of a model folder: ``kind`` of model, its ``config`` (plain JSON) and named arrays."""
+    """The content of a model folder: ``kind`` of model, its ``config`` (plain JSON) and named arrays.
+
+    ``seen`` are the photos that it has learned from, None if that is not known; they lie among the arrays.
+    """
 
     kind: str
     config: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
+    seen: SeenPhotos | None = None
 
 
 def write_model_folder(path: str | Path, content: ModelFolder) -> Path:
-    """Write a model folder in one move: a reader sees the old one or the new one, never half of one.
+    """Write a model folder so that a reader sees the old one or the new one, never half of one.
+
+    The new folder is made beside the place and flushed to the disk; then the old one moves aside and the new
+    one takes its place. Between these two moves there is none for a moment: a process killed there leaves a
+    whole one with a hidden name, which the next reader or writer puts in place.
 
     Raises
     ------
     ModelError
         If ``path`` exists and is not an earlier model folder, or the content holds NaN or infinity, which
         no reader would accept.
+    FileError
+        If the disk is full or cannot be written to; the old model is still there.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     target = Path(path)
     check_finite(target, content.arrays)
     check_target(target)
     place = target.resolve()  # a link to a model folder goes on pointing to it
-    place.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    try:
-        arrays = {name: np.ascontiguousarray(array) for name, array in content.arrays.items()}
-        save_file(arrays, staging / ARRAYS_FILE)
-        description = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
-            "written_by": f"pfungst {__version__}",
-            "kind": content.kind,
-            "config": dict(content.config),
-            "arrays_sha256": file_sha256(staging / ARRAYS_FILE),
-        }
-        text = _json_text(target, description)
-        (staging / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
-        staging.chmod(0o755)
-        _put_in_place(staging, place)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    kept = dict(content.arrays) | (content.seen.arrays() if content.seen is not None else {})
+    arrays = save({name: np.ascontiguousarray(array) for name, array in kept.items()})
+    description = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "written_by": f"pfungst {__version__}",
+        "kind": content.kind,
+        "config": dict(content.config),
+        "arrays_sha256": hashlib.sha256(arrays).hexdigest(),
+    }
+    text = _json_text(target, description)
+    swap.sweep(place)
+    with swap.staged(place) as staging:
+        write_whole(staging / ARRAYS_FILE, arrays)
+        write_whole(staging / DESCRIPTION_FILE, text + "\n")
     return target
 
 
@@ -84,20 +91,6 @@ def _json_text(target: Path, description: Mapping[str, Any]) -> str:
         return json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ModelError(target, f"the model's config is not plain, finite JSON ({error})") from error
-
-
-def _put_in_place(staging: Path, place: Path) -> None:
-    """Move the new folder to its place; the old one is deleted only when the new one stands."""
-    old = staging.with_name(staging.name + "-old")
-    if place.exists():
-        os.replace(place, old)
-    try:
-        os.replace(staging, place)
-    except OSError:
-        if old.exists():
-            os.replace(old, place)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def check_target(path: str | Path) -> None:
@@ -109,6 +102,7 @@ def check_target(path: str | Path) -> None:
         If ``path`` exists and is neither a model folder nor an empty folder.
     """
     target = Path(path)
+    swap.recover(target)
     if target.exists() and not is_model_folder(target) and (not target.is_dir() or any(target.iterdir())):
         raise ModelError(
             target, "exists and is not a Pfungst model, so it is not overwritten", hint="another --out"
@@ -130,6 +124,7 @@ def read_description(path: str | Path) -> dict[str, Any]:
     """
     source = Path(path)
     file = source / DESCRIPTION_FILE
+    swap.recover(source)
     if not source.is_dir():
         raise ModelError(source, "no such model folder", hint="a folder that `pfungst train` wrote")
     if not file.is_file():
@@ -178,11 +173,9 @@ def read_model_folder(path: str | Path, *, kind: str | None = None) -> ModelFold
     if kind is not None and description["kind"] != kind:
         raise ModelError(path, f"is a model of kind {shown(description['kind'])}", allowed=kind)
     file = Path(path) / ARRAYS_FILE
-    if not file.is_file():
+    if not file.exists():
         raise ModelError(path, f"has no {ARRAYS_FILE}", hint="the model's original copy")
-    if file.stat().st_size > _MAX_ARRAYS_BYTES:
-        raise ModelError(file, "is too large for a model", allowed=f"at most {_MAX_ARRAYS_BYTES >> 30} GiB")
-    if _digest(file) != description.get("arrays_sha256"):
+    if _digest(file, _MAX_ARRAYS_BYTES) != description.get("arrays_sha256"):
         raise ModelError(
             file,
             "is damaged: its SHA-256 is not the one that model.json states",
@@ -194,7 +187,9 @@ def read_model_folder(path: str | Path, *, kind: str | None = None) -> ModelFold
         raise ModelError(file, f"is not a readable safetensors file ({error})") from error
     check_finite(file, arrays)
     _check_numbers(file, arrays)
-    return ModelFolder(kind=description["kind"], config=description["config"], arrays=arrays)
+    seen = SeenPhotos.from_arrays(arrays)
+    own = {name: array for name, array in arrays.items() if not name.startswith("seen.")}
+    return ModelFolder(kind=description["kind"], config=description["config"], arrays=own, seen=seen)
 
 
 def _check_numbers(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -224,7 +219,8 @@ def checked_classes(classes: object) -> tuple[str, ...]:
     return names
 
 
-def _digest(file: Path) -> str:
+def _digest(file: Path, limit: int) -> str:
+    require_regular(file, limit, error=ModelError, what="part of a model")
     try:
         return file_sha256(file)
     except OSError as error:
@@ -250,8 +246,19 @@ def require_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]], names: 
 
 
 def file_sha256(path: str | Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
-    with Path(path).open("rb") as stream:
+    """Hex SHA-256 of a file's bytes.
+
+    Raises
+    ------
+    FileError
+        If it is no regular file: a pipe or a device would not end.
+    OSError
+        If it cannot be read.
+    """
+    file = Path(path)
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise FileError(file, "is not a file, so it has no checksum")
+    with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -273,7 +280,7 @@ def model_identity(path: str | Path, classifier: Any = None) -> dict[str, Any]:
     folder = Path(path)
     identity: dict[str, Any] = {
         "kind": read_description(folder)["kind"],
-        "description_sha256": _digest(folder / DESCRIPTION_FILE),
-        "arrays_sha256": _digest(folder / ARRAYS_FILE),
+        "description_sha256": _digest(folder / DESCRIPTION_FILE, _MAX_DESCRIPTION_BYTES),
+        "arrays_sha256": _digest(folder / ARRAYS_FILE, _MAX_ARRAYS_BYTES),
     }
     return identity if classifier is None else identity | {"views": getattr(classifier, "views", None)}

@@ -7,18 +7,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pfungst.audit import ArtefactConfig, AuditConfig, Subject, audit_models
-from pfungst.audit.comparing import Comparison, compare_audits
-from pfungst.audit.schema import Audit
+from pfungst.audits import ArtefactConfig, AuditConfig, Subject, audit_models
+from pfungst.audits.comparing import Comparison, compare_audits
+from pfungst.audits.schema import Audit
 from pfungst.contract.storage import model_identity
 from pfungst.demo.scenes import ScenesConfig, write_scenes
 from pfungst.descriptors import SiftConfig
-from pfungst.errors import unknown_name
+from pfungst.errors import Failure, unknown_name
 from pfungst.evaluation.config import RegionConfig
 from pfungst.evaluation.replacement import ReplacementConfig
+from pfungst.evaluation.statistics import BootstrapConfig
 from pfungst.fisher import FisherClassifier, FisherTraining, train_fisher
 from pfungst.images import DataSet, open_dataset
-from pfungst.progress import Progress, silent
+from pfungst.progress import Progress, named, silent
 from pfungst.report.audit_page import write_report
 from pfungst.report.comparison_page import write_comparison
 from pfungst.runs.executor import Workers
@@ -63,7 +64,7 @@ class DemoConfig:
     models: tuple[str, ...] = MODELS
     fisher: FisherTraining = field(
         default_factory=lambda: FisherTraining(
-            n_components=48, dims=64, sift=SiftConfig(step=4), n_sampled=100_000, mixture_iterations=25
+            n_components=48, dims=64, descriptor=SiftConfig(step=4), n_sampled=100_000, mixture_iterations=25
         )
     )
     network_epochs: int = 10
@@ -111,9 +112,9 @@ class DemoResult:
         return self.pages[FLAWED]
 
     @property
-    def failures(self) -> tuple[str, ...]:
+    def failures(self) -> tuple[Failure, ...]:
         """Photos that could not be used."""
-        return tuple(text for audit in self.audits.values() for text in audit.skipped)
+        return tuple(failure for audit in self.audits.values() for failure in audit.failures)
 
 
 def run_demo(out: str | Path, config: DemoConfig | None = None, *, progress: Progress = silent) -> DemoResult:
@@ -134,7 +135,11 @@ def run_demo(out: str | Path, config: DemoConfig | None = None, *, progress: Pro
         pages[variant] = write_report(audit_folder(target, variant))
     if not config.twin:
         return DemoResult(audits=audits, pages=pages)
-    comparison = compare_audits(audit_folder(target, FLAWED), audit_folder(target, CLEAN))
+    comparison = compare_audits(
+        audit_folder(target, FLAWED),
+        audit_folder(target, CLEAN),
+        bootstrap=BootstrapConfig(random_state=config.random_state),
+    )
     return DemoResult(
         audits=audits,
         pages=pages,
@@ -154,7 +159,7 @@ def _audited(variant: str, target: Path, config: DemoConfig, progress: Progress)
     scenes = ScenesConfig(n_images=config.n_images, seed=config.random_state, clean=variant == CLEAN)
     write_scenes(root, scenes, progress=lambda _, done, total: progress(f"{variant} scenes", done, total))
     dataset = open_dataset(root)
-    told = _named(progress, variant)
+    told = named(progress, variant)
     subjects = [_subject(model, variant, dataset, target, config, told) for model in config.models]
     return audit_models(
         subjects,
@@ -172,7 +177,7 @@ def _subject(  # noqa: PLR0917 - private, one caller
     model: str, variant: str, dataset: DataSet, target: Path, config: DemoConfig, progress: Progress
 ) -> Subject:
     train = _train_fisher if model == "fisher" else _train_network
-    classifier = train(dataset, config, _named(progress, TITLES[model]))
+    classifier = train(dataset, config, named(progress, TITLES[model]))
     folder = classifier.save(target / "models" / f"{model}-{variant}")
     return Subject(
         name=TITLES[model],
@@ -184,8 +189,9 @@ def _subject(  # noqa: PLR0917 - private, one caller
 
 
 def _train_fisher(dataset: DataSet, config: DemoConfig, progress: Progress) -> FisherClassifier:
-    settings = replace(config.fisher, workers=config.workers, random_state=config.random_state)
-    return train_fisher(dataset.split("train"), dataset.split("val"), settings, progress=progress).classifier
+    settings = replace(config.fisher, random_state=config.random_state)
+    train, validation = dataset.split("train"), dataset.split("val")
+    return train_fisher(train, validation, settings, workers=config.workers, progress=progress).classifier
 
 
 def _train_network(dataset: DataSet, config: DemoConfig, progress: Progress) -> NetworkClassifier:
@@ -202,10 +208,3 @@ def _train_network(dataset: DataSet, config: DemoConfig, progress: Progress) -> 
         progress=progress,
     )
     return trained.classifier
-
-
-def _named(progress: Progress, name: str) -> Progress:
-    def told(stage: str, done: int, total: int, /) -> None:
-        progress(f"{name}, {stage}", done, total)
-
-    return told

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from pfungst.contract.classifier import Classifier, ImageArray, explain_classes
-from pfungst.contract.perturbation import ViewClassifier, view_relevance
+from pfungst.contract.classifier import ImageArray
+from pfungst.contract.explanation import Explanation
+from pfungst.contract.look import Look
 from pfungst.errors import ConfigError, DataError, FileError
 from pfungst.files import is_file, shown
 
@@ -144,46 +145,45 @@ def rule_options(rule: str) -> dict[str, str]:
     return {} if rule == DEFAULT_RULE else {"rule": rule}
 
 
-def model_maps(
-    classifier: Classifier, image: ImageArray, class_names: Sequence[str], image_id: str, rule: str
-) -> list[RelevanceMap]:
-    """The classifier's own relevance by one rule (``default``: the one it takes), a map for each class."""
-    explanations = explain_classes(classifier, image, class_names, image_id=image_id, **rule_options(rule))
-    return [RelevanceMap(view=view_relevance(item), photo=item.relevance) for item in explanations]
+def model_map(explanation: Explanation) -> RelevanceMap:
+    """The classifier's own relevance."""
+    return RelevanceMap(view=explanation.picture_relevance, photo=explanation.relevance)
 
 
 def user_map(
-    classifier: Classifier,
-    image: ImageArray,
-    class_name: str,
-    image_id: str,
-    *,
-    name: str,
-    attribution: Attribution,
+    look: Look, photo: int, class_name: str, image_id: str, *, name: str, attribution: Attribution
 ) -> RelevanceMap:
     """A user's relevance, checked, in the geometries in which it can be measured.
+
+    Parameters
+    ----------
+    look : Look
+    photo : int
+        Which of its photos.
+    class_name, image_id : str
+    name : str
+        What the user calls the attribution.
+    attribution : callable
 
     Raises
     ------
     ConfigError
         If it has the wrong shape or is not finite.
     """
+    image, picture = look.images[photo], look.pictures[photo]
     array = np.asarray(attribution(image, class_name, image_id), dtype=np.float64)
     found = array.sum(axis=0) if array.ndim == 3 else array
-    photo = (image.shape[0], image.shape[1])
     what = f"attribution {name!r} of image {image_id!r} for class {class_name!r}"
     if not np.isfinite(found).all():
         raise ConfigError(f"{what} holds NaN or infinity", allowed="finite numbers")
-    shapes = {"photo": photo}
-    if isinstance(classifier, ViewClassifier):
-        height, width = classifier.input_view(image).shape[:2]
-        shapes["input view"] = (height, width)
-        if found.shape == shapes["input view"]:
-            return RelevanceMap(view=found, photo=classifier.view_to_image(found, photo))
-    if found.shape != photo:
-        allowed = " or ".join(f"{shape} (the {kind})" for kind, shape in shapes.items())
-        raise ConfigError(f"{what} has shape {found.shape}", allowed=allowed)
-    return RelevanceMap(view=found if len(shapes) == 1 else None, photo=found)
+    if found.shape == picture.shape[:2]:
+        return RelevanceMap(view=found, photo=look.on_photo(found, photo=photo))
+    if found.shape == image.shape[:2]:
+        return RelevanceMap(view=None, photo=found)
+    allowed = f"{image.shape[:2]} (the photo)"
+    if picture.shape != image.shape:
+        allowed += f" or {picture.shape[:2]} (the input view)"
+    raise ConfigError(f"{what} has shape {found.shape}", allowed=allowed)
 
 
 def checked_attributions(

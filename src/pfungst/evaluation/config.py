@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from pfungst.contract.classifier import Classifier
-from pfungst.contract.perturbation import DescriptorClassifier
+from pfungst.contract.look import looking
 from pfungst.errors import ConfigError, unknown_name
 from pfungst.evaluation.attributions import DEFAULT_RULE
 from pfungst.evaluation.localisation import TOLERANCE
@@ -37,8 +37,6 @@ class RegionConfig:
         What regions are replaced with: ``noise``, ``mean``, ``blur``, ``inpaint``.
     repetitions : int
         Traces with new noise, and with new random orders; a deterministic operator needs one.
-    batch_size : int
-        Views scored at a time; does not change any result beyond rounding.
     """
 
     size: int = 9
@@ -46,13 +44,12 @@ class RegionConfig:
     per_step: int = 1
     operators: tuple[str, ...] = ("noise",)
     repetitions: int = 5
-    batch_size: int = 32
 
     def __post_init__(self) -> None:
-        if min(self.size, self.steps, self.per_step, self.repetitions, self.batch_size) < 1:
+        if min(self.size, self.steps, self.per_step, self.repetitions) < 1:
             raise ConfigError(
                 f"regions of {self.size} pixels, {self.steps} steps of {self.per_step}, "
-                f"{self.repetitions} repetitions, batches of {self.batch_size}",
+                f"{self.repetitions} repetitions",
                 allowed="1 or more of each",
             )
         for name in self.operators:
@@ -102,20 +99,16 @@ class QualityConfig:
         if self.random_state < 0:
             raise ConfigError(f"seed {self.random_state}", allowed="0 or more")
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return asdict(self)
-
 
 def default_methods(classifier: Classifier, *, with_boxes: bool) -> tuple[str, ...]:
     """Algorithm 1 where the classifier has descriptors, else regions; localisation where there are boxes."""
-    first = "descriptors" if isinstance(classifier, DescriptorClassifier) else "regions"
+    first = "descriptors" if looking(classifier).has_descriptors else "regions"
     return (first, "localisation") if with_boxes else (first,)
 
 
 def default_rules(classifier: Classifier) -> tuple[str, ...]:
     """The rules of Figure 1 for a classifier of descriptors; else the classifier's own default rule."""
-    return PAPER_RULES if isinstance(classifier, DescriptorClassifier) else (DEFAULT_RULE,)
+    return PAPER_RULES if looking(classifier).has_descriptors else (DEFAULT_RULE,)
 
 
 def check_methods(classifier: Classifier, config: QualityConfig, attributions: Sequence[str]) -> None:
@@ -127,7 +120,7 @@ def check_methods(classifier: Classifier, config: QualityConfig, attributions: S
         If descriptors are to be replaced without a classifier of descriptors, or there is nothing to rank.
     """
     if "descriptors" in config.methods:
-        if not isinstance(classifier, DescriptorClassifier):
+        if not looking(classifier).has_descriptors:
             raise ConfigError(
                 "descriptor replacement on a model without local descriptors",
                 allowed="method regions or localisation",

@@ -17,13 +17,12 @@ no pixel) has no truth to be scored against: it is left out and counted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.errors import ConfigError
-from pfungst.images.boxes import Box, box_mask
+from pfungst.images.rectangles import Box, mask_of
 
 TOLERANCE = 15.0
 """Pixels by which the pointing game may miss a box, as Zhang et al. 2016 have it."""
@@ -53,12 +52,9 @@ class Localisation:
     empty_box: bool
     zero_map: bool
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON, None for NaN."""
-        return {
-            key: None if isinstance(value, float) and np.isnan(value) else value
-            for key, value in self.__dict__.items()
-        }
+
+MEASURES = ("pointing", "mass", "rank", "area", "near_area")
+"""Fields of :class:`Localisation` that are averaged over photos."""
 
 
 def localise(
@@ -89,7 +85,7 @@ def localise(
     if tolerance < 0:
         raise ConfigError(f"tolerance = {tolerance}", allowed="0 or more pixels")
     height, width = relevance.shape
-    inside, near = box_mask(boxes, height, width), _near(boxes, height, width, tolerance)
+    inside, near = mask_of(boxes, height, width), _near(boxes, height, width, tolerance)
     positive = np.maximum(np.asarray(relevance, dtype=np.float64), 0.0)
     empty, zero = not inside.any(), not positive.any()
     return Localisation(

@@ -8,7 +8,6 @@ one that could be stored and shown.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -17,22 +16,7 @@ from numpy.typing import NDArray
 
 from pfungst.contract.classifier import ImageArray
 from pfungst.errors import unknown_name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Region:
-    """A rectangle of pixels, half-open."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """``(height, width)``."""
-        return self.bottom - self.top, self.right - self.left
-
+from pfungst.images.rectangles import Region
 
 Fill = Callable[[ImageArray, Region], ImageArray]
 """From the current picture and a region to the region's new pixels."""
@@ -68,7 +52,7 @@ def blur(original: ImageArray, size: int, generator: np.random.Generator) -> Fil
     blurred = np.rint(smooth).astype(np.uint8)
 
     def fill(_current: ImageArray, region: Region) -> ImageArray:
-        return blurred[region.top : region.bottom, region.left : region.right]
+        return region.crop(blurred)
 
     return fill
 

@@ -9,19 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from pfungst import __version__
 from pfungst.contract.classifier import Classifier
+from pfungst.contract.look import looking
+from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError
 from pfungst.evaluation.attributions import Attribution, checked_attributions
 from pfungst.evaluation.config import QualityConfig, check_methods, default_methods, default_rules
-from pfungst.evaluation.measuring import MeasureImage
+from pfungst.evaluation.measuring import MeasurePhotos
+from pfungst.evaluation.rows import PhotoRecord, Quality
 from pfungst.evaluation.statistics import BootstrapConfig
-from pfungst.evaluation.summary import Quality, summarise
+from pfungst.evaluation.summary import summarise
 from pfungst.images.dataset import POSITIVE, DataSet, Record
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
-from pfungst.runs.identity import data_identity
-from pfungst.runs.recorded import run_items
+from pfungst.runs.photos import run_photos
 
 
 def measure_quality(
@@ -71,7 +72,7 @@ def measure_quality(
     Returns
     -------
     Quality
-        Tables of plain numbers. Photos that could not be measured are listed in ``failed``.
+        Typed rows. Photos that could not be measured are listed in ``failures``.
 
     Raises
     ------
@@ -86,26 +87,30 @@ def measure_quality(
     ranked = checked_attributions(attributions, config.rules)
     check_methods(classifier, config, tuple(ranked))
     records = sampled(data, chosen, max_images, config.random_state)
-    task = MeasureImage(classifier=classifier, config=config, classes=chosen, attributions=ranked)
-    manifest = _manifest(task, replace(data, records=records), identity)
-    with run_items(
+    task = MeasurePhotos(classifier=classifier, config=config, classes=chosen, attributions=ranked)
+    thresholds = {name: task.threshold(name) for name in chosen}
+    with run_photos(
         task,
-        records,
-        keys=[record.id for record in records],
-        files=[record.path for record in records],
-        skipped=data.problems,
-        configuration=manifest,
+        replace(data, records=records),
+        settings={
+            "classes": list(chosen),
+            "thresholds": to_plain(list(thresholds.values())),
+            "attributions": sorted(ranked),
+            "config": to_plain(config),
+        },
+        identity=identity,
+        batch_size=looking(classifier).batch_size,
         out=out,
         workers=workers,
         progress=progress,
         stage="heatmap quality",
     ) as run:
         return summarise(
-            run.records(),
+            run.rows(PhotoRecord),
             classes=chosen,
-            thresholds={name: task.threshold(name) for name in chosen},
-            failed=run.failures,
-            manifest=manifest,
+            thresholds=thresholds,
+            failures=run.failures,
+            manifest=run.configuration,
             bootstrap=bootstrap or BootstrapConfig(random_state=config.random_state),
         )
 
@@ -153,20 +158,3 @@ def sampled(
         return tuple(shown)
     drawn = np.random.default_rng(random_state).choice(len(shown), max_images, replace=False)
     return tuple(shown[index] for index in np.sort(drawn))
-
-
-def _manifest(task: MeasureImage, data: DataSet, identity: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Everything the records depend on, for the run and the result."""
-    return {
-        "version": __version__,
-        "data": data_identity(data),
-        "classes": list(task.classes),
-        "thresholds": [_plain(task.threshold(name)) for name in task.classes],
-        "attributions": sorted(task.attributions),
-        "config": task.config.as_dict(),
-        "model": dict(identity or {}),
-    }
-
-
-def _plain(value: float) -> float | None:
-    return value if np.isfinite(value) else None

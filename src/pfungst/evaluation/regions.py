@@ -2,8 +2,7 @@
 
 Regions do not overlap and cover every pixel; those at the right and lower edge are smaller where the side
 does not divide the picture. They are true pixels: all channels of a pixel change together, and relevance is
-summed over them. Only the steps that are asked for are built and scored, and the pictures of all
-traces are packed into full batches.
+summed over them. Only the steps that are asked for are built and scored.
 
 References
 ----------
@@ -18,10 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.contract.classifier import Classifier, ImageArray
-from pfungst.contract.perturbation import Edit, EditScorer, ViewClassifier
+from pfungst.contract.classifier import ImageArray
+from pfungst.contract.look import Edit, Look
 from pfungst.errors import ConfigError
-from pfungst.evaluation.operators import OPERATORS, Region, checked_operator
+from pfungst.evaluation.operators import OPERATORS, checked_operator
+from pfungst.images.rectangles import Region
 
 
 def region_grid(height: int, width: int, size: int) -> tuple[Region, ...]:
@@ -55,7 +55,7 @@ class RegionTrace:
     Attributes
     ----------
     picture : (height, width, 3) uint8
-        x^(0): the model's input view, or the photo.
+        x^(0): what the model sees of the photo (:attr:`~pfungst.contract.look.Look.pictures`).
     order : (n_steps * per_step,) int
         Indices into :func:`region_grid`, the first to be perturbed first.
     size : int
@@ -100,64 +100,17 @@ class RegionTrace:
                 edits[-1].apply(current)
             yield tuple(edits)
 
-    def pictures(self) -> Iterator[ImageArray]:
-        """x^(1), x^(2), …; one array, written anew at each step."""
-        current = self.picture.copy()
-        for edits in self.steps():
-            for edit in edits:
-                edit.apply(current)
-            yield current
 
+def region_scores(look: Look, traces: Sequence[Sequence[RegionTrace]]) -> list[list[NDArray[np.float64]]]:
+    """Scores along each trace: f(x^(1)), f(x^(2)), …, for each photo and trace ``(n_steps, n_classes)``.
 
-def region_scores(
-    classifier: Classifier, traces: Sequence[RegionTrace], *, batch_size: int = 32
-) -> list[NDArray[np.float64]]:
-    """Scores along each trace, a list of ``(n_steps, n_classes)``: f(x^(1)), f(x^(2)), …
-
-    A :class:`~pfungst.contract.perturbation.ViewClassifier` gets the views of all traces in batches of
-    ``batch_size`` of which only the last may be smaller; an
-    :class:`~pfungst.contract.perturbation.EditScorer` gets each chain of edits; any other classifier scores
-    each perturbed photo as a whole.
+    The look gets the traces of all its photos together, as chains of edits of :attr:`Look.pictures`, so that
+    it may fill its batches with them.
 
     Parameters
     ----------
-    classifier : Classifier
-    traces : sequence of RegionTrace
-        Their pictures are input views for a view classifier, photos for any other.
-    batch_size : int
-        Views scored at a time; bounds the memory.
+    look : Look
+    traces : sequence of sequences of RegionTrace
+        For each photo of the look its traces.
     """
-    if isinstance(classifier, ViewClassifier):
-        return _split(_packed(classifier, traces, batch_size), traces)
-    if isinstance(classifier, EditScorer):
-        return [classifier.perturbed_scores(trace.picture, list(trace.steps()))[1:] for trace in traces]
-    copies = (picture.copy() for trace in traces for picture in trace.pictures())
-    return _split(np.asarray(classifier.scores(copies), dtype=np.float64), traces)
-
-
-def _packed(
-    classifier: ViewClassifier, traces: Sequence[RegionTrace], batch_size: int
-) -> NDArray[np.float64]:
-    """Scores of all traces' views one after the other; traces of different shapes do not share a batch."""
-    if batch_size < 1:
-        raise ConfigError(f"batch_size = {batch_size}", allowed="1 or more")
-    scores: list[NDArray[np.float64]] = []
-    buffer: NDArray[np.uint8] | None = None
-    filled = 0
-    for trace in traces:
-        for picture in trace.pictures():
-            if buffer is not None and (filled == batch_size or buffer.shape[1:] != picture.shape):
-                scores.append(classifier.view_scores(buffer[:filled]))
-                filled = 0
-            if buffer is None or buffer.shape[1:] != picture.shape:
-                buffer = np.empty((batch_size, *picture.shape), dtype=np.uint8)
-            buffer[filled] = picture
-            filled += 1
-    if buffer is not None and filled:
-        scores.append(classifier.view_scores(buffer[:filled]))
-    return np.concatenate(scores).astype(np.float64)
-
-
-def _split(scores: NDArray[np.float64], traces: Sequence[RegionTrace]) -> list[NDArray[np.float64]]:
-    ends = np.cumsum([trace.n_steps for trace in traces])[:-1]
-    return list(np.split(scores, ends))
+    return look.after([[trace.steps() for trace in group] for group in traces], in_picture=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.contract.perturbation import DescriptorTracer
+from pfungst.contract.look import Trace
 from pfungst.errors import ConfigError, PfungstError
 
 
@@ -53,7 +53,7 @@ class ReplacementConfig:
 
 
 def replacement_scores(
-    tracer: DescriptorTracer,
+    trace: Trace,
     orders: Mapping[str, tuple[NDArray[np.intp], ...]],
     generators: tuple[np.random.Generator, ...],
     config: ReplacementConfig,
@@ -62,7 +62,7 @@ def replacement_scores(
 
     Parameters
     ----------
-    tracer : DescriptorTracer
+    trace : Trace
         The photo.
     orders : mapping of str to tuple of (|L|,) int
         By name: one order used by all repetitions, or one for each repetition.
@@ -80,18 +80,18 @@ def replacement_scores(
     PfungstError
         If the photo has fewer descriptors than one batch.
     """
-    n_steps = config.steps_of(tracer.n_descriptors)
+    n_steps = config.steps_of(trace.n_descriptors)
     if not n_steps:
         raise PfungstError(
-            f"a photo with {tracer.n_descriptors} descriptors", allowed=f"at least {config.batch_size}"
+            f"a photo with {trace.n_descriptors} descriptors", allowed=f"at least {config.batch_size}"
         )
     first = slice(0, n_steps * config.batch_size)
-    draws = [tracer.draw(n_steps, config.batch_size, generator) for generator in generators]
+    draws = [trace.draw(n_steps, config.batch_size, generator) for generator in generators]
     scores = {}
     for name, chosen in orders.items():
         if len(chosen) == 1:
-            scores[name] = tracer.replace(chosen[0][first], draws)
+            scores[name] = trace.replace(chosen[0][first], draws)
         else:
             single = zip(chosen, draws, strict=True)
-            scores[name] = np.concatenate([tracer.replace(order[first], [draw]) for order, draw in single])
+            scores[name] = np.concatenate([trace.replace(order[first], [draw]) for order, draw in single])
     return scores

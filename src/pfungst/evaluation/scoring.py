@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst import __version__
 from pfungst.contract.classifier import Classifier
+from pfungst.contract.deciding import Decision, decision_of
+from pfungst.contract.look import looking
+from pfungst.contract.plain import stored_as
 from pfungst.contract.ranking import average_precision, average_precision_11pt, equal_error_threshold
-from pfungst.errors import PfungstError, about_photo
-from pfungst.images import DataSet, Record, decode
+from pfungst.errors import Failure, PfungstError
+from pfungst.evaluation.single_label import SingleLabel, single_label
+from pfungst.images import DataSet
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
-from pfungst.runs.identity import data_identity
-from pfungst.runs.recorded import Finished, run_items
+from pfungst.runs.photos import Photo, run_photos
+from pfungst.runs.recorded import Finished
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,7 @@ class ScoredSet:
         +1, 0 (difficult) or −1.
     scores : (n, C) float64
         f(x).
-    failures : tuple of PfungstError
+    failures : tuple of Failure
         Photos that could not.
     """
 
@@ -43,7 +46,7 @@ class ScoredSet:
     ids: tuple[str, ...]
     labels: NDArray[np.int8]
     scores: NDArray[np.float64]
-    failures: tuple[PfungstError, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,14 +79,34 @@ class ClassResult:
 
 
 @dataclass(frozen=True)
-class _ScoreTask:
+class _ScorePhotos:
     classifier: Classifier
 
-    def __call__(self, record: Record) -> Finished:
-        image = decode(record.path)
-        with about_photo(record.path):
-            scores = self.classifier.scores([image])[0]
-        return Finished(record={"image": record.id, "scores": scores.tolist()})
+    def __call__(self, photos: Sequence[Photo]) -> list[Finished]:
+        scores = finite_scores(looking(self.classifier).look([photo.image for photo in photos]).scores)
+        rows = zip(photos, scores.tolist(), strict=True)
+        return [Finished(record={"image": photo.record.id, "scores": row}) for photo, row in rows]
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A record of :class:`_ScorePhotos`."""
+
+    image: str
+    scores: tuple[float, ...]
+
+
+def finite_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same scores.
+
+    Raises
+    ------
+    PfungstError
+        If one is NaN or infinite: such a score ranks nothing.
+    """
+    if not np.isfinite(scores).all():
+        raise PfungstError("the model's score is NaN or infinite", hint="the model's original copy")
+    return scores
 
 
 def score_dataset(
@@ -117,25 +140,19 @@ def score_dataset(
         If the run was begun with another model, data set or version.
     """
     chosen = dataset.select(classifier.classes)
-    run = run_items(
-        _ScoreTask(classifier),
-        chosen.records,
-        keys=[record.id for record in chosen],
-        files=[record.path for record in chosen],
-        skipped=chosen.problems,
-        configuration={
-            "version": __version__,
-            "scores": list(classifier.classes),
-            "data": data_identity(chosen),
-            "model": dict(identity or {}),
-        },
+    run = run_photos(
+        _ScorePhotos(classifier),
+        chosen,
+        settings={"scores": list(classifier.classes)},
+        identity=identity,
+        batch_size=looking(classifier).batch_size,
         out=out,
         workers=workers,
         progress=progress,
         stage="scores",
     )
     with run:
-        found = {record["image"]: record["scores"] for record in run.records()}
+        found = {row.image: row.scores for row in run.rows(_Scored)}
     kept = [position for position, record in enumerate(chosen) if record.id in found]
     ids = tuple(chosen.records[position].id for position in kept)
     rows = [found[name] for name in ids]
@@ -144,7 +161,7 @@ def score_dataset(
         ids=ids,
         labels=chosen.labels()[kept],
         scores=np.array(rows, dtype=np.float64).reshape(len(rows), len(chosen.classes)),
-        failures=tuple(error for _, error in run.failures),
+        failures=run.failures,
     )
 
 
@@ -170,21 +187,67 @@ def class_results(
     return results
 
 
-def evaluation_table(scored: ScoredSet, thresholds: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
-    """The numbers of :func:`class_results` and their means as plain content for JSON.
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How well a classifier ranks a data set.
 
-    Means are over the classes that have positives; ``classes_without_positives`` lists the others.
+    Attributes
+    ----------
+    classes : mapping of str to ClassResult
+    mean_ap, mean_ap_11pt : float
+        Over the classes that have positives.
+    images : int
+        Photos that could be scored.
+    classes_without_positives : tuple of str
+    single_label : SingleLabel or None
+        Of classifiers that predict the class of the highest score alone.
+    failures : tuple of Failure
     """
+
+    classes: Mapping[str, ClassResult]
+    mean_ap: float = field(metadata=stored_as("map"))
+    mean_ap_11pt: float = field(metadata=stored_as("map_11pt"))
+    images: int
+    classes_without_positives: tuple[str, ...] = ()
+    single_label: SingleLabel | None = None
+    failures: tuple[Failure, ...] = ()
+
+
+def evaluated(
+    scored: ScoredSet,
+    thresholds: Sequence[float] | NDArray[np.float64],
+    decision: Decision = "thresholds",
+) -> Evaluation:
+    """The numbers of :func:`class_results` and their means, and those of the decision."""
     results = class_results(scored, thresholds)
     with_positives = [result for result in results.values() if result.positives]
-    return {
-        "classes": {name: dict(vars(result)) for name, result in results.items()},
-        "map": _mean([result.ap for result in with_positives]),
-        "map_11pt": _mean([result.ap_11pt for result in with_positives]),
-        "images": len(scored.ids),
-        "classes_without_positives": [name for name, result in results.items() if not result.positives],
-        "failed": [str(error) for error in scored.failures],
-    }
+    return Evaluation(
+        classes=results,
+        mean_ap=_mean([result.ap for result in with_positives]),
+        mean_ap_11pt=_mean([result.ap_11pt for result in with_positives]),
+        images=len(scored.ids),
+        classes_without_positives=tuple(name for name, row in results.items() if not row.positives),
+        single_label=single_label(scored.labels, scored.scores, scored.classes)
+        if decision == "highest"
+        else None,
+        failures=scored.failures,
+    )
+
+
+def evaluate(
+    classifier: Classifier,
+    dataset: DataSet,
+    *,
+    identity: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    workers: Workers = 1,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Score a data set (:func:`score_dataset`) and say how well the classifier ranks it."""
+    scored = score_dataset(
+        classifier, dataset, identity=identity, out=out, workers=workers, progress=progress
+    )
+    return evaluated(scored, classifier.thresholds, decision_of(classifier))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.contract.deciding import decided
-from pfungst.contract.plain import to_plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +94,3 @@ def _confusion(pairs: Sequence[tuple[str, str]], classes: Sequence[str]) -> dict
     return {
         true: {said: count for (of, said), count in sorted(counts.items()) if of == true} for true in classes
     }
-
-
-def single_label_table(result: SingleLabel) -> dict[str, Any]:
-    """The numbers as plain content for JSON."""
-    plain: dict[str, Any] = to_plain(result)
-    return plain

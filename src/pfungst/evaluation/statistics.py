@@ -13,9 +13,9 @@ Efron 1987 (BCa interval); Davison and Hinkley 1997, chapter 5; Clopper and Pear
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,10 +78,6 @@ class Estimate:
     high: float
     n_images: int
     n_values: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON."""
-        return dict(self.__dict__)
 
     def __str__(self) -> str:
         """Such as ``1.40 [1.32, 1.47]``."""
@@ -166,9 +162,9 @@ def share_over_images(
     tail = (1 - config.level) / 2
     reach = tail ** (1 / estimate.n_images)  # P(all n succeed) = tail at this share
     if estimate.mean <= 0:
-        return Estimate(**{**estimate.as_dict(), "low": 0.0, "high": 1 - reach})
+        return replace(estimate, low=0.0, high=1 - reach)
     if estimate.mean >= 1:
-        return Estimate(**{**estimate.as_dict(), "low": reach, "high": 1.0})
+        return replace(estimate, low=reach, high=1.0)
     return estimate
 
 

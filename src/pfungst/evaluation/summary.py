@@ -7,62 +7,35 @@ were averaged within each photo and class before; intervals resample photos.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pfungst.errors import PfungstError
+from pfungst.errors import Failure
 from pfungst.evaluation.curves import abpc
-from pfungst.evaluation.measuring import CONTROL, Row
+from pfungst.evaluation.localisation import MEASURES, Localisation
+from pfungst.evaluation.orders import Order
+from pfungst.evaluation.rows import (
+    ALL,
+    CONTROL,
+    Band,
+    BetweenRow,
+    ClassRow,
+    CurveRow,
+    LocalisationRow,
+    PhotoRecord,
+    Quality,
+    TraceRow,
+)
 from pfungst.evaluation.statistics import (
     BootstrapConfig,
+    Estimate,
     curve_over_images,
     mean_over_images,
     share_over_images,
 )
-
-ALL = "all"
-"""Stands for all classes together, every true positive counting the same, as in the paper."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quality:
-    """The result of :func:`pfungst.evaluation.quality.measure_quality`: tables of plain numbers.
-
-    Attributes
-    ----------
-    classes : dict
-        By class: positives, true positives, threshold and, where nothing could be measured, why.
-    curves : list of dict
-        One per method, operator, class (and ``all``), rule, order and number of steps: A, AOPC and V with
-        intervals, mean drop with band, share of changed predictions at each step.
-    between : list of dict
-        One per method, operator, class, rule and number of steps: ABPC = LeRF − MoRF, and A over that of the
-        random order, both as differences within a photo.
-    localisation : list of dict
-        One per class (and ``all``) and rule.
-    failed : list of dict
-        Photos that could not be measured, and why.
-    manifest : dict
-        What was measured, on what, with which seed.
-    """
-
-    classes: dict[str, dict[str, Any]]
-    curves: list[dict[str, Any]]
-    between: list[dict[str, Any]]
-    localisation: list[dict[str, Any]]
-    failed: list[dict[str, str]]
-    manifest: dict[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain content for JSON; numbers may be NaN."""
-        return dict(self.__dict__)
-
-    def find(self, **wanted: Any) -> list[dict[str, Any]]:
-        """The rows of ``curves`` with the given values, such as ``rule="epsilon=100", order="morf"``."""
-        return [row for row in self.curves if all(row.get(key) == value for key, value in wanted.items())]
 
 
 class _Key(NamedTuple):
@@ -70,34 +43,34 @@ class _Key(NamedTuple):
     operator: str
     class_name: str
     rule: str
-    order: str
+    order: Order
     steps: int
 
 
-Group = list[tuple[str, str, Row]]
-"""Image, class and row of each trace of a group."""
+Traces = list[tuple[str, TraceRow]]
+"""Image and row of each trace of a group."""
+Places = list[tuple[str, Localisation]]
 
 
 def summarise(
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[PhotoRecord],
     *,
     classes: Sequence[str],
     thresholds: Mapping[str, float],
-    failed: Sequence[tuple[str, PfungstError]] = (),
+    failures: Sequence[Failure] = (),
     manifest: Mapping[str, Any] | None = None,
     bootstrap: BootstrapConfig | None = None,
 ) -> Quality:
-    """Average the records of :class:`~pfungst.evaluation.measuring.MeasureImage`.
+    """Average the records of :class:`~pfungst.evaluation.measuring.MeasurePhotos`.
 
     Parameters
     ----------
-    records : sequence of mapping
-        One per photo.
+    records : sequence of PhotoRecord
     classes : sequence of str
         Their order in the tables.
     thresholds : mapping of str to float
         Decision thresholds; NaN where validation gave none.
-    failed : sequence of (image id, error)
+    failures : sequence of Failure
     manifest : mapping, optional
         Passed on.
     bootstrap : BootstrapConfig, optional
@@ -105,143 +78,137 @@ def summarise(
     """
     bootstrap = bootstrap or BootstrapConfig()
     order = {name: index for index, name in enumerate([ALL, *classes])}
-    groups, places = _grouped(records)
+    groups, places = _grouped_traces(records), _grouped_places(records)
     ranked = sorted(groups, key=lambda key: (key.method, key.operator, order[key.class_name]))
     return Quality(
-        classes=_class_table(records, classes, thresholds),
-        curves=[_curve_row(key, groups[key], bootstrap) for key in ranked],
-        between=[row for key in ranked for row in _between_rows(key, groups, bootstrap)],
-        localisation=_localisation_table(places, order, bootstrap),
-        failed=[{"image": image, "reason": str(error)} for image, error in failed],
+        classes={name: _class_row(records, name, thresholds[name]) for name in classes},
+        curves=tuple(_curve_row(key, groups[key], bootstrap) for key in ranked),
+        between=tuple(_between_row(key, groups, bootstrap) for key in ranked if key.order == "morf"),
+        localisation=tuple(
+            _localisation_row(name, rule, places[name, rule], bootstrap)
+            for name, rule in sorted(places, key=lambda key: order[key[0]])
+        ),
+        failures=tuple(failures),
         manifest=dict(manifest or {}),
     )
 
 
-def _grouped(
-    records: Iterable[Mapping[str, Any]],
-) -> tuple[dict[_Key, Group], dict[tuple[str, str], Group]]:
-    """Curve rows and localisation rows by what they are, for each class and for all together."""
-    curves: dict[_Key, Group] = defaultdict(list)
-    places: dict[tuple[str, str], Group] = defaultdict(list)
+def _grouped_traces(records: Iterable[PhotoRecord]) -> dict[_Key, Traces]:
+    """Traces by what they are, for each class and for all together."""
+    groups: dict[_Key, Traces] = defaultdict(list)
     for record in records:
-        for row in record["rows"]:
-            member = (record["image"], row["class"], row)
-            for name in (row["class"], ALL):
-                if row["method"] == "localisation":
-                    places[name, row["rule"]].append(member)
-                else:
-                    fields = (row["method"], row["operator"], name, row["rule"], row["order"], row["steps"])
-                    curves[_Key(*fields)].append(member)
-    return curves, places
+        for row in record.traces:
+            for name in (row.class_name, ALL):
+                key = _Key(row.method, row.operator, name, row.rule, row.order, row.steps)
+                groups[key].append((record.image, row))
+    return groups
 
 
-def _class_table(
-    records: Sequence[Mapping[str, Any]], classes: Sequence[str], thresholds: Mapping[str, float]
-) -> dict[str, dict[str, Any]]:
-    table = {}
-    for name in classes:
-        shown = [record["positives"][name] for record in records if name in record["positives"]]
-        true = sum(1 for item in shown if item["true_positive"])
-        note = None
-        if not shown:
-            note = "no photo shows this class"
-        elif not np.isfinite(thresholds[name]):
-            note = "no decision threshold: validation had no positives or no negatives"
-        elif not true:
-            note = "no true positives: nothing was measured"
-        table[name] = {
-            "positives": len(shown),
-            "true_positives": true,
-            "threshold": thresholds[name],
-            "note": note,
-        }
-    return table
+def _grouped_places(records: Iterable[PhotoRecord]) -> dict[tuple[str, str], Places]:
+    """Localisation by class (and all together) and rule."""
+    groups: dict[tuple[str, str], Places] = defaultdict(list)
+    for record in records:
+        for row in record.places:
+            for name in (row.class_name, ALL):
+                groups[name, row.rule].append((record.image, row.found))
+    return groups
 
 
-def _curve_row(key: _Key, group: Group, bootstrap: BootstrapConfig) -> dict[str, Any]:
-    images = [image for image, _, _ in group]
-    rows = [row for _, _, row in group]
-    drop = curve_over_images(images, np.array([row["drop"] for row in rows]), bootstrap)
-    changed = curve_over_images(images, np.array([row["changed"] for row in rows]), bootstrap)
-    return {
-        "method": key.method,
-        "operator": key.operator,
-        "class": key.class_name,
-        "rule": key.rule,
-        "order": key.order,
-        "steps": key.steps,
-        "repetitions": sorted({row["repetitions"] for row in rows}),
-        "n_images": len(set(images)),
-        "n_true_positives": len(rows),
-        "n_traces": sum(row["repetitions"] for row in rows),
-        "A": mean_over_images(images, [row["A"] for row in rows], bootstrap).as_dict(),
-        "AOPC": mean_over_images(images, [row["AOPC"] for row in rows], bootstrap).as_dict(),
-        "V": share_over_images(images, [row["V"] for row in rows], bootstrap).as_dict(),
-        "drop": {name: getattr(drop, name).tolist() for name in ("mean", "low", "high")},
-        "changed": changed.mean.tolist(),
-    }
+def _class_row(records: Sequence[PhotoRecord], name: str, threshold: float) -> ClassRow:
+    shown = [record.positives[name] for record in records if name in record.positives]
+    true = sum(item.true_positive for item in shown)
+    note = None
+    if not shown:
+        note = "no photo shows this class"
+    elif not np.isfinite(threshold):
+        note = "no decision threshold: validation had no positives or no negatives"
+    elif not true:
+        note = "no true positives: nothing was measured"
+    return ClassRow(positives=len(shown), true_positives=true, threshold=threshold, note=note)
 
 
-def _between_rows(
-    key: _Key, groups: Mapping[_Key, Group], bootstrap: BootstrapConfig
-) -> list[dict[str, Any]]:
+def _curve_row(key: _Key, group: Traces, bootstrap: BootstrapConfig) -> CurveRow:
+    images = [image for image, _ in group]
+    rows = [row for _, row in group]
+    drop = curve_over_images(images, np.array([row.drop for row in rows]), bootstrap)
+    changed = curve_over_images(images, np.array([row.changed for row in rows]), bootstrap)
+    return CurveRow(
+        method=key.method,
+        operator=key.operator,
+        class_name=key.class_name,
+        rule=key.rule,
+        order=key.order,
+        steps=key.steps,
+        repetitions=tuple(sorted({row.repetitions for row in rows})),
+        n_images=len(set(images)),
+        n_true_positives=len(rows),
+        n_traces=sum(row.repetitions for row in rows),
+        a=mean_over_images(images, [row.a for row in rows], bootstrap),
+        aopc=mean_over_images(images, [row.aopc for row in rows], bootstrap),
+        v=share_over_images(images, [row.v for row in rows], bootstrap),
+        drop=Band(mean=_numbers(drop.mean), low=_numbers(drop.low), high=_numbers(drop.high)),
+        changed=_numbers(changed.mean),
+    )
+
+
+def _numbers(curve: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(curve.tolist())
+
+
+def _between_row(key: _Key, groups: Mapping[_Key, Traces], bootstrap: BootstrapConfig) -> BetweenRow:
     """What compares the MoRF traces of one rule with its LeRF traces and with the random order."""
-    if key.order != "morf":
-        return []
-    row: dict[str, Any] = {
-        "method": key.method,
-        "operator": key.operator,
-        "class": key.class_name,
-        "rule": key.rule,
-        "steps": key.steps,
-    }
-    lerf = groups.get(key._replace(order="lerf"))
-    random = groups.get(key._replace(order="random", rule=CONTROL))
-    if lerf:
-        row["ABPC"] = _paired(groups[key], lerf, _area_between, bootstrap)
-    if random:
-        row["A_over_random"] = _paired(groups[key], random, _gap, bootstrap)
-    return [row]
+    lerf = groups.get(key._replace(order="lerf"), [])
+    random = groups.get(key._replace(order="random", rule=CONTROL), [])
+    return BetweenRow(
+        method=key.method,
+        operator=key.operator,
+        class_name=key.class_name,
+        rule=key.rule,
+        steps=key.steps,
+        abpc=_paired(groups[key], lerf, _area_between, bootstrap),
+        a_over_random=_paired(groups[key], random, _gap, bootstrap),
+    )
 
 
-def _area_between(first: Row, second: Row) -> float:
-    return abpc(np.array(first["drop"]), np.array(second["drop"]))
+def _area_between(first: TraceRow, second: TraceRow) -> float:
+    return abpc(np.array(first.drop), np.array(second.drop))
 
 
-def _gap(first: Row, second: Row) -> float:
-    return float(first["A"] - second["A"])
+def _gap(first: TraceRow, second: TraceRow) -> float:
+    return first.a - second.a
 
 
 def _paired(
-    first: Group, second: Group, difference: Any, bootstrap: BootstrapConfig
-) -> dict[str, Any] | None:
+    first: Traces,
+    second: Traces,
+    difference: Callable[[TraceRow, TraceRow], float],
+    bootstrap: BootstrapConfig,
+) -> Estimate | None:
     """Mean difference over the photos and classes that are in both groups; None if there are none."""
-    others = {(image, name): row for image, name, row in second}
-    pairs = [(image, row, others[image, name]) for image, name, row in first if (image, name) in others]
+    others = {(image, row.class_name): row for image, row in second}
+    pairs = [
+        (image, row, others[image, row.class_name])
+        for image, row in first
+        if (image, row.class_name) in others
+    ]
     if not pairs:
         return None
     values = [difference(row, other) for _, row, other in pairs]
-    return mean_over_images([image for image, _, _ in pairs], values, bootstrap).as_dict()
+    return mean_over_images([image for image, _, _ in pairs], values, bootstrap)
 
 
-def _localisation_table(
-    places: Mapping[tuple[str, str], Group], order: Mapping[str, int], bootstrap: BootstrapConfig
-) -> list[dict[str, Any]]:
-    ranked = sorted(places, key=lambda key: order[key[0]])
-    return [_localisation_row(name, rule, places[name, rule], bootstrap) for name, rule in ranked]
-
-
-def _localisation_row(name: str, rule: str, group: Group, bootstrap: BootstrapConfig) -> dict[str, Any]:
-    scored = [(image, row) for image, _, row in group if not row["empty_box"]]
+def _localisation_row(name: str, rule: str, group: Places, bootstrap: BootstrapConfig) -> LocalisationRow:
+    scored = [(image, found) for image, found in group if not found.empty_box]
     images = [image for image, _ in scored]
-    row: dict[str, Any] = {
-        "class": name,
-        "rule": rule,
-        "n_scored": len(scored),
-        "n_empty_boxes": len(group) - len(scored),
-        "n_zero_maps": sum(1 for _, item in scored if item["zero_map"]),
+    measures = {
+        measure: share_over_images(images, [getattr(found, measure) for _, found in scored], bootstrap)
+        for measure in (MEASURES if scored else ())
     }
-    for measure in ("pointing", "mass", "rank", "area", "near_area"):
-        values = [item[measure] for _, item in scored]
-        row[measure] = share_over_images(images, values, bootstrap).as_dict() if values else None
-    return row
+    return LocalisationRow(
+        class_name=name,
+        rule=rule,
+        n_scored=len(scored),
+        n_empty_boxes=len(group) - len(scored),
+        n_zero_maps=sum(found.zero_map for _, found in scored),
+        **measures,
+    )

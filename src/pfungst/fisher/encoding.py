@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from pfungst.errors import ConfigError
 from pfungst.mixture.gaussian import GaussianMixture
-from pfungst.mixture.posterior import summed_moments
+from pfungst.mixture.posterior import posterior_chunks
 
 EMPTY_MASS = 1e-6
 """A component with less responsibility than this, summed over an image, counts as empty for that image."""
@@ -27,15 +28,23 @@ class Encoding:
     ----------
     sums : (V,) float64
         Z_d = Σ_{l∈L} Ψ_λ(l)_d, NOT divided by |L|.
-    mass : (K,) float64
-        Σ_l γ_k(l), how many descriptors each component holds.
+    moments : (K, 1 + 2D) float64
+        Σ_l γ_k(l) [1, l, l²], of which the sums are made.
     n_descriptors : int
         |L|.
+    posteriors : tuple of (K, n) sparse
+        γ_k(l), one array for each chunk of descriptors in their order.
     """
 
     sums: NDArray[np.float64]
-    mass: NDArray[np.float64]
+    moments: NDArray[np.float64]
     n_descriptors: int
+    posteriors: tuple[csr_array, ...]
+
+    @property
+    def mass(self) -> NDArray[np.float64]:
+        """Σ_l γ_k(l), how many descriptors each component holds, ``(K,)``."""
+        return self.moments[:, 0]
 
     @property
     def raw(self) -> NDArray[np.float64]:
@@ -82,9 +91,16 @@ def encode(
         raise ConfigError(
             f"descriptors of shape {values.shape}", allowed=f"(N, {mixture.dimension}) with N at least 1"
         )
-    moments, _ = summed_moments(values, mixture.log_joint_matrix(), dtype=dtype)
+    matrix = mixture.log_joint_matrix()
+    moments, posteriors = np.zeros(matrix.shape), []
+    for chunk in posterior_chunks(values, matrix, dtype=dtype):
+        moments += chunk.moments()
+        posteriors.append(chunk.posteriors)
     return Encoding(
-        sums=sums_from_moments(moments, mixture, len(values)), mass=moments[:, 0], n_descriptors=len(values)
+        sums=sums_from_moments(moments, mixture, len(values)),
+        moments=moments,
+        n_descriptors=len(values),
+        posteriors=tuple(posteriors),
     )
 
 

@@ -7,42 +7,41 @@ then laid into one memory-mapped file, which may be larger than memory.
 from __future__ import annotations
 
 import hashlib
+import math
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pfungst import __version__
-from pfungst.descriptors import PCA, SiftConfig, dense_sift
+from pfungst.descriptors import PCA, Descriptor, described
 from pfungst.errors import PfungstError, about_photo
-from pfungst.fisher.classifier import FisherPipeline
+from pfungst.fisher.pipeline import FisherPipeline
+from pfungst.fisher.settings import FisherTraining
 from pfungst.images import DataSet, Record, decode
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
-from pfungst.runs.files import make_folder, writing
 from pfungst.runs.identity import data_identity
 from pfungst.runs.recorded import Finished, Run, run_items
 from pfungst.runs.shards import SHARD_ROWS
-
-if TYPE_CHECKING:
-    from pfungst.fisher.training import FisherTraining
+from pfungst.writing import make_folder, reserve, writing
 
 ROWS = "rows"
 """The array of each item."""
 
 
 @contextmanager
-def opened_gathering(work: str | Path | None, workers: Workers) -> Iterator[Gathering]:
+def opened_gathering(out: str | Path | None, workers: Workers) -> Iterator[Gathering]:
     """A folder for a training: the user's, or a temporary one for the block."""
-    if work is not None:
-        make_folder(Path(work))
-        yield Gathering(Path(work), workers, keep=True)
+    if out is not None:
+        make_folder(Path(out))
+        yield Gathering(Path(out), workers, keep=True)
         return
     with tempfile.TemporaryDirectory(prefix="pfungst-") as folder:
         yield Gathering(Path(folder), workers, keep=False)
@@ -78,25 +77,25 @@ class Gathering:
             data.records,
             keys=[record.id for record in data],
             files=[record.path for record in data],
-            skipped=data.problems,
+            problems=data.problems,
             configuration={"version": __version__, "data": data_identity(data), **configuration},
             out=self.folder / name.replace(" ", "-") if self.keep else None,
             workers=self.workers,
             progress=progress,
             stage=name,
         )
-        failures = tuple(error for _, error in run.failures)
+        failures = tuple(PfungstError(failure.reason) for failure in run.failures)
         with run:
             records = run.records()
             if not records:
                 raise PfungstError("no photo could be used", hint=f"the first reason was: {failures[0]}")
-            rows = _joined(run, records, self.folder / f"{name.replace(' ', '-')}.npy")
+            rows = _joined(run, records, self.folder / f"{name.replace(' ', '-')}.rows")
         return rows, tuple(record["image"] for record in records), failures
 
     def projected(self, sample: NDArray[np.float32], pca: PCA) -> NDArray[np.float32]:
         """The sample after PCA, in a file of its own."""
         shape = (len(sample), pca.n_components)
-        target: NDArray[np.float32] = _mapped(self.folder / "projected.npy", shape)
+        target: NDArray[np.float32] = _mapped(self.folder / "projected.rows", shape)
         for start in range(0, len(sample), SHARD_ROWS):
             rows = slice(start, start + SHARD_ROWS)
             target[rows] = pca.transform(sample[rows])
@@ -115,37 +114,34 @@ def _joined(run: Run, records: list[dict[str, Any]], file: Path) -> NDArray[np.f
 
 
 def _mapped(file: Path, shape: tuple[int, int]) -> Any:
+    """A memory-mapped array whose space on the disk is its own."""
+    reserve(file, 4 * math.prod(shape))
     with writing(file):
-        return np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
+        return np.memmap(file, mode="r+", dtype=np.float32, shape=shape)
 
 
 @dataclass(frozen=True)
 class _SampleTask:
     """Draw a share of one photo's descriptors; the draw depends on the seed and the photo's id only."""
 
-    sift: SiftConfig
+    descriptor: Descriptor
     share: int
     random_state: int
 
     def __call__(self, record: Record) -> Finished:
-        values = describe(record, self.sift)
+        image = decode(record.path)
+        with about_photo(record.path):
+            values = described(self.descriptor, image).values
         generator = np.random.default_rng([self.random_state, zlib.crc32(record.id.encode())])
         chosen = generator.choice(len(values), min(self.share, len(values)), replace=False)
         rows = values[np.sort(chosen)]
         return Finished(record={"image": record.id, ROWS: len(rows)}, arrays={ROWS: rows})
 
 
-def describe(record: Record, sift: SiftConfig) -> NDArray[np.float32]:
-    """SIFT values of a record's photo; errors name the file."""
-    image = decode(record.path)
-    with about_photo(record.path):
-        return dense_sift(image, sift).values
-
-
 def sample_descriptors(
     train: DataSet, config: FisherTraining, *, gathering: Gathering, progress: Progress = silent
 ) -> tuple[NDArray[np.float32], tuple[PfungstError, ...]]:
-    """A seeded sample ``(n, 128)`` in equal parts from the photos, memory-mapped.
+    """A seeded sample ``(n, d)`` in equal parts from the photos, memory-mapped.
 
     Raises
     ------
@@ -159,9 +155,9 @@ def sample_descriptors(
     share = -(-config.n_sampled // max(count, 1))
     sample, _, failures = gathering.rows(
         "descriptor sample",
-        _SampleTask(config.sift, share, config.random_state),
+        _SampleTask(config.descriptor, share, config.random_state),
         chosen,
-        {"sift": asdict(config.sift), "share": share, "random_state": config.random_state},
+        {"descriptor": config.descriptor.as_dict(), "share": share, "random_state": config.random_state},
         progress,
     )
     return sample[: config.n_sampled], failures
@@ -213,4 +209,4 @@ def _fingerprint(pipeline: FisherPipeline) -> dict[str, Any]:
     digest = hashlib.sha256()
     for array in (pca.mean, pca.components, mixture.weights, mixture.means, mixture.variances):
         digest.update(np.ascontiguousarray(array).tobytes())
-    return {"sift": asdict(pipeline.sift), "arrays_sha256": digest.hexdigest()}
+    return {"descriptor": pipeline.descriptor.as_dict(), "arrays_sha256": digest.hexdigest()}

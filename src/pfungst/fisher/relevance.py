@@ -9,16 +9,15 @@ in l. The absolute rule needs the pairs of descriptors and components themselves
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_matrix
+from scipy.sparse import csr_array, hstack
 
 from pfungst.fisher.encoding import Encoding, monomial_coefficients
-from pfungst.fisher.rules import Absolute, Epsilon, Naive, Rule
+from pfungst.fisher.rules import Absolute, Epsilon, Rule
 from pfungst.mixture.gaussian import GaussianMixture
-from pfungst.mixture.posterior import posterior_chunks
+from pfungst.mixture.posterior import CHUNK_ROWS, monomials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +58,12 @@ def dimension_relevance(
     """
     exact = np.asarray(weights, dtype=np.float64)
     return exact * phi + np.asarray(bias, dtype=np.float64)[:, None] / phi.size
+
+
+def split_bias(bias: NDArray[np.float64], rule: Rule) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """b of each class in two parts: what is spread over the dimensions, and what the ledger takes at once."""
+    nothing = np.zeros_like(bias)
+    return (nothing, bias) if rule.bias == "separate" else (bias, nothing)
 
 
 def dimension_relevance_dual(
@@ -102,7 +107,7 @@ def descriptor_relevance(
     mixture : GaussianMixture
         λ.
     encoding : Encoding
-        Of the same descriptors; of float64 products for the naive rule.
+        Of the same descriptors, whose posteriors are used; of float64 products for the naive rule.
     dimensions : (C, V) float64
         R^(3).
     rule : Naive, Epsilon or Absolute
@@ -110,22 +115,23 @@ def descriptor_relevance(
 
     Notes
     -----
-    Quotients R_d / Z_d are float64. Products over descriptors are float32 for ε and for the absolute rule,
-    float64 for the naive rule, whose quotients amplify rounding errors without bound. What rounding of these
+    Quotients R_d / Z_d are float64. Products over descriptors are of the encoding's precision, for which
+    ``rule.dtype`` asks: float64 where quotients amplify rounding errors (naive, and ε small against
+    sqrt(|L|)), else float32. What rounding of these
     products adds to or takes from Σ_l R_l (some 1e-5 of it) is taken back evenly, so that the account closes.
     """
     empty = encoding.empty
     spread_empty = dimensions[:, empty].sum(axis=1)
     live = np.where(empty, 0.0, dimensions)
     if isinstance(rule, Absolute):
-        relevance, lost = _absolute(values, mixture, live, rule)
+        relevance, lost = _absolute(values, mixture, encoding, live, rule)
         absorbed, spread_absorbed = np.zeros_like(lost), np.zeros_like(lost)
         spread_empty = spread_empty + lost
         relevance += spread_empty / len(values)
     else:
         stabilised = encoding.sums + _stabiliser(encoding, rule)
         quotient = np.divide(live, stabilised, out=np.zeros_like(live), where=stabilised != 0)
-        relevance = _linear(values, mixture, quotient, np.float64 if isinstance(rule, Naive) else np.float32)
+        relevance = _linear(values, mixture, encoding, quotient)
         arrived = np.sum(quotient * encoding.sums, axis=1)
         relevance += (arrived - relevance.sum(axis=0)) / len(values)
         absorbed = live.sum(axis=1) - arrived
@@ -141,7 +147,7 @@ def descriptor_relevance(
 def _stabiliser(encoding: Encoding, rule: Rule) -> NDArray[np.float64]:
     """ε sgn(Z_d) with sgn(0) = +1; zero for the naive rule."""
     if isinstance(rule, Epsilon):
-        epsilon = rule.epsilon(encoding.n_descriptors)
+        epsilon = rule.scaled(encoding.n_descriptors)
         return np.where(encoding.sums >= 0, epsilon, -epsilon)
     return np.zeros_like(encoding.sums)
 
@@ -149,26 +155,34 @@ def _stabiliser(encoding: Encoding, rule: Rule) -> NDArray[np.float64]:
 def _linear(
     values: NDArray[np.float32],
     mixture: GaussianMixture,
+    encoding: Encoding,
     quotient: NDArray[np.float64],
-    dtype: type[np.float32] | type[np.float64],
 ) -> NDArray[np.float64]:
-    """Σ_d (R_d / Z_d) m_d(l), ``(N, C)``: γ_k(l) times a quadratic in l, summed over k."""
+    """Σ_d (R_d / Z_d) m_d(l), ``(N, C)``: a quadratic in l whose coefficients are Σ_k γ_k(l) C_k."""
+    dtype = encoding.posteriors[0].dtype
     coefficients = [monomial_coefficients(row, mixture).astype(dtype) for row in quotient]
     relevance = np.empty((len(values), len(coefficients)))
-    for chunk in posterior_chunks(values, mixture.log_joint_matrix(), dtype=dtype):
+    space = np.empty((CHUNK_ROWS, 1 + 2 * mixture.dimension), dtype=dtype)
+    start = 0
+    for posteriors in encoding.posteriors:
+        rows = slice(start, start + posteriors.shape[1])
+        powers = monomials(values[rows], space[: posteriors.shape[1]])
         for column, matrix in enumerate(coefficients):
-            quadratic: NDArray[Any] = np.matmul(matrix, chunk.monomials)
-            relevance[chunk.rows, column] = np.einsum("kl,kl->l", chunk.unnormalised, quadratic)
-        relevance[chunk.rows] *= chunk.scale[:, None]
+            relevance[rows, column] = np.einsum("lj,lj->l", posteriors.T @ matrix, powers)
+        start = rows.stop
     return relevance
 
 
 def _absolute(
-    values: NDArray[np.float32], mixture: GaussianMixture, live: NDArray[np.float64], rule: Absolute
+    values: NDArray[np.float32],
+    mixture: GaussianMixture,
+    encoding: Encoding,
+    live: NDArray[np.float64],
+    rule: Absolute,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Σ_d R_d |m_d(l)| / Σ_l' |m_d(l')|, ``(N, C)``, and the relevance of dimensions left without a pair."""
     size, dimension = mixture.n_components, mixture.dimension
-    pairs = _pairs(values, mixture, rule.gamma_threshold)
+    pairs = _pairs(encoding, rule.gamma_threshold)
     relevance, lost = _absolute_zeroth(pairs, mixture.weights, live[:, :size])
     parts = live[:, size:].reshape(-1, 2, size, dimension)
     deviations = np.sqrt(mixture.variances)
@@ -191,30 +205,24 @@ def _absolute(
     return relevance, lost
 
 
-def _pairs(values: NDArray[np.float32], mixture: GaussianMixture, threshold: float) -> csc_matrix:
-    """γ_k(l) above the threshold as a sparse ``(N, K)`` matrix, stored component by component."""
-    rows, columns, gammas = [], [], []
-    for chunk in posterior_chunks(values, mixture.log_joint_matrix()):
-        column, row = np.nonzero(chunk.unnormalised > np.float32(threshold) / chunk.scale)
-        rows.append((row + chunk.rows.start).astype(np.int32))
-        columns.append(column.astype(np.int32))
-        gammas.append(chunk.unnormalised[column, row] * chunk.scale[row])
-    index = (np.concatenate(rows), np.concatenate(columns))
-    return csc_matrix((np.concatenate(gammas), index), shape=(len(values), mixture.n_components))
+def _pairs(encoding: Encoding, threshold: float) -> csr_array:
+    """γ_k(l) above the threshold as a sparse ``(K, N)`` float32 array."""
+    pairs: csr_array = hstack(encoding.posteriors, format="csr", dtype=np.float32)
+    pairs.data[pairs.data <= threshold] = 0
+    pairs.eliminate_zeros()
+    return pairs
 
 
 def _absolute_zeroth(
-    pairs: csc_matrix, weights: NDArray[np.float64], zeroth: NDArray[np.float64]
+    pairs: csr_array, weights: NDArray[np.float64], zeroth: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The zeroth-order part: |γ_k(l) − π_k| is π_k wherever a pair is left out, so only pairs are visited."""
-    n_rows = pairs.shape[0]
-    counts = np.diff(pairs.indptr)
-    prior = np.repeat(weights, counts)
-    beyond = pairs.copy()
-    beyond.data = np.abs(pairs.data.astype(np.float64) - prior) - prior
-    totals = np.asarray(beyond.sum(axis=0)).ravel() + n_rows * weights
+    prior = np.repeat(weights, np.diff(pairs.indptr))
+    beyond = pairs.astype(np.float64)
+    beyond.data = np.abs(beyond.data - prior) - prior
+    totals = beyond.sum(axis=1) + pairs.shape[1] * weights
     share = np.divide(zeroth, totals, out=np.zeros_like(zeroth), where=totals > 0)
-    return beyond @ share.T + share @ weights, zeroth[:, totals <= 0].sum(axis=1)
+    return beyond.T @ share.T + share @ weights, zeroth[:, totals <= 0].sum(axis=1)
 
 
 def pixel_relevance(

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.errors import ConfigError, unknown_name
-from pfungst.fisher.encoding import encode, improved
-from pfungst.fisher.relevance import descriptor_relevance, dimension_relevance
+from pfungst.errors import ConfigError
+from pfungst.fisher.encoding import Encoding, encode, improved
+from pfungst.fisher.machines import LinearMachines
+from pfungst.fisher.relevance import descriptor_relevance, dimension_relevance, split_bias
 from pfungst.fisher.rules import parse_rule
 from pfungst.mixture.gaussian import GaussianMixture
 from pfungst.mixture.posterior import CHUNK_ROWS, posterior_chunks
@@ -34,7 +35,7 @@ The dropped constant −√π_k of Ψ_πk is the same for every descriptor, so r
 
 
 class FisherTracer:
-    """One photo's descriptors for Algorithm 1 (a :class:`~pfungst.contract.perturbation.DescriptorTracer`).
+    """One photo's descriptors for Algorithm 1 (a :class:`~pfungst.contract.look.Trace`).
 
     Parameters
     ----------
@@ -42,33 +43,29 @@ class FisherTracer:
         The photo's descriptors after PCA.
     mixture : GaussianMixture
         λ.
-    weights : (C, V) float
-        w, a row for each class.
-    bias : (C,) float
-        b.
-    classes : sequence of str
-        Names of the rows.
+    machines : LinearMachines
+        w and b of each class.
+    encoding : Encoding, optional
+        Of these descriptors, from float64 products, where it is known already.
     """
 
     def __init__(
         self,
         values: NDArray[np.float32],
         mixture: GaussianMixture,
-        weights: NDArray[np.floating],
-        bias: NDArray[np.floating],
-        classes: Sequence[str],
+        machines: LinearMachines,
+        *,
+        encoding: Encoding | None = None,
     ) -> None:
         self._values = values
         self._mixture = mixture
-        self._weights = np.asarray(weights)
-        self._bias = np.asarray(bias, dtype=np.float64)
-        self._classes = tuple(classes)
+        self._machines = machines
         # all traces start from these sums: their rounding errors, unlike those of the batches, do not average
-        self._encoding = encode(values, mixture, dtype=np.float64)
+        self._encoding = encoding or encode(values, mixture, dtype=np.float64)
         self._phi = improved(self._encoding.sums)
         self._matrix = mixture.log_joint_matrix()
         self._start = _by_component(self._encoding.sums, mixture)
-        self._columns = np.ascontiguousarray(_by_component(self._weights, mixture).T, dtype=np.float32)
+        self._columns = np.ascontiguousarray(_by_component(machines.weights, mixture).T, dtype=np.float32)
         self._mapping = _MomentMapping(mixture)
 
     @property
@@ -79,8 +76,7 @@ class FisherTracer:
     @property
     def scores(self) -> NDArray[np.float64]:
         """f(x) of the untouched photo, ``(C,)``."""
-        result: NDArray[np.float64] = self._weights.astype(np.float64) @ self._phi + self._bias
-        return result
+        return self._machines.scores(self._phi)
 
     def relevance(
         self, class_names: Sequence[str], *, rule: Any = None, **options: Any
@@ -93,8 +89,9 @@ class FisherTracer:
             If a class or rule is unknown.
         """
         decomposition = parse_rule("epsilon" if rule is None else rule, **options)
-        rows = [self._row(name) for name in class_names]
-        dimensions = dimension_relevance(self._weights[rows], self._bias[rows], self._phi)
+        rows = self._machines.columns(class_names)
+        bias, _ = split_bias(self._machines.bias[rows], decomposition)
+        dimensions = dimension_relevance(self._machines.weights[rows], bias, self._phi)
         found = descriptor_relevance(self._values, self._mixture, self._encoding, dimensions, decomposition)
         return np.ascontiguousarray(found.values.T)
 
@@ -126,28 +123,26 @@ class FisherTracer:
         removed = self._batch_sums(self._values[order], n_batches)
         return np.stack([self._trace(drawn, removed) for drawn in draws])
 
-    def _row(self, name: str) -> int:
-        if name not in self._classes:
-            raise unknown_name("class", name, self._classes)
-        return self._classes.index(name)
-
     def _batch_sums(self, values: NDArray[np.float32], n_batches: int) -> BatchSums:
         """Sums over each of ``n_batches`` equal batches of consecutive rows."""
         size = len(values) // n_batches
-        sums = np.empty((n_batches, *self._matrix.shape), dtype=np.float32)
+        sums = np.zeros((n_batches, *self._matrix.shape), dtype=np.float32)
         per_chunk = max(CHUNK_ROWS // size, 1)
         for chunk in posterior_chunks(values, self._matrix, chunk_rows=per_chunk * size):
-            chunk.monomials[...] *= chunk.scale
-            for start in range(0, chunk.scale.size, size):
-                batch = slice(start, start + size)
+            by_descriptor = chunk.posteriors.T.tocsr()
+            for start in range(0, len(chunk.monomials), size):
                 moments = sums[(chunk.rows.start + start) // size]
-                np.matmul(chunk.unnormalised[:, batch], chunk.monomials[:, batch].T, out=moments)
+                for first in range(
+                    start, start + size, CHUNK_ROWS
+                ):  # float32 sums of so many are exact enough
+                    part = slice(first, min(first + CHUNK_ROWS, start + size))
+                    moments += by_descriptor[part].T @ chunk.monomials[part]
                 self._mapping.apply(moments)
         return sums.reshape(n_batches, -1)
 
     def _trace(self, drawn: BatchSums, removed: BatchSums) -> NDArray[np.float64]:
         """f at every point of measurement of one repetition, ``(n_batches, C)``."""
-        product = np.zeros((len(drawn), len(self._bias)))
+        product = np.zeros((len(drawn), len(self._machines.bias)))
         length = np.zeros(len(drawn))
         ones = np.ones(_BLOCK, dtype=np.float32)
         for first in range(0, self._start.size, _BLOCK):
@@ -163,7 +158,7 @@ class FisherTracer:
             np.copysign(root, sums, out=root)
             product += root @ self._columns[block]
         norm = np.sqrt(np.maximum(length, np.finfo(np.float64).tiny))
-        scores: NDArray[np.float64] = product / norm[:, None] + self._bias
+        scores: NDArray[np.float64] = product / norm[:, None] + self._machines.bias
         return scores
 
 

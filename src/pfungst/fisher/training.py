@@ -9,75 +9,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.contract.ranking import equal_error_thresholds, mean_average_precision
-from pfungst.descriptors import SiftConfig, fit_pca
+from pfungst.descriptors import fit_pca
 from pfungst.errors import ConfigError, DataError, PfungstError
-from pfungst.fisher.classifier import FisherClassifier, FisherPipeline
+from pfungst.fisher.classifier import FisherClassifier
 from pfungst.fisher.gathering import Gathering, encode_photos, opened_gathering, sample_descriptors
+from pfungst.fisher.pipeline import FisherPipeline
+from pfungst.fisher.settings import FisherTraining
 from pfungst.fisher.svm import DualMachines, gram_matrix, require_both, train_machines
 from pfungst.images import DataSet
 from pfungst.mixture import MixtureConfig, fit_mixture
 from pfungst.progress import Progress, silent
-from pfungst.runs.executor import Workers, check_workers, single_thread
-
-
-@dataclass(frozen=True, kw_only=True)
-class FisherTraining:
-    """How a Fisher-vector classifier is trained; the defaults are the paper's.
-
-    Attributes
-    ----------
-    n_components : int
-        K of the mixture.
-    dims : int
-        D after PCA.
-    sift : SiftConfig
-        Descriptors.
-    n_sampled : int
-        Descriptors sampled for PCA and mixture, in equal parts from the photos.
-    max_sampled_images : int
-        Photos they are sampled from, at the most (chosen by the seed).
-    mixture_init : {"k-means", "random"}
-        Where the fit of the mixture starts.
-    mixture_iterations : int
-        Iterations of expectation-maximisation at the most.
-    c_values : tuple of float
-        Values of the SVM's C to choose from.
-    workers : int or Cluster
-        Processes, or a Dask cluster.
-    random_state : int
-        Seed; the same seed gives the same classifier with any number of workers.
-    """
-
-    n_components: int = 256
-    dims: int = 80
-    sift: SiftConfig = field(default_factory=SiftConfig)
-    n_sampled: int = 1_000_000
-    max_sampled_images: int = 1_000
-    mixture_init: Literal["k-means", "random"] = "k-means"
-    mixture_iterations: int = 40
-    c_values: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
-    workers: Workers = 1
-    random_state: int = 0
-
-    def __post_init__(self) -> None:
-        if self.mixture_init not in ("k-means", "random"):
-            raise ConfigError(f"mixture_init = {self.mixture_init!r}", allowed="'k-means' or 'random'")
-        if not self.c_values or min(self.c_values) <= 0:
-            raise ConfigError(f"c_values = {self.c_values}", allowed="one or more positive numbers")
-        check_workers(self.workers)
-        if min(self.n_sampled, self.max_sampled_images) < 1:
-            raise ConfigError(
-                f"n_sampled = {self.n_sampled}, max_sampled_images = {self.max_sampled_images}",
-                allowed="1 or more of each",
-            )
+from pfungst.runs.executor import Workers, single_thread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +55,8 @@ def train_fisher(
     validation: DataSet,
     config: FisherTraining | None = None,
     *,
-    work: str | Path | None = None,
+    out: str | Path | None = None,
+    workers: Workers = 1,
     progress: Progress = silent,
 ) -> TrainedFisher:
     """Train a Fisher-vector classifier.
@@ -117,9 +67,12 @@ def train_fisher(
         With the same classes; photos are decoded one at a time. Photos that cannot be used are left out and
         listed in the result.
     config : FisherTraining, optional
-    work : path, optional
+    out : path, optional
         A folder for the descriptor sample and the Fisher vectors; a further call with the same photos and
-        settings goes on there where it was interrupted. A cluster's workers must see it.
+        settings goes on there where it was interrupted. A cluster's workers must see it. Default: a temporary
+        one.
+    workers : int or Cluster
+        Processes, or a Dask cluster.
     progress : Progress
 
     Raises
@@ -129,7 +82,7 @@ def train_fisher(
     """
     config = config or FisherTraining()
     require_trainable(train, validation)
-    with opened_gathering(work, config.workers) as gathering:
+    with opened_gathering(out, workers) as gathering:
         pipeline, not_sampled = fit_pipeline(train, config, gathering=gathering, progress=progress)
         vectors, kept, not_encoded = encode_photos(
             pipeline, train, validation, gathering=gathering, progress=progress
@@ -142,12 +95,12 @@ def train_fisher(
         weights = machines.primal(vectors)
     failures = _distinct([*not_sampled, *not_encoded])
     summary = {
-        "config": asdict(config) | {"workers": None},
+        "config": config.as_dict(),
         "c": c,
         "validation_map": {f"{value:g}": score for value, score in validated.items()},
         "train": {"name": train.name, "images": int(is_train.sum())},
         "validation": {"name": validation.name, "images": int((~is_train).sum())},
-        "failed": [str(error) for error in failures],
+        "failures": [str(error) for error in failures],
     }
     classifier = FisherClassifier(
         pipeline, train.classes, weights, machines.bias, thresholds=thresholds, training=summary
@@ -181,7 +134,7 @@ def fit_pipeline(
     """Sample descriptors and fit PCA and mixture to them; also what photos failed."""
     sample, failures = sample_descriptors(train, config, gathering=gathering, progress=progress)
     with single_thread():
-        pca = fit_pca(sample, config.dims, workers=config.workers)
+        pca = fit_pca(sample, config.dims, workers=gathering.workers)
         mixture = fit_mixture(
             gathering.projected(sample, pca),
             MixtureConfig(
@@ -191,9 +144,9 @@ def fit_pipeline(
                 random_state=config.random_state,
             ),
             progress=progress,
-            workers=config.workers,
+            workers=gathering.workers,
         )
-    return FisherPipeline(sift=config.sift, pca=pca, mixture=mixture), failures
+    return FisherPipeline(descriptor=config.descriptor, pca=pca, mixture=mixture), failures
 
 
 def _select_and_train(

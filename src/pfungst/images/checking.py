@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from pfungst.errors import ImageError
-from pfungst.images.dataset import DataSet, Record
+from pfungst.errors import PfungstError
+from pfungst.images.dataset import DataSet
 from pfungst.images.decode import decode
+from pfungst.images.digests import each
+from pfungst.images.twins import find_twins, twin_problems
+from pfungst.progress import Progress, silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,30 +56,47 @@ def count_classes(data: DataSet) -> dict[str, ClassCount]:
     }
 
 
-def check_photo(record: Record) -> None:
-    """Decode a record's photo and compare its size with the annotation's.
+def checked(
+    data: DataSet,
+    *,
+    looks: bool = True,
+    pixels: bool = False,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> DataSet:
+    """The same data set with more problems: photos that stand there twice, and photos that are damaged.
 
-    Raises
-    ------
-    ImageError
-        If the photo cannot be decoded, or its upright size is not the stated one.
+    Parameters
+    ----------
+    data : DataSet
+    looks : bool
+        Whether photos that look the same are found, and not equal files alone.
+    pixels : bool
+        Whether every photo is decoded as a whole.
+    workers : int
+        Threads that read photos.
+    progress : Progress
     """
-    height, width = decode(record.path).shape[:2]
-    if record.size is not None and record.size != (height, width):
-        stated_height, stated_width = record.size
-        turned = record.size == (width, height)
-        raise ImageError(
-            record.path,
-            f"is {width} x {height} pixels, but its annotation says {stated_width} x {stated_height}",
-            hint="boxes drawn on the photo as shown, after its EXIF rotation" if turned else None,
-        )
+    data = data.with_digests(workers=workers, progress=progress)
+    problems = twin_problems(data, find_twins(data, looks=looks, workers=workers, progress=progress))
+    if pixels:
+        paths = [record.path for record in data]
+        found = each(paths, _decoded, stage="photos", workers=workers, progress=progress)
+        problems += [str(answer) for answer in found if isinstance(answer, PfungstError)]
+    return replace(data, problems=(*data.problems, *problems))
+
+
+def _decoded(path: Path) -> None:
+    decode(path)
 
 
 def summary(data: DataSet) -> dict[str, Any]:
-    """Plain numbers for JSON: photos, splits, classes with their counts, problems."""
+    """Plain numbers for JSON: how it was read, photos, splits, classes with their counts, problems."""
     return {
         "name": data.name,
         "root": str(data.root),
+        "layout": data.layout,
+        "evidence": data.evidence,
         "photos": len(data),
         "boxes": sum(len(record.boxes) for record in data),
         "splits": {name: len(ids) for name, ids in data.splits.items()},
@@ -89,4 +110,5 @@ def summary(data: DataSet) -> dict[str, Any]:
             for name, count in count_classes(data).items()
         },
         "problems": list(data.problems),
+        "unused": list(data.unused),
     }

@@ -7,30 +7,40 @@ import io
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from pfungst.errors import ImageError
 from pfungst.files import is_file
 
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
-"""Formats that are read. Not on the list: those that run a program (EPS) or are no photos."""
+FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF", "HEIF")
+"""Formats that are read, HEIF where the package pillow-heif is installed and AVIF where Pillow has it.
+
+Not on the list: those that run a program (EPS) or are no photos.
+"""
 
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp",
-     ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif")
+     ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k")
 )  # fmt: skip
 """File name endings, in lower case, by which a folder's photos are told from its other files."""
+
+OPTIONAL_SUFFIXES = {".avif": "AVIF", ".heic": "HEIF", ".heif": "HEIF", ".hif": "HEIF"}
+"""Endings of formats that not every installation reads."""
 
 MAX_PIXELS = 100_000_000
 """Photos with more pixels than this are refused before a pixel is decoded (300 MB of RGB)."""
 
 _ORIENTATION_TAG = 0x0112
 _STRIP_PIXELS = 2**20  # converted at a time, so that a large photo is not in memory in three forms
+_PLAIN_HEADER_BYTES = 4096
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MAX_SCANS = 1000
 _MAX_SCANNED_PIXELS = 4_000_000_000
 _ANOTHER_COPY = "another copy of the photo"
@@ -78,6 +88,77 @@ def decode_bytes(
     return _decode(io.BytesIO(content), name, max_pixels)
 
 
+@lru_cache(maxsize=1)
+def photo_suffixes() -> frozenset[str]:
+    """File name endings, in lower case, of the photos that this installation reads."""
+    known = _formats()
+    return SUFFIXES | {suffix for suffix, name in OPTIONAL_SUFFIXES.items() if name in known}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a photo's header says: its size as stored, and its EXIF orientation, 1 to 8."""
+
+    height: int
+    width: int
+    orientation: int = 1
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """``(height, width)`` of the stored pixels."""
+        return self.height, self.width
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(height, width)`` of the photo as shown."""
+        return (self.width, self.height) if self.orientation in (5, 6, 7, 8) else self.stored
+
+
+def image_header(path: str | Path) -> Header:
+    """Size and orientation, without decoding a pixel.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing or no photo.
+    """
+    with _open_file(Path(path)) as stream:
+        plain = _plain_jpeg_header(stream.read(_PLAIN_HEADER_BYTES))
+        stream.seek(0)
+        return plain or _header(stream, path)
+
+
+def _plain_jpeg_header(content: bytes) -> Header | None:
+    """The header of a JPEG without EXIF or other metadata of its kind (APP1), in a tenth of the time.
+
+    A JPEG is a chain of segments, each a mark ``FF xx`` and its length; those of ``FF C0`` to ``FF CF``, save
+    three, hold precision, height and width.
+    """
+    place = 2
+    while content[:2] == b"\xff\xd8" and content[place : place + 1] == b"\xff" and place + 9 <= len(content):
+        mark, length = content[place + 1], int.from_bytes(content[place + 2 : place + 4], "big")
+        if mark in _FRAMES:
+            height = int.from_bytes(content[place + 5 : place + 7], "big")
+            width = int.from_bytes(content[place + 7 : place + 9], "big")
+            return Header(height, width) if height and width else None
+        if mark == 0xE1 or not 0xC0 <= mark <= 0xFE or mark in range(0xD0, 0xDA):
+            return None
+        place += 2 + length
+    return None
+
+
+def _header(stream: io.BufferedReader, path: str | Path) -> Header:
+    with _opened(stream, path) as image:
+        width, height = image.size
+        tags = getattr(image, "tag_v2", {})
+        if tags:  # some releases of Pillow state a TIFF's size as stored, some as turned
+            width, height = int(tags[256]), int(tags[257])
+        # Asked for EXIF data that its header lacks, a PNG file would be decoded.
+        in_header = _orientation(image) if "exif" in image.info else 1
+        turned = tags.get(_ORIENTATION_TAG, 1) if tags else in_header
+        return Header(height, width, turned if turned in range(1, 9) else 1)
+
+
 def image_size(path: str | Path) -> tuple[int, int]:
     """``(height, width)`` of the photo as :func:`decode` returns it, read from the header alone.
 
@@ -86,15 +167,28 @@ def image_size(path: str | Path) -> tuple[int, int]:
     ImageError
         If the file is missing or no photo.
     """
+    return image_header(path).size
+
+
+def reduced(path: str | Path, side: int, *, max_pixels: int | None = None) -> Image.Image:
+    """A photo decoded at a fraction of its size where its format can, no larger than ``side``, upright.
+
+    For a glance at many photos: grey or colour as stored, alpha not composited.
+
+    Raises
+    ------
+    ImageError
+        As for :func:`decode`.
+    """
     with _open_file(Path(path)) as stream, _opened(stream, path) as image:
-        width, height = image.size
-        tags = getattr(image, "tag_v2", {})
-        if tags:  # some releases of Pillow state a TIFF's size as stored, some as turned
-            width, height = int(tags[256]), int(tags[257])
-        # Asked for EXIF data that its header lacks, a PNG file would be decoded.
-        in_header = _orientation(image) if "exif" in image.info else 1
-        turned = (tags.get(_ORIENTATION_TAG, 1) if tags else in_header) in (5, 6, 7, 8)
-        return (width, height) if turned else (height, width)
+        _check_size(image, path, max_pixels or MAX_PIXELS)
+        _check_scans(image, stream, path)
+        image.draft("RGB", (side, side))
+        orientation = _orientation(image)
+        small = image.convert("L" if image.mode in ("1", "L", "I;16", "I", "F") else "RGB")
+        small.thumbnail((side, side))
+        turn = _TRANSPOSED.get(orientation)
+        return small if turn is None else small.transpose(turn)
 
 
 def _open_file(path: Path) -> io.BufferedReader:
@@ -140,15 +234,21 @@ def _opened(stream: Any, name: str | Path) -> Iterator[Image.Image]:
             ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
-def _formats() -> list[str]:
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    with contextlib.suppress(ImportError):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
     Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
+    missing = set() if features.check("avif") else {"AVIF"}
+    return tuple(name for name in FORMATS if name in Image.OPEN and name not in missing)
 
 
 def _unidentified(stream: Any, name: str | Path) -> ImageError:
     empty = stream.seek(0, io.SEEK_END) == 0
     problem = "is an empty file" if empty else "is not a photo in a known format, or its header is damaged"
-    return ImageError(name, problem, allowed=", ".join(FORMATS), hint=_ANOTHER_COPY)
+    return ImageError(name, problem, allowed=", ".join(_formats()), hint=_ANOTHER_COPY)
 
 
 def _check_size(image: Image.Image, name: str | Path, max_pixels: int) -> None:
@@ -197,6 +297,12 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     rows, columns = _REVERSED.get(orientation, (1, 1))
     return pixels[::rows, ::columns]
 
+
+_TRANSPOSED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 
 _REVERSED = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 """Steps through rows and columns for each orientation, after the axes of 5 to 8 were exchanged."""

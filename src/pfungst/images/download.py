@@ -1,4 +1,4 @@
-"""Fetch the PASCAL VOC 2007 archives: resumable, verified, and unpacked without trust."""
+"""Fetch the PASCAL VOC 2007 archives: resumable and verified."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import http.client
 import json
 import re
 import shutil
-import tarfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from pfungst import __version__
 from pfungst.errors import ConfigError, DataError
-from pfungst.images._annotated import inside
+from pfungst.files import shown
+from pfungst.images.archives import Archive, unpack
 from pfungst.progress import Progress, silent
 
 VOC2007_URL = "http://host.robots.ox.ac.uk/pascal/VOC/voc2007/"
@@ -27,29 +27,6 @@ VOC2007_URL = "http://host.robots.ox.ac.uk/pascal/VOC/voc2007/"
 _MIB = 2**20
 _CHUNK = 256 * 1024
 _MANIFEST = "voc2007.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Archive:
-    """One tar file: its name below the base URL, its MD5, and limits for what it may hold.
-
-    Attributes
-    ----------
-    name : str
-        File name.
-    md5 : str
-        Hex digest of the whole file.
-    top : str
-        The only folder it may unpack.
-    max_bytes, max_members : int
-        Largest accepted size, packed as well as unpacked, and number of members.
-    """
-
-    name: str
-    md5: str
-    top: str = "VOCdevkit"
-    max_bytes: int = 2**30
-    max_members: int = 100_000
 
 
 VOC2007_ARCHIVES = (
@@ -168,7 +145,7 @@ def fetch(
     DataError
         If the server refuses, all attempts break off, the file is too long or its checksum is wrong.
     """
-    if not url.lower().startswith(("http://", "https://")):
+    if not _is_http(url):
         raise ConfigError(f"cannot download from {url!r}", allowed="an http:// or https:// address")
     final = Path(target)
     if final.is_file() and file_md5(final) == md5:
@@ -187,6 +164,29 @@ def fetch(
         )
     part.replace(final)
     return final
+
+
+class _OnlyHttp(urllib.request.HTTPRedirectHandler):
+    """Redirects are followed to http and https alone; the standard library would go on to ftp."""
+
+    def redirect_request(self, *asked: Any) -> urllib.request.Request | None:
+        request, answer, url = asked[0], asked[1], asked[-1]
+        if not _is_http(url):
+            answer.close()
+            raise DataError(
+                request.full_url,
+                f"the server sends on to {shown(url)}",
+                allowed="an http:// or https:// address",
+                hint="another --url",
+            )
+        return super().redirect_request(*asked)
+
+
+_OPENER = urllib.request.build_opener(_OnlyHttp)
+
+
+def _is_http(url: str) -> bool:
+    return url.lower().startswith(("http://", "https://"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +234,7 @@ def _continue(transfer: _Transfer) -> bool:
         headers["Range"] = f"bytes={start}-"
     request = urllib.request.Request(transfer.url, headers=headers)
     try:
-        answer = urllib.request.urlopen(request, timeout=transfer.timeout)
+        answer = _OPENER.open(request, timeout=transfer.timeout)
     except urllib.error.HTTPError as error:
         if error.code != 416 or not start:
             raise
@@ -306,70 +306,3 @@ def file_md5(path: str | Path) -> str:
     """Hex MD5 of a file's bytes; VOC's organisers state no stronger digest."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def unpack(file: str | Path, out: str | Path, archive: Archive, *, progress: Progress = silent) -> None:
-    """Unpack a tar file of which nothing is believed.
-
-    Only plain files and folders below ``archive.top`` are accepted; the whole list is checked before the
-    first file is written. Modes, owners and times in the archive are ignored.
-
-    Raises
-    ------
-    DataError
-        If the file is no tar archive, or holds links, devices, names that lead out of ``out``, more members
-        or more bytes than allowed.
-    """
-    folder = Path(out)
-    try:
-        with tarfile.open(file, "r:") as tar:
-            members = _checked_members(tar, Path(file), folder, archive)
-            total = sum(member.size for member, _ in members) // _MIB
-            done = 0
-            for member, target in members:
-                _write_member(tar, member, target)
-                done += member.size
-                progress(f"unpack {archive.name}", done // _MIB, total)
-    except (tarfile.TarError, EOFError, ValueError) as error:
-        raise DataError(file, f"is not a readable tar archive ({error})") from error
-    except OSError as error:
-        raise DataError(
-            folder, f"cannot unpack {Path(file).name} here ({error})", hint="another --out"
-        ) from error
-
-
-def _checked_members(
-    tar: tarfile.TarFile, file: Path, folder: Path, archive: Archive
-) -> list[tuple[tarfile.TarInfo, Path]]:
-    members: list[tuple[tarfile.TarInfo, Path]] = []
-    size = 0
-    for member in tar:
-        members.append((member, _safe_target(member, file, folder, archive.top)))
-        size += member.size
-        if size > archive.max_bytes or len(members) > archive.max_members:
-            raise DataError(
-                file,
-                "unpacks to more than it may",
-                allowed=f"{archive.max_bytes:,} bytes in {archive.max_members:,} members",
-            )
-    return members
-
-
-def _safe_target(member: tarfile.TarInfo, file: Path, folder: Path, top: str) -> Path:
-    if not (member.isfile() or member.isdir()) or member.issparse():
-        raise DataError(file, f"holds {member.name!r}, a link, device or sparse file; nothing was unpacked")
-    target = inside(folder, member.name)
-    if target is None or PurePosixPath(member.name).parts[:1] != (top,):
-        raise DataError(file, f"holds {member.name!r}, which leads out of {top}; nothing was unpacked")
-    return target
-
-
-def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-    if member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    source = tar.extractfile(member)
-    assert source is not None
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with source, target.open("wb") as stream:
-        shutil.copyfileobj(source, stream)

@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
 
 from pfungst.errors import ConfigError, DataError, unknown_name
-from pfungst.images._annotated import photos_below
-from pfungst.images.coco import find_coco, read_coco
 from pfungst.images.dataset import DataSet
-from pfungst.images.folders import read_folders
-from pfungst.images.voc import find_voc, read_voc
-
-Format = Literal["auto", "voc", "coco", "folders"]
-
-_LAYOUTS = "VOC (JPEGImages and Annotations), COCO (instances JSON), or one folder of photos for each class"
+from pfungst.images.layouts import LAYOUTS, Layout, Place
+from pfungst.images.leftovers import leftovers
 
 
 def open_dataset(
     path: str | Path,
     *,
-    format: Format | str = "auto",  # noqa: A002 - the word users know it by
+    format: str | None = None,  # noqa: A002 - the word users know it by
     classes: Sequence[str] | None = None,
     images: str | Path | None = None,
 ) -> DataSet:
-    """Open a labelled photo set; photos are listed, not decoded.
+    """Open a labelled photo set; photos are listed, and asked for their size, but not decoded.
 
     Parameters
     ----------
     path : path
-        A folder in PASCAL VOC layout or one that holds such a folder; a COCO instances file or its folder;
-        a folder with one folder of photos for each class.
-    format : {"auto", "voc", "coco", "folders"}
-        The layout; "auto" recognises it in that order.
+        A folder of photos with their annotations, or an annotation file; see :data:`LAYOUTS` for what is
+        known.
+    format : str, optional
+        The layout, by its name. Default (or "auto"): the one that there is evidence for; where there is
+        evidence for none or for two, the place is refused and the message says what was seen.
     classes : sequence of str, optional
         The classes wanted, in this order. Default: those found.
     images : path, optional
-        The folder of the photos of a COCO file, where it is not beside it.
+        The folder of the photos, where they do not lie beside the annotation file.
 
     Returns
     -------
@@ -50,7 +45,7 @@ def open_dataset(
         If the path does not exist, its layout is not recognised, nothing in it can be used, or a class is
         not in it.
     ConfigError
-        If ``format`` is unknown, or ``images`` is given for another layout than COCO.
+        If ``format`` is unknown, or ``images`` is given for a layout whose photos have their place.
 
     Examples
     --------
@@ -59,36 +54,51 @@ def open_dataset(
     (5011, 2)
     """
     source = Path(path)
-    if format not in get_args(Format):
-        raise unknown_name("format", format, get_args(Format))
+    asked = format or "auto"
+    if asked not in ("auto", *LAYOUTS):
+        raise unknown_name("format", asked, ("auto", *LAYOUTS))
     if not source.exists():
         raise DataError(source, "no such folder or file")
-    found = _recognise(source) if format == "auto" else format
-    if images is not None and found != "coco":
-        raise ConfigError(f"images = {images} with a data set of format {found!r}", allowed="only with coco")
-    if found == "voc":
-        data = read_voc(source)
-    else:
-        data = read_coco(source, images=images) if found == "coco" else read_folders(source)
+    if images is not None and not Path(images).is_dir():
+        raise DataError(images, "no such folder of photos")
+    place = Place(source, images=None if images is None else Path(images))
+    layout, evidence = _recognised(place) if asked == "auto" else (LAYOUTS[asked], "as asked for")
+    if images is not None and not layout.takes_images:
+        takers = " or ".join(name for name, item in LAYOUTS.items() if item.takes_images)
+        raise ConfigError(
+            f"images = {images} with a data set of format {layout.name!r}", allowed=f"only with {takers}"
+        )
+    data = _with_leftovers(layout.read(place), place, layout, evidence)
     return data if classes is None else data.select(classes)
 
 
-def _recognise(path: Path) -> str:
-    if path.is_dir() and find_voc(path):
-        return "voc"
-    if find_coco(path):
-        return "coco"
-    if not path.is_dir():
-        raise DataError(path, "is a file that is no data set", allowed=_LAYOUTS)
-    _refuse_half_voc(path)
-    if any(len(photo.parts) > 1 for photo in photos_below(path)):
-        return "folders"
-    raise DataError(path, "is not a data set of a known layout", allowed=_LAYOUTS)
+def _recognised(place: Place) -> tuple[Layout, str]:
+    """The layout that there is evidence for, and the evidence."""
+    found = [(layout, evidence) for layout in LAYOUTS.values() if not layout.yields
+             if (evidence := layout.recognise(place))]  # fmt: skip
+    if not found:
+        found = [(layout, evidence) for layout in LAYOUTS.values() if layout.yields
+                 if (evidence := layout.recognise(place))]  # fmt: skip
+    if len(found) == 1:
+        return found[0]
+    if found:
+        seen = "; ".join(f"{layout.name}, since {evidence}" for layout, evidence in found)
+        names = " or ".join(layout.name for layout, _ in found)
+        raise DataError(
+            place.path, f"can be read in more than one way: {seen}", hint=f"format (--format) {names}"
+        )
+    known = "; ".join(f"{layout.name}: {layout.title}" for layout in LAYOUTS.values())
+    what = "is not a data set of a known layout" if place.path.is_dir() else "is a file that is no data set"
+    raise DataError(place.path, what, allowed=known)
 
 
-def _refuse_half_voc(path: Path) -> None:
-    """Without this, the photos of half a VOC set would be read as a class named JPEGImages."""
-    present = [name for name in ("JPEGImages", "Annotations") if (path / name).is_dir()]
-    if present:
-        missing = {"JPEGImages": "Annotations", "Annotations": "JPEGImages"}[present[0]]
-        raise DataError(path, f"has a folder {present[0]}, but no {missing}", allowed=_LAYOUTS)
+def _with_leftovers(data: DataSet, place: Place, layout: Layout, evidence: str) -> DataSet:
+    """The data set that says how it was read, and what was not."""
+    problems: tuple[str, ...] = data.problems
+    unused: tuple[str, ...] = ()
+    if place.path.is_dir():
+        used = {place.relative(path) for path in (*place.read, *(record.path for record in data))
+                if path.is_relative_to(place.path)}  # fmt: skip
+        left, rest = leftovers(place.tree, used)
+        problems, unused = (*problems, *place.tree.problems, *left), tuple(rest)
+    return replace(data, layout=layout.name, evidence=evidence, problems=problems, unused=unused)

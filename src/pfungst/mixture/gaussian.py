@@ -67,7 +67,7 @@ class GaussianMixture:
         """γ_k(l) = π_k N(l; μ_k, Σ_k) / Σ_j π_j N(l; μ_j, Σ_j), ``(N, K)`` float64; rows sum to 1."""
         result = np.empty((len(values), self.n_components))
         for chunk in posterior_chunks(values, self.log_joint_matrix(), dtype=np.float64):
-            result[chunk.rows] = chunk.responsibilities().T
+            result[chunk.rows] = chunk.posteriors.toarray().T
         return result
 
     def log_likelihood(self, values: NDArray[np.float32]) -> float:

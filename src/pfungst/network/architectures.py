@@ -9,30 +9,28 @@ An architecture is a plain mapping with a ``type`` and the type's own settings:
 ``{"type": "small-cnn", "outputs": 3, "width": 16}``
     A residual network of five convolutions, made for experiments and tests; it starts from random weights.
 
-The types of :mod:`pfungst.network.sources` are their own.
+The types of :mod:`pfungst.network.sources` are their own; other modules register types as well
+(:func:`register_architecture`), as :mod:`pfungst.network.caffe` does.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pfungst.errors import ConfigError, unknown_name
 from pfungst.network.preprocess import Preprocess
-from pfungst.network.sources import build_within, is_source, source_named
+from pfungst.network.sources import build_within, is_source, source_named, sources
 from pfungst.network.state_files import read_state_dict
-
-if TYPE_CHECKING:
-    from pfungst.network.caffe import CaffeNet
 
 _MAX_OUTPUTS = 100_000
 _MAX_WIDTH = 1024
-_CAFFE_SQUASHING = frozenset(("relu", "prelu", "elu", "sigmoid", "tanh", "softmax"))
 
 
 class SmallCnn(nn.Module):
@@ -70,6 +68,42 @@ def _unit(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential
     return nn.Sequential(convolution, nn.BatchNorm2d(channels_out), nn.ReLU())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """How networks of one type are built.
+
+    Attributes
+    ----------
+    build : callable
+        From a description to the module, its weights not yet set.
+    with_outputs : callable
+        From a description, a number of outputs and the path of the last layer with weights to the description
+        of the same network with so many real-valued outputs.
+    build_empty : callable, optional
+        As ``build``, without storage; default ``build`` on the meta device.
+    """
+
+    build: Callable[[Mapping[str, Any]], nn.Module]
+    with_outputs: Callable[[Mapping[str, Any], int, str], dict[str, Any]]
+    build_empty: Callable[[Mapping[str, Any]], nn.Module] | None = None
+
+
+_ARCHITECTURES: dict[str, Architecture] = {}
+
+
+def register_architecture(kind: str, architecture: Architecture) -> None:
+    """Make a type of networks known by name, so that their model folders load without code.
+
+    Raises
+    ------
+    ConfigError
+        If the type is known already.
+    """
+    if kind in _ARCHITECTURES:
+        raise ConfigError(f"a second network architecture {kind!r}", hint="another name")
+    _ARCHITECTURES[kind] = architecture
+
+
 def build(architecture: Mapping[str, Any], *, empty: bool = False, room: int | None = None) -> nn.Module:
     """The module of an architecture, its weights not yet set.
 
@@ -93,12 +127,11 @@ def build(architecture: Mapping[str, Any], *, empty: bool = False, room: int | N
     if is_source(kind):
         source = source_named(str(kind))
         return source.build(architecture) if room is None else build_within(source, architecture, room)
-    if not isinstance(kind, str) or kind not in _BUILDERS:
-        raise unknown_name("network architecture", str(kind)[:80], tuple(_BUILDERS))
-    if empty and kind == "caffe":
-        return _caffe(architecture, empty=True)
+    known = _known(architecture)
+    if empty and known.build_empty is not None:
+        return known.build_empty(architecture)
     with torch.device("meta") if empty else contextlib.nullcontext():
-        return _BUILDERS[kind](architecture)
+        return known.build(architecture)
 
 
 def with_outputs(architecture: Mapping[str, Any], outputs: int, head: str) -> dict[str, Any]:
@@ -112,32 +145,29 @@ def with_outputs(architecture: Mapping[str, Any], outputs: int, head: str) -> di
         The new number.
     head : str
         Path in the module of the last layer with weights.
+
+    Raises
+    ------
+    ConfigError
+        If that layer cannot have another number of outputs.
     """
     if is_source(architecture.get("type")):
         return source_named(architecture["type"]).with_outputs(architecture, outputs, head)
-    if architecture.get("type") == "caffe":
-        return {**architecture, "description": _caffe_with_outputs(architecture, outputs, head)}
+    return _known(architecture).with_outputs(architecture, outputs, head)
+
+
+def _known(architecture: Mapping[str, Any]) -> Architecture:
+    kind = architecture.get("type")
+    if not isinstance(kind, str) or kind not in _ARCHITECTURES:
+        known = [*_ARCHITECTURES, *(source.name for source in sources())]
+        raise unknown_name("network architecture", str(kind)[:80], known)
+    return _ARCHITECTURES[kind]
+
+
+def _with_number(architecture: Mapping[str, Any], outputs: int, head: str) -> dict[str, Any]:
+    """Of types that state their number of outputs."""
+    del head
     return {**architecture, "outputs": outputs}
-
-
-def _caffe_with_outputs(architecture: Mapping[str, Any], outputs: int, head: str) -> list[dict[str, Any]]:
-    """Set the head's number of outputs and leave out the activations after it."""
-    net = _caffe(architecture)
-    entries = [dict(entry) for entry in architecture["description"]]
-    position = next(
-        index for index, entry in enumerate(entries[1:], start=1) if net.module_name(entry["name"]) == head
-    )
-    name = "out_features" if entries[position]["type"] == "inner_product" else "out_channels"
-    entries[position]["settings"] = {**entries[position]["settings"], name: outputs}
-    renamed: dict[str, str] = {}
-    kept = entries[: position + 1]
-    for entry in entries[position + 1 :]:
-        inputs = [renamed.get(blob, blob) for blob in entry["inputs"]]
-        if entry["type"] in _CAFFE_SQUASHING:
-            renamed[entry["outputs"][0]] = inputs[0]
-        else:
-            kept.append({**entry, "inputs": inputs})
-    return kept
 
 
 def _integer(architecture: Mapping[str, Any], name: str, largest: int, default: int | None = None) -> int:
@@ -165,20 +195,10 @@ def _efficientnet_lite0(architecture: Mapping[str, Any]) -> nn.Module:
     return module
 
 
-def _caffe(architecture: Mapping[str, Any], *, empty: bool = False) -> CaffeNet:
-    from pfungst.network.caffe import CaffeNet
-
-    description = architecture.get("description")
-    if not isinstance(description, list):
-        raise ConfigError("architecture 'caffe' has no description", allowed="a list of layers")
-    return CaffeNet(description).eval() if empty else CaffeNet.from_description(description)
-
-
-_BUILDERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {
-    "efficientnet-lite0": _efficientnet_lite0,
-    "caffe": _caffe,
-    "small-cnn": _small_cnn,
-}
+register_architecture(
+    "efficientnet-lite0", Architecture(build=_efficientnet_lite0, with_outputs=_with_number)
+)
+register_architecture("small-cnn", Architecture(build=_small_cnn, with_outputs=_with_number))
 
 EFFICIENTNET_LITE0_INPUT = Preprocess(
     input_size=(224, 224), channels="RGB", mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0)

@@ -14,25 +14,23 @@ from pfungst.errors import ConfigError, ModelError
 from pfungst.network.caffe.build import Description, build, describe, describe_input, prune
 from pfungst.network.caffe.net import CaffeNet
 from pfungst.network.caffe.prototxt import NetSpec, read_prototxt
+from pfungst.network.caffe.transform import chosen_transform
 from pfungst.network.caffe.weights import read_binaryproto, read_caffemodel
 from pfungst.network.class_names import read_class_names
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.preprocess import ChannelOrder, Preprocess, ResizeRule
 from pfungst.progress import Progress, silent
 
-IMAGENET_MEAN = (104.0, 117.0, 123.0)
-"""Mean blue, green and red of ImageNet, the mean pixel of most Caffe networks."""
-
-_ACTIVATIONS = ("relu", "prelu", "elu", "sigmoid", "tanh", "softmax")
+_SQUASHING = ("softmax", "sigmoid")
 
 
 def convert(
     prototxt: str | Path,
     weights: str | Path,
     *,
-    mean: Sequence[float] | str | Path = IMAGENET_MEAN,
+    mean: Sequence[float] | str | Path | None = None,
     classes: Sequence[str] | str | Path | None = None,
-    scale: float = 1.0,
+    scale: float | None = None,
     channels: ChannelOrder = "BGR",
     resize: ResizeRule = "shortest",
     resize_length: int | None = None,
@@ -42,7 +40,7 @@ def convert(
 ) -> NetworkClassifier:
     """Convert a Caffe network into a classifier that can be saved, scored and explained.
 
-    The score of a class is the raw value before a final softmax, which is dropped. The input is
+    The score of a class is the raw value before a final softmax or sigmoid, which is dropped. The input is
     ``scale · (v − mean)`` of grey values v in 0–255.
 
     Parameters
@@ -51,13 +49,15 @@ def convert(
         The deploy (or train_val) prototxt.
     weights : path
         The ``.caffemodel``.
-    mean : three floats or path
-        Mean pixel in the network's channel order, or a ``.binaryproto`` mean image.
+    mean : three floats or path, optional
+        Mean pixel in the network's channel order, or a ``.binaryproto`` mean image; default what the
+        prototxt's ``transform_param`` states, or ImageNet's. A warning names it where both are given and
+        differ.
     classes : sequence of str or path, optional
         Class names in the order of the outputs, or a file with one a line (see :func:`read_class_names`);
         default ``class 0``, ``class 1`` ...
-    scale : float
-        Factor after subtracting the mean, as Caffe's ``transform_param`` has it.
+    scale : float, optional
+        Factor after subtracting the mean; default what ``transform_param`` states, or 1.
     channels : {"BGR", "RGB"}
         Channel order of the input.
     resize : {"shortest", "longest+pad", "warp"}
@@ -90,7 +90,9 @@ def convert(
     >>> model = convert("deploy.prototxt", "weights.caffemodel", classes="words.txt")  # doctest: +SKIP
     >>> model.save("model")  # doctest: +SKIP
     """
-    spec = _with_crop(read_prototxt(prototxt), crop)
+    stated = read_prototxt(prototxt)
+    mean, scale = chosen_transform(stated, mean, scale)
+    spec = _with_crop(stated, crop)
     progress("converting", 1, 3)
     blobs = read_caffemodel(weights)
     progress("converting", 2, 3)
@@ -123,8 +125,8 @@ def score_description(
 ) -> Description:
     """The part of a description that makes raw class scores, ``(n, n_classes)``.
 
-    Layers that the output does not need and a final softmax are dropped; scores in a blob of 1 × 1 pixels
-    are flattened.
+    Layers that the output does not need are dropped, and a final softmax or sigmoid; scores in a blob of
+    1 × 1 pixels are flattened.
 
     Raises
     ------
@@ -132,7 +134,7 @@ def score_description(
         If the output is not one number a class.
     """
     wanted = prune(description, output or description[-1]["outputs"][0])
-    while wanted[-1]["type"] == "softmax":
+    while wanted[-1]["type"] in _SQUASHING:
         wanted = prune(wanted[:-1], wanted[-1]["inputs"][0])
     shape = CaffeNet(wanted, path=path).output_shape
     if len(shape) == 3 and shape[1:] == (1, 1):
@@ -158,54 +160,6 @@ def _unused(name: str, description: Sequence[Mapping[str, Any]]) -> str:
     while name in taken:
         name += "_"
     return name
-
-
-def with_outputs(description: Sequence[Mapping[str, Any]], outputs: int, head: str) -> list[dict[str, Any]]:
-    """The same description with another number of outputs, for a new last layer to be trained.
-
-    Activations after the last layer are dropped, since a score must be able to have both signs.
-
-    Parameters
-    ----------
-    description : list of dict
-        Of a network that ends in class scores.
-    outputs : int
-        The new number of classes.
-    head : str
-        The last layer with weights, as the module names it (``layers.fc8``).
-
-    Raises
-    ------
-    ConfigError
-        If there is no such layer, or it is not an inner product or ungrouped convolution.
-    """
-    net = CaffeNet(description)
-    names = [net.module_name(str(entry["name"])) for entry in description[1:]]
-    position = names.index(head) + 1 if head in names else 0
-    entry = dict(description[position])
-    size = {"inner_product": "out_features", "convolution": "out_channels"}.get(entry["type"])
-    if size is None or entry["settings"].get("groups", 1) != 1:
-        raise ConfigError(
-            f"layer {head!r} cannot be given {outputs} outputs",
-            allowed="an inner product or a convolution without groups",
-        )
-    entry["settings"] = {**entry["settings"], size: outputs, "bias": True}
-    tail = _without_activations([dict(item) for item in description[position + 1 :]])
-    return [*(dict(item) for item in description[:position]), entry, *tail]
-
-
-def _without_activations(entries: Description) -> Description:
-    renamed: dict[str, str] = {}
-    kept = []
-    for entry in entries:
-        inputs = [renamed.get(name, name) for name in entry["inputs"]]
-        if entry["type"] in _ACTIVATIONS:
-            renamed[entry["outputs"][0]] = inputs[0]
-            continue
-        for name in entry["outputs"]:
-            renamed.pop(name, None)
-        kept.append({**entry, "inputs": inputs})
-    return kept
 
 
 def _with_crop(spec: NetSpec, crop: int | None) -> NetSpec:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
-from functools import cached_property
+from copy import copy, deepcopy
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,30 +26,33 @@ from pfungst.contract.storage import (
 )
 from pfungst.errors import ConfigError, ModelError, PfungstError, unknown_name
 from pfungst.network import architectures
-from pfungst.network.outputs import ScoresOf, class_scores
+from pfungst.network.forward import Forward, squashing
+from pfungst.network.look import NetworkLook
 from pfungst.network.preprocess import Preprocess
-from pfungst.network.views import VIEWS, Views, center_offset, center_view, place, sliding_views
-
-if TYPE_CHECKING:
-    from pfungst.network.lrp import Composite
+from pfungst.network.views import VIEWS, Views
+from pfungst.showing import listed
 
 KIND = "network"
-DEFAULT_RULE = "epsilon-plus-flat"
 _MODULE_PREFIX = "module."
-_FORWARD_BATCH = 8
-_PROCESSOR_BATCH = 4  # activations of more views leave the cache: EfficientNet-Lite0 31 ms a view, with 8 41
+_TOLD = "left_out"
+_PROCESSOR_BATCH = 4  # photos: weights are merged and split once for all of them; EfficientNet-Lite0, a photo
+# scored and explained: one by one 580 ms of processor time, by two 505, by four 355 to 415
+_ACCELERATOR_BATCH = 32
 
 
 class NetworkClassifier:
     """A network as a multi-label classifier: class ``c`` is predicted where ``f_c(x) > threshold_c``.
 
-    f(x) is the module's raw output; a softmax, if there is to be one, does not belong into the module.
+    f(x) is the module's raw output. A sigmoid or softmax at its end is left out, which a warning says once:
+    scores, thresholds and heatmaps are those of the raw values before it.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Maps ``(n, 3, height, width)`` to ``(n, n_classes)``. It is taken over: moved to ``device`` and
-        ``dtype`` and put into evaluation mode.
+        Maps ``(n, n_channels, height, width)`` to ``(n, n_classes)``, or to a tuple or dict with such scores
+        (:func:`pfungst.network.outputs.score_tensor`); of two classes it may give a single number, the score
+        of the second. It is left as it is: used as it stands if it is in evaluation mode, of ``dtype``
+        and on ``device``, and copied if not.
     classes : sequence of str
         Names of the output's columns.
     preprocess : Preprocess
@@ -57,7 +61,7 @@ class NetworkClassifier:
         How to build the module again by name (see :mod:`pfungst.network.architectures`). With it a saved
         model loads without code; without it ``load`` is given the module.
     thresholds : (n_classes,) float, optional
-        Decision thresholds; default 0, the middle of the hinge loss.
+        Decision thresholds on the raw scores; default 0, the middle of the hinge loss and of a sigmoid.
     decision : {"thresholds", "highest"}
         What is predicted: every class above its threshold, or the class with the highest score alone, as
         for a network trained with a softmax.
@@ -70,6 +74,11 @@ class NetworkClassifier:
         Floating type of weights and input.
     info : mapping, optional
         Plain JSON on the model's origin, saved with it.
+
+    Attributes
+    ----------
+    left_out : tuple of str
+        Functions at the module's end that are left out, such as ``softmax``, the last first.
 
     Raises
     ------
@@ -104,7 +113,7 @@ class NetworkClassifier:
         self._thresholds = _checked_thresholds(thresholds, len(self._classes))
         if views not in VIEWS:
             raise unknown_name("views", str(views), VIEWS)
-        self.module = module.to(device=device, dtype=dtype).eval()
+        self.module = _ready(module, device, dtype)
         self.preprocess = preprocess
         self.architecture = dict(architecture) if architecture is not None else None
         self.decision: Decision = checked_decision(decision)
@@ -112,6 +121,57 @@ class NetworkClassifier:
         self.device = device
         self.dtype = dtype
         self.info = dict(info or {})
+        told = self.info.pop(_TOLD, None)
+        self.left_out: tuple[str, ...] = ()
+        self.left_out = squashing(self.forward)
+        if self.left_out and list(self.left_out) != told:
+            warnings.warn(_raw_scores(self.left_out), stacklevel=2)
+
+    @property
+    def forward(self) -> Forward:
+        """The network in use: from views to raw scores."""
+        return Forward(
+            module=self.module,
+            preprocess=self.preprocess,
+            n_classes=len(self._classes),
+            device=self.device,
+            dtype=self.dtype,
+            left_out=self.left_out,
+        )
+
+    @property
+    def batch_size(self) -> int:
+        """How many photos at a time it likes to look at."""
+        return _PROCESSOR_BATCH if self.device == "cpu" else _ACCELERATOR_BATCH
+
+    @property
+    def has_descriptors(self) -> bool:
+        """No."""
+        return False
+
+    def look(self, images: Iterable[ImageArray], *, relevance: bool = False) -> NetworkLook:
+        """Look at photos; see :class:`~pfungst.network.look.NetworkLook`.
+
+        Parameters
+        ----------
+        images : iterable of (height, width, 3) uint8
+        relevance : bool
+            Heatmaps will be asked for: the forward pass that scores the photos then serves them too.
+        """
+        return NetworkLook(
+            self.forward,
+            self._classes,
+            tuple(images),
+            views=self.views,
+            batch_size=self.batch_size,
+            relevance=relevance,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<NetworkClassifier of {type(self.module).__name__}: {len(self.classes)} classes "
+            f"({listed(self.classes)}), views {self.views}, on {self.device}>"
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -138,167 +198,26 @@ class NetworkClassifier:
         return other
 
     def scores(self, images: Iterable[ImageArray]) -> NDArray[np.float64]:
-        """Scores f(x) of decoded photos, ``(n_images, n_classes)``; one photo is in memory at a time."""
-        rows = [self._score(image) for image in images]
-        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self._classes))
+        """Scores f(x) of decoded photos, ``(n_images, n_classes)``; one batch is in memory at a time."""
+        left = iter(images)
+        parts = [np.empty((0, len(self._classes)))]
+        while batch := tuple(islice(left, self.batch_size)):
+            parts.append(self.look(batch).scores)
+        return np.concatenate(parts)
 
     def predict(self, images: Iterable[ImageArray]) -> NDArray[np.bool_]:
         """Whether each class is predicted, ``(n_images, n_classes)``, by ``decision``."""
         return decided(self.scores(images), self._thresholds, self.decision)
 
-    def _score(self, image: ImageArray) -> NDArray[np.float64]:
-        if self.views == "sliding":
-            crops = sliding_views(image, self.preprocess)
-        else:
-            crops = center_view(image, self.preprocess)[0][None]
-        mean: NDArray[np.float64] = self.crop_scores(crops).mean(axis=0)
-        return mean
-
-    def crop_scores(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Scores of crops ``(n, height, width, 3)`` uint8 of the input's size, ``(n, n_classes)``."""
-        parts = []
-        with torch.inference_mode():
-            for start in range(0, len(crops), _FORWARD_BATCH):
-                output = self._output(self.inputs(crops[start : start + _FORWARD_BATCH]))
-                parts.append(self._checked_output(output).double().cpu().numpy())
-        return np.concatenate(parts)
-
-    def input_view(self, image: ImageArray) -> ImageArray:
-        """The centre view that heatmaps explain, ``(height, width, 3)`` uint8, before values are scaled."""
-        view: ImageArray = center_view(image, self.preprocess)[0]
-        return view
-
-    def view_scores(self, views: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Scores of a batch of centre views, ``(n, n_classes)``; one forward pass, on a processor one for 4.
-
-        It runs with channels last, in which convolutions are faster; a module that cannot (it reshapes by
-        ``view``) runs in PyTorch's own layout.
-        """
-        size = _PROCESSOR_BATCH if self.device == "cpu" else max(len(views), 1)
-        return np.concatenate([self._part(views[i : i + size]) for i in range(0, len(views), size)])
-
-    def _part(self, views: NDArray[np.uint8]) -> NDArray[np.float64]:
-        inputs = self.inputs(views)
-        with torch.inference_mode():
-            try:
-                output = self.module(inputs.contiguous(memory_format=torch.channels_last))
-            except RuntimeError:
-                output = self._output(inputs)
-        return self._checked_output(output).double().cpu().numpy()
-
-    def view_to_image(
-        self, relevance: NDArray[np.floating], image_shape: tuple[int, int]
-    ) -> NDArray[np.float64]:
-        """Relevance of the centre view's pixels handed to a photo's pixels; the sum is conserved."""
-        settings = self.preprocess
-        placement = place(*image_shape, settings)
-        offset = center_offset(placement.canvas, settings.input_size, settings.resize)
-        return placement.relevance_to_photo(relevance, offset)
-
-    def inputs(self, crops: NDArray[np.uint8]) -> Tensor:
-        """Crops as the module's input, ``(n, 3, height, width)``, on its device."""
-        values = torch.from_numpy(self.preprocess.values(crops))
-        return values.to(device=self.device, dtype=self.dtype)
-
-    def _output(self, inputs: Tensor) -> Any:
-        """What the module makes of an input; a model folder may state one that it cannot take."""
-        try:
-            return self.module(inputs)
-        except RuntimeError as error:
-            reason = str(error).strip().split("\n", 1)[0][:200]
-            raise ConfigError(
-                f"the network fails on an input of shape {tuple(inputs.shape)} ({reason})",
-                allowed="the input that its layers were made for",
-                hint="the model's original copy, or another input_size",
-            ) from error
-
-    def _checked_output(self, output: Any) -> Tensor:
-        scores = class_scores(output)
-        if tuple(scores.shape[1:]) not in self._output_shapes:
-            raise ConfigError(
-                f"the network's output is {tuple(scores.shape)} for {len(self._classes)} classes",
-                allowed="a tensor (n, n_classes)",
-                hint="nn.Flatten() at its end, or class names that match its outputs",
-            )
-        return scores.flatten(1)
-
-    @cached_property
-    def scoring_module(self) -> nn.Module:
-        """The module, with a step after it that picks the scores if its answer is a structure."""
-        with torch.inference_mode():
-            size = (1, self.preprocess.n_channels, *self.preprocess.input_size)
-            answer = self._output(torch.zeros(size, device=self.device, dtype=self.dtype))
-        plain = isinstance(answer, Tensor) and answer.dim() > 1
-        return self.module if plain else ScoresOf(self.module).eval()
-
-    @property
-    def _output_shapes(self) -> tuple[tuple[int, ...], ...]:
-        n_classes = len(self._classes)
-        return (n_classes,), (n_classes, 1, 1)  # the latter: Caffe nets that end in pooling
-
     def explain(
         self, image: ImageArray, class_name: str, *, image_id: str = "", **options: Any
     ) -> Explanation:
-        """Relevance of every pixel of ``image`` for the score of ``class_name``; see ``explain_many``."""
-        return self.explain_many(image, [class_name], image_id=image_id, **options)[0]
+        """Relevance of every pixel of ``image`` for the score of ``class_name``.
 
-    def explain_many(
-        self,
-        image: ImageArray,
-        class_names: Sequence[str],
-        *,
-        image_id: str = "",
-        rule: str | Composite = DEFAULT_RULE,
-        **options: Any,
-    ) -> list[Explanation]:
-        """Explain several classes of one photo by layer-wise relevance propagation.
-
-        The score is that of the centre view (``preprocess.resize``, one centre crop). The relevance of the
-        input is summed over its channels and handed back through crop, padding and resize to the photo's
-        pixels; the sum is conserved (see :mod:`pfungst.network.views`).
-
-        Parameters
-        ----------
-        image : (height, width, 3) uint8
-            The decoded photo.
-        class_names : sequence of str
-            Which scores to explain.
-        image_id : str
-            For captions and files.
-        rule : str or Composite
-            A composite of :mod:`pfungst.network.lrp` or its name; ``cvpr2016`` has the settings of the paper.
-
-        Returns
-        -------
-        list of Explanation
-            One a class; ``layers["input"]`` is the relevance of the network's input channels.
-
-        Raises
-        ------
-        ConfigError
-            If a class, rule or option is unknown, or the network has an operation without a rule.
+        ``options`` are those of :meth:`~pfungst.network.look.NetworkLook.explain`, ``rule`` above all.
         """
-        if options:
-            raise ConfigError(
-                f"{', '.join(options)} cannot be set for the explanation of a network",
-                allowed="rule",
-                hint="a composite of pfungst.network.lrp with its own parameters, from Python",
-            )
-        from pfungst.network.explaining import explain_classes
-
-        return explain_classes(self, image, class_names, image_id=image_id, rule=rule)
-
-    def class_index(self, class_name: str) -> int:
-        """The column of a class.
-
-        Raises
-        ------
-        ConfigError
-            If the model does not know it.
-        """
-        if class_name not in self._classes:
-            raise unknown_name("class", class_name, self._classes)
-        return self._classes.index(class_name)
+        look = self.look([image], relevance=True)
+        return look.explain([[class_name]], image_ids=[image_id], **options)[0][0]
 
     def save(self, path: str | Path) -> Path:
         """Write a model folder of kind ``network``: weights as safetensors, the rest as JSON.
@@ -319,6 +238,7 @@ class NetworkClassifier:
             "decision": self.decision,
             "views": self.views,
             "info": self.info,
+            "left_out": list(self.left_out),
         }
         return write_model_folder(path, ModelFolder(kind=KIND, config=config, arrays=arrays))
 
@@ -338,7 +258,8 @@ class NetworkClassifier:
         path : path
             The model folder.
         module : torch.nn.Module, optional
-            The module to fill, if the model was saved without an architecture that is known by name.
+            A module of the class that was saved, if its architecture is not known by name; it is copied, and
+            the copy is filled.
         device, dtype
             As for the class.
 
@@ -359,11 +280,12 @@ class NetworkClassifier:
         try:
             checked_classes(content.config["classes"])
             room = sum(array.size for array in content.arrays.values())
-            target = (
-                module
-                if module is not None
-                else architectures.build(architecture or {}, empty=True, room=room)
+            own = (
+                architectures.build(architecture or {}, empty=True, room=room)
+                if module is None
+                else deepcopy(module)
             )
+            target = own.eval()
             _fill(target, content.arrays)
             preprocess = Preprocess.from_dict(
                 content.config["preprocess"], mean_image=content.arrays.get("mean_image")
@@ -376,7 +298,7 @@ class NetworkClassifier:
                 thresholds=content.arrays["thresholds"],
                 decision=content.config.get("decision", "thresholds"),
                 views=content.config.get("views", "center"),
-                info=content.config.get("info"),
+                info={**(content.config.get("info") or {}), _TOLD: content.config.get("left_out")},
                 device=device,
                 dtype=dtype,
             )
@@ -384,6 +306,34 @@ class NetworkClassifier:
             raise ModelError(
                 path, f"cannot be rebuilt ({error})", hint="the model's original copy"
             ) from error
+
+
+def _ready(module: nn.Module, device: str, dtype: torch.dtype) -> nn.Module:
+    """The module itself if it is ready for use, else a copy in evaluation mode, of the type and device.
+
+    Raises
+    ------
+    ConfigError
+        If it can be neither moved nor put into evaluation mode.
+    """
+    tensors = [item for item in (*module.parameters(), *module.buffers()) if item.is_floating_point()]
+    placed = all(item.dtype == dtype and item.device == torch.device(device) for item in tensors)
+    if placed and not any(part.training for part in module.modules()):
+        return module
+    try:
+        return deepcopy(module).to(device=device, dtype=dtype).eval()
+    except (NotImplementedError, RuntimeError) as error:
+        raise ConfigError(
+            f"a module of type {type(module).__name__} that cannot be put into evaluation mode ({error})",
+            allowed="a torch.nn.Module as its class makes it, not one from torch.export",
+        ) from error
+
+
+def _raw_scores(left_out: tuple[str, ...]) -> str:
+    return (
+        f"the network ends in {' after '.join(left_out)}, which is left out: scores, thresholds and heatmaps "
+        "are those of the raw values before it (a sigmoid of 0.5 is a raw score of 0)"
+    )
 
 
 def _fill(module: nn.Module, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -110,14 +110,7 @@ def output_width(module: nn.Module, channels: int, size: tuple[int, int], source
     ModelError
         If it fails, or its output is not one score a class.
     """
-    output = _answer(module, torch.zeros(1, channels, *size), source)
-    if (
-        output.dim() not in {1, 2, 4}
-        or output.shape[0] != 1
-        or output.flatten(1).shape[1:] != output.shape[1:2]
-    ):
-        raise ModelError(source, f"its output has the shape {tuple(output.shape)}", allowed="(n, n_classes)")
-    return int(output.shape[1])
+    return _answer(module, torch.zeros(1, channels, *size), source).shape[1]
 
 
 def _answer(module: nn.Module, inputs: Tensor, source: str) -> Tensor:
@@ -146,7 +139,7 @@ def check_runs(network: NetworkClassifier, source: str) -> None:
     size, channels = network.preprocess.input_size, network.preprocess.n_channels
     inputs = torch.zeros(1, channels, *size, dtype=network.dtype, device=network.device)
     output = _answer(network.module, inputs, source)
-    if output.flatten(1).shape != (1, len(network.classes)):
+    if output.shape != (1, len(network.classes)):
         raise ModelError(
             source,
             f"the network answers with {tuple(output.shape)}, not with {len(network.classes)} scores a photo",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,11 +14,30 @@ _NAMES = ("logits", "scores", "out", "output", "outputs", "pred", "prediction", 
 
 
 def class_scores(output: Any) -> Tensor:
-    """The scores in a network's answer, ``(n, n_classes)`` or ``(n, n_classes, 1, 1)``.
+    """The scores in a network's answer, ``(n, n_outputs)``.
 
-    A tensor is taken as it is, one number a photo ``(n,)`` becomes a column. Of a dict, or an answer of
-    transformers, the entry called ``logits`` or alike is taken, or the only one that is a batch of scores; of
-    a tuple the first entry that is (auxiliary heads and hidden states follow the scores).
+    The tensor of :func:`score_tensor`, its axes of one element dropped; ``(n,)`` is one output.
+
+    Raises
+    ------
+    ConfigError
+        If no scores are found, it is not clear which entry they are, or there is more than one number an
+        output.
+    """
+    scores = score_tensor(output)
+    if scores.dim() < 1 or math.prod(scores.shape[2:]) != 1:
+        raise ConfigError(
+            f"the network's output is {tuple(scores.shape)}", allowed="(n, n_outputs), one number an output"
+        )
+    return scores.reshape(scores.shape[0], -1)
+
+
+def score_tensor(output: Any) -> Tensor:
+    """The tensor with the scores in a network's answer, as it is.
+
+    Of a dict, or an answer of transformers, the entry called ``logits`` or alike is taken, or the only one
+    that is a batch of scores; of a tuple the first entry that is (auxiliary heads and hidden states follow
+    the scores).
 
     Raises
     ------
@@ -25,11 +45,11 @@ def class_scores(output: Any) -> Tensor:
         If no scores are found, or it is not clear which entry they are.
     """
     if isinstance(output, Tensor):
-        return output[:, None] if output.dim() == 1 else output
+        return output
     if isinstance(output, Mapping):
         return _of_mapping(output)
     if isinstance(output, (tuple, list)) and output:
-        return class_scores(_first(output))
+        return score_tensor(_first(output))
     raise ConfigError(
         f"the network's output is {type(output).__name__}",
         allowed="a tensor (n, n_classes), or a tuple or dict with one",
@@ -45,7 +65,7 @@ def _of_mapping(output: Mapping[str, Any]) -> Tensor:
             allowed="one of them called logits, or one alone of the shape (n, n_classes)",
             hint="a module around it that returns the scores",
         )
-    return class_scores(output[fitting[0]])
+    return score_tensor(output[fitting[0]])
 
 
 def _first(items: Iterable[Any]) -> Any:
@@ -67,4 +87,4 @@ class ScoresOf(nn.Module):
 
     def forward(self, *inputs: Any, **options: Any) -> Tensor:
         """Scores of a batch."""
-        return class_scores(self.network(*inputs, **options))
+        return score_tensor(self.network(*inputs, **options))

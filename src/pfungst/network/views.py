@@ -101,9 +101,10 @@ class Placement:
 
     def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The canvas, ``(*canvas, 3)`` uint8: resized, padded evenly at both sides by the edge pixels."""
-        height, width = self.resized
-        kind = Image.Resampling[self.interpolation.upper()]
-        small = np.asarray(Image.fromarray(image).resize((width, height), kind))
+        return self.padded(resized(image, *self.resized, self.interpolation))
+
+    def padded(self, small: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The canvas of a photo that is resized already."""
         widths = [
             (before, whole - part - before)
             for before, whole, part in zip(self.padding, self.canvas, self.resized, strict=True)
@@ -148,6 +149,20 @@ def _scaled_down(size: int, length: int, side: int) -> int:
     return max(1, int(length * size / side))
 
 
+def resized(
+    image: NDArray[np.uint8], height: int, width: int, interpolation: Interpolation = "bilinear"
+) -> NDArray[np.uint8]:
+    """A photo in another size, by an antialiased filter of Pillow: along its rows first, then its columns.
+
+    Each pass rounds to whole grey values, and which comes first is a choice that versions of Pillow make
+    differently; so the two are asked for one by one.
+    """
+    kind = Image.Resampling[interpolation.upper()]
+    photo = Image.fromarray(image)
+    narrow = photo.resize((width, photo.height), kind)
+    return np.asarray(narrow.resize((width, height), kind))
+
+
 def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(0.0, 1.0 - np.abs(x))
 
@@ -178,6 +193,10 @@ _FILTERS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "box": _box,
     "hamming": _hamming,
 }
+FILTER_RADII: dict[Interpolation, float] = {
+    "bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0, "box": 0.5, "hamming": 1.0, "nearest": 0.5,
+}  # fmt: skip
+"""How far each filter reaches, in pixels of the coarser side."""
 
 
 @lru_cache(maxsize=8)
@@ -233,6 +252,56 @@ def center_offset(
     return top // 2, left // 2
 
 
+@dataclass(frozen=True, kw_only=True)
+class ViewPlan:
+    """Where the views of one photo lie.
+
+    Attributes
+    ----------
+    placement : Placement
+        The photo on its canvas.
+    offsets : tuple of (int, int)
+        Row and column of the canvas where each view begins.
+    size : (int, int)
+        Of each view.
+    """
+
+    placement: Placement
+    offsets: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
+
+    @classmethod
+    def center(cls, image: NDArray[np.uint8], preprocess: Preprocess) -> ViewPlan:
+        """The view that heatmaps explain: the canvas by ``preprocess.resize``, one centre crop."""
+        height, width = check_photo(image).shape[:2]
+        placement = place(height, width, preprocess)
+        offset = center_offset(placement.canvas, preprocess.input_size, preprocess.resize)
+        return cls(placement=placement, offsets=(offset,), size=preprocess.input_size)
+
+    @classmethod
+    def sliding(cls, image: NDArray[np.uint8], preprocess: Preprocess) -> ViewPlan:
+        """Windows of the input's size over the photo with its shortest side ``resize_length``.
+
+        They begin every ``STRIDE`` pixels; the last row and column of them are moved in to lie flush with the
+        border, so that every pixel is seen.
+        """
+        height, width = check_photo(image).shape[:2]
+        placement = place(height, width, preprocess.with_resize("shortest"))
+        size = preprocess.input_size
+        rows, columns = (window_starts(placement.canvas[axis], size[axis]) for axis in (0, 1))
+        return cls(
+            placement=placement, offsets=tuple((top, left) for top in rows for left in columns), size=size
+        )
+
+    def cut(self, canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The views of a canvas, ``(n, *size, 3)`` uint8."""
+        return np.stack([_crop(canvas, offset, self.size) for offset in self.offsets])
+
+    def relevance_to_photo(self, relevance: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Relevance of the first view's pixels handed to the photo's pixels, sum conserved."""
+        return self.placement.relevance_to_photo(relevance, self.offsets[0])
+
+
 def center_view(
     image: NDArray[np.uint8], preprocess: Preprocess
 ) -> tuple[NDArray[np.uint8], Placement, tuple[int, int]]:
@@ -245,10 +314,9 @@ def center_view(
     offset : (int, int)
         Where the crop begins on the canvas.
     """
-    height, width = check_photo(image).shape[:2]
-    placement = place(height, width, preprocess)
-    offset = center_offset(placement.canvas, preprocess.input_size, preprocess.resize)
-    return _crop(placement.draw(image), offset, preprocess.input_size), placement, offset
+    plan = ViewPlan.center(image, preprocess)
+    (crop,) = plan.cut(plan.placement.draw(image))
+    return crop, plan.placement, plan.offsets[0]
 
 
 def training_views(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
@@ -261,22 +329,16 @@ def training_views(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[
     placement = place(height, width, preprocess)
     canvas, size = placement.draw(image), preprocess.input_size
     bottom, right = placement.canvas[0] - size[0], placement.canvas[1] - size[1]
-    offsets = [(0, 0), (0, right), (bottom, 0), (bottom, right), center_offset(placement.canvas, size)]
+    center = center_offset(placement.canvas, size, preprocess.resize)
+    offsets = [(0, 0), (0, right), (bottom, 0), (bottom, right), center]
     crops = np.stack([_crop(canvas, offset, size) for offset in offsets])
     return np.concatenate([crops, crops[:, :, ::-1]])
 
 
 def sliding_views(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
-    """Windows over the photo with its shortest side ``resize_length``, ``(n, height, width, 3)`` uint8.
-
-    Windows of the input's size begin every ``STRIDE`` pixels; the last row and column of them are moved in to
-    lie flush with the border, so that every pixel is seen.
-    """
-    height, width = check_photo(image).shape[:2]
-    placement = place(height, width, preprocess.with_resize("shortest"))
-    canvas, size = placement.draw(image), preprocess.input_size
-    rows, columns = (window_starts(placement.canvas[axis], size[axis]) for axis in (0, 1))
-    return np.stack([_crop(canvas, (top, left), size) for top in rows for left in columns])
+    """The windows of :meth:`ViewPlan.sliding`, ``(n, height, width, 3)`` uint8."""
+    plan = ViewPlan.sliding(image, preprocess)
+    return plan.cut(plan.placement.draw(image))
 
 
 def window_starts(length: int, size: int) -> tuple[int, ...]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pfungst.audit import AuditConfig, Subject, audit_models
-from pfungst.audit.schema import Audit, ModelAudit
+from pfungst.audits import AuditConfig, Subject, audit_models
+from pfungst.audits.schema import Audit, ModelAudit
+from pfungst.contract.plain import to_plain
 from pfungst.contract.storage import model_identity
 from pfungst.evaluation.attributions import DEFAULT_RULE
 from pfungst.paper.config import FISHER, NETWORK
@@ -41,7 +42,7 @@ def audit_both(study: Study) -> tuple[dict[str, Any], Audit]:
             progress=study.told(AUDIT),
         )
         write_report(folder)
-        return {"problems": len(audit.problems), "failed": list(audit.skipped)}
+        return {"problems": len(audit.problems), "failures": [str(failure) for failure in audit.failures]}
 
     configuration = {**on_test(study), "audit": asdict(config)}
     record = run_stage(folder, configuration, work, workers=study.config.workers)
@@ -73,7 +74,8 @@ def _context(model: ModelAudit, class_name: str) -> dict[str, Any] | None:
     found = model.by_name(class_name)
     if found is None or found.context is None or found.context.ratio is None:
         return None
-    return found.context.ratio.as_dict() | {"dependent": found.context.dependent}
+    row: dict[str, Any] = to_plain(found.context.ratio)
+    return row | {"dependent": found.context.dependent}
 
 
 def hunted_class(audit: Audit) -> str | None:

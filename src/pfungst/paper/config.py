@@ -34,7 +34,7 @@ class PaperConfig:
     limit : int or None
         A partial run: so many photos of each split, stratified by class.
     fisher : FisherTraining
-        Its ``workers`` and ``random_state`` are those of this configuration.
+        Its ``random_state`` is that of this configuration.
     network : NetworkTraining or None
         Default: every layer of CaffeNet as in the paper, the last layer of EfficientNet-Lite0.
     replacement : ReplacementConfig
@@ -75,8 +75,8 @@ class PaperConfig:
         return "CaffeNet" if self.caffenet else "EfficientNet-Lite0"
 
     def fisher_training(self) -> FisherTraining:
-        """Settings of the Fisher-vector model with this run's workers and seed."""
-        return replace(self.fisher, workers=self.workers, random_state=self.random_state)
+        """Settings of the Fisher-vector model with this run's seed."""
+        return replace(self.fisher, random_state=self.random_state)
 
     def network_training(self) -> NetworkTraining:
         """Settings of the network with this run's seed."""
@@ -88,7 +88,7 @@ class PaperConfig:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         files = [str(file) for file in self.caffenet] if self.caffenet else None
-        return {**asdict(self), "caffenet": files}
+        return {**asdict(self), "fisher": self.fisher.as_dict(), "caffenet": files}
 
     def notes(self) -> tuple[str, ...]:
         """What differs from the paper, in words."""
@@ -112,5 +112,5 @@ def comparable(config: PaperConfig, data_name: str) -> bool:
 
 
 def plain_training(training: Any) -> dict[str, Any]:
-    """A training's settings as plain JSON, without the number of workers, on which nothing depends."""
-    return {name: value for name, value in asdict(training).items() if name != "workers"}
+    """A training's settings as plain JSON."""
+    return training.as_dict() if isinstance(training, FisherTraining) else asdict(training)

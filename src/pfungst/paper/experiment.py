@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pfungst.contract.plain import to_plain
+from pfungst.contract.plain import from_plain, to_json, to_plain
+from pfungst.evaluation.rows import Quality
 from pfungst.paper import tables
 from pfungst.paper.auditing import artefact_rows, audit_both, context_rows, hunted_class
 from pfungst.paper.config import FISHER, NETWORK, PaperConfig, comparable
@@ -18,6 +18,7 @@ from pfungst.paper.showing import show
 from pfungst.paper.study import Study
 from pfungst.paper.training import train_models
 from pfungst.progress import Progress, silent
+from pfungst.writing import write_whole
 
 RESULTS_FILE = "results.json"
 
@@ -97,14 +98,14 @@ def run_paper(
         "context": context_rows(audit),
         "hunted": hunted,
         "artefacts": artefact_rows(audit, hunted) if hunted else [],
-        "problems": [problem.sentence for problem in audit.problems],
+        "problems": [" ".join((item.sentence, *item.numbers)) for item in audit.problems],
         "cost": _cost(photos, {**trained, "scores": scored, "audit": audited}, quality),
-        "failed": _failures({**trained, "audit": audited}, scored["result"], quality),
+        "failures": _failures({**trained, "audit": audited}, scored["result"], quality),
     })  # fmt: skip
-    target = study.out / RESULTS_FILE
-    target.write_text(json.dumps(numbers, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    page = show(study, numbers, {model: record["result"]["curves"] for model, record in quality.items()})
-    return PaperResult(page=page, numbers=numbers, failures=tuple(numbers["failed"]))
+    write_whole(study.out / RESULTS_FILE, to_json(numbers))
+    traces = {model: from_plain(Quality, record["result"]) for model, record in quality.items()}
+    page = show(study, numbers, traces)
+    return PaperResult(page=page, numbers=numbers, failures=tuple(numbers["failures"]))
 
 
 def _cost(
@@ -126,8 +127,7 @@ def _failures(
     scored: Mapping[str, Mapping[str, Any]],
     quality: Mapping[str, Mapping[str, Any]],
 ) -> list[str]:
-    found = [text for record in done.values() for text in record["result"]["failed"]]
-    found += [text for table in scored.values() for text in table["failed"]]
-    found += [f"{item['image']}: {item['reason']}" for record in quality.values()
-              for item in record["result"]["failed"]]  # fmt: skip
+    found = [text for record in done.values() for text in record["result"]["failures"]]
+    tables = [*scored.values(), *(record["result"] for record in quality.values())]
+    found += [failure["reason"] for table in tables for failure in table["failures"]]
     return list(dict.fromkeys(found))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pfungst.contract.plain import to_plain
 from pfungst.contract.storage import model_identity
 from pfungst.evaluation.config import QualityConfig, default_methods, default_rules
 from pfungst.evaluation.quality import has_boxes, measure_quality
-from pfungst.evaluation.scoring import evaluation_table, score_dataset
+from pfungst.evaluation.rows import Quality
+from pfungst.evaluation.scoring import Evaluation, evaluate
 from pfungst.paper.config import FISHER, NETWORK
 from pfungst.paper.stages import run_stage
 from pfungst.paper.study import Study
@@ -26,7 +28,7 @@ _RULES = ("epsilon-plus-flat", "cvpr2016")
 def measure_precision(study: Study) -> dict[str, Any]:
     """Average precision on the test photos: both models, and the network over sliding windows."""
 
-    def work() -> dict[str, Any]:
+    def work() -> dict[str, Evaluation]:
         network = trained_model(study, NETWORK)
         models = {
             FISHER: trained_model(study, FISHER),
@@ -38,9 +40,9 @@ def measure_precision(study: Study) -> dict[str, Any]:
     return run_stage(study.out / SCORES, on_test(study), work, workers=study.config.workers)
 
 
-def _precision(study: Study, name: str, model: Any) -> dict[str, Any]:
+def _precision(study: Study, name: str, model: Any) -> Evaluation:
     folder = study.out / SCORES / name.replace(", ", "-")
-    scored = score_dataset(
+    return evaluate(
         model,
         study.photos.test,
         identity=model_identity(model_folder(study, _KINDS[name]), model),
@@ -48,7 +50,6 @@ def _precision(study: Study, name: str, model: Any) -> dict[str, Any]:
         workers=study.config.workers,
         progress=study.told(name),
     )
-    return evaluation_table(scored, model.thresholds)
 
 
 def measure_heatmaps(study: Study) -> dict[str, dict[str, Any]]:
@@ -70,7 +71,7 @@ def _quality(study: Study, model: str, settings: Mapping[str, Any], max_images: 
     )
     folder = study.out / f"{QUALITY}-{model}"
 
-    def work() -> dict[str, Any]:
+    def work() -> Quality:
         return measure_quality(
             classifier,
             study.photos.test,
@@ -80,9 +81,9 @@ def _quality(study: Study, model: str, settings: Mapping[str, Any], max_images: 
             out=folder,
             identity=model_identity(model_folder(study, model), classifier),
             progress=study.told(model),
-        ).as_dict()
+        )
 
-    configuration = {**on_test(study), "quality": config.as_dict(), "max_images": max_images}
+    configuration = {**on_test(study), "quality": to_plain(config), "max_images": max_images}
     return run_stage(folder, configuration, work, workers=study.config.workers)
 
 

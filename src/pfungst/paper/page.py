@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pfungst.paper import tables
+from pfungst.report.drawing import save_figure
 from pfungst.report.templating import environment
+from pfungst.writing import write_whole
 
 PAGE_FILE = "paper.html"
 _NOTE = (
@@ -52,7 +54,7 @@ def write_page(
         sections=[_content(section) for section in sections],
     )  # fmt: skip
     target = folder / PAGE_FILE
-    target.write_text(html, encoding="utf-8")
+    write_whole(target, html)
     return target
 
 
@@ -101,5 +103,5 @@ def save_precision_figure(path: Path, rows: Sequence[Mapping[str, Any]], *, netw
     axes.set_ylim(0, 100)
     axes.set_title(title, fontsize=10, loc="left")
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-    figure.savefig(path, dpi=130)
+    save_figure(path, figure, dpi=130)
     return path

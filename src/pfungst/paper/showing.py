@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pfungst.evaluation.rows import Quality
 from pfungst.paper import tables
 from pfungst.paper.auditing import HUNTED, REPORT
 from pfungst.paper.config import FISHER, NETWORK
 from pfungst.paper.page import Section, save_precision_figure, write_page
 from pfungst.paper.study import Study
-from pfungst.report.quality_figure import save_quality_figure
+from pfungst.report.quality_figure import save_quality_figure, step_size
 
 
-def show(study: Study, numbers: Mapping[str, Any], curves: Mapping[str, Sequence[Any]]) -> Path:
-    """Write the figures and the page; ``curves`` are the traces of each model's heatmaps."""
+def show(study: Study, numbers: Mapping[str, Any], measured: Mapping[str, Quality]) -> Path:
+    """Write the figures and the page; ``measured`` is the quality of each model's heatmaps."""
     name, network = study.photos.name, study.config.network_name
     save_precision_figure(study.out / "precision.png", numbers["precision"], network=network, title=name)
     counts = ", ".join(f"{count} {split}" for split, count in numbers["photos"].items())
@@ -29,8 +30,8 @@ def show(study: Study, numbers: Mapping[str, Any], curves: Mapping[str, Sequence
         network=network,
         precision=numbers["precision"],
         sections=[
-            *(_quality_section(study, model, rows, numbers["quality"][model])
-              for model, rows in curves.items()),
+            *(_quality_section(study, model, found, numbers["quality"][model])
+              for model, found in measured.items()),
             _context_section(numbers),
             _artefact_section(numbers),
             _audit_section(numbers),
@@ -54,19 +55,17 @@ _FIGURES = {
 }  # fmt: skip
 
 
-def _quality_section(
-    study: Study, model: str, curves: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
-) -> Section:
+def _quality_section(study: Study, model: str, found: Quality, rows: Sequence[Mapping[str, Any]]) -> Section:
     title, method, file, explanation = _FIGURES[model]
-    measured = [row for row in curves if row["method"] == method]
+    measured = found.find(method=method)
     if not measured:
         return Section(title=title, text="Nothing could be measured: there were no true positives.")
-    per_step = {
-        "descriptors": study.config.replacement.batch_size,
-        "regions": study.config.regions.per_step,
-    }
     picture = save_quality_figure(
-        study.out / file, curves, method=method, operator=measured[0]["operator"], per_step=per_step[method]
+        study.out / file,
+        found.curves,
+        method=method,
+        operator=measured[0].operator,
+        per_step=step_size(found, method),
     )
     header, cells = tables.quality_cells(rows)
     return Section(

@@ -10,7 +10,7 @@ from typing import Any
 
 from pfungst import __version__
 from pfungst.contract.plain import to_plain
-from pfungst.runs.executor import Workers
+from pfungst.runs.executor import Workers, executor_of
 from pfungst.runs.journal import Journal, read_records
 
 STAGE_FILE = "stage.jsonl"
@@ -19,7 +19,7 @@ STAGE_FILE = "stage.jsonl"
 def run_stage(
     folder: Path,
     configuration: Mapping[str, Any],
-    work: Callable[[], Mapping[str, Any]],
+    work: Callable[[], Any],
     *,
     workers: Workers = 1,
 ) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def run_stage(
     configuration : mapping
         Everything that the result depends on.
     work : callable
-        Returns plain numbers; NaN becomes None.
+        Returns numbers that :func:`~pfungst.contract.plain.to_plain` can write; NaN becomes None.
     workers : int or Cluster
         Their number is noted beside the time; None for a cluster, which may grow and shrink.
 
@@ -56,7 +56,7 @@ def run_stage(
             took = {
                 "seconds": time.perf_counter() - wall,
                 "processor_seconds": _processor_seconds() - processor,
-                "workers": workers if isinstance(workers, int) else None,
+                "workers": executor_of(workers).fixed,
             }
             journal.append({"stage": folder.name, **took, "result": result})
     return next(iter(read_records(file)))

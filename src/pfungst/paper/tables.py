@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pfungst.contract.plain import from_plain
+from pfungst.evaluation.statistics import Estimate
+from pfungst.evaluation.wording import number, with_interval
 from pfungst.paper.config import FISHER, NETWORK
 from pfungst.paper.measuring import SLIDING
 from pfungst.paper.published import FISHER_AP, FISHER_MEAN_AP, NETWORK_MEAN_AP
@@ -98,20 +101,17 @@ def _per_cent(value: float | None) -> float | None:
     return None if value is None else 100 * value
 
 
-def text(value: Any, digits: int = 2) -> str:
-    """A number for people; a dash where there is none."""
-    if value is None:
-        return "–"
-    return str(value) if isinstance(value, int) else f"{value:.{digits}f}"
+def text(value: float | None, digits: int = 2) -> str:
+    """A number for people, a count without decimals; a dash where there is none."""
+    return str(value) if isinstance(value, int) else number(value, digits)
 
 
 def interval(estimate: Mapping[str, Any] | None) -> str:
     """A mean with its interval."""
-    if estimate is None or estimate["mean"] is None:
-        return "–"
-    if estimate["low"] is None:
-        return text(estimate["mean"])
-    return f"{text(estimate['mean'])} [{text(estimate['low'])}, {text(estimate['high'])}]"
+    if estimate is None:
+        return with_interval(None)
+    numbers = {name: value for name, value in estimate.items() if name != "dependent"}
+    return with_interval(from_plain(Estimate, numbers))
 
 
 def precision_cells(rows: Sequence[Mapping[str, Any]], network: str) -> tuple[list[str], list[list[str]]]:

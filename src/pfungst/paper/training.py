@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,11 @@ from pfungst.contract.classifier import Classifier
 from pfungst.contract.storage import file_sha256
 from pfungst.errors import ModelError
 from pfungst.fisher import train_fisher
-from pfungst.models import load_model
+from pfungst.models import load
 from pfungst.paper.config import FISHER, NETWORK, STAND_IN, plain_training
 from pfungst.paper.stages import run_stage
 from pfungst.runs.identity import data_identity
+from pfungst.writing import remove_folder
 
 if TYPE_CHECKING:
     from pfungst.network import NetworkClassifier
@@ -43,7 +43,7 @@ def model_folder(study: Study, model: str) -> Path:
 
 def trained_model(study: Study, model: str) -> Classifier:
     """A trained model, read from its folder."""
-    return load_model(model_folder(study, model))
+    return load(model_folder(study, model))
 
 
 def _train_fisher(study: Study) -> dict[str, Any]:
@@ -52,13 +52,20 @@ def _train_fisher(study: Study) -> dict[str, Any]:
     def work() -> dict[str, Any]:
         unfinished = study.out / FISHER / UNFINISHED
         told = study.told("Fisher vectors")
-        trained = train_fisher(photos.train, photos.val, settings, work=unfinished, progress=told)
+        trained = train_fisher(
+            photos.train,
+            photos.val,
+            settings,
+            out=unfinished,
+            workers=study.config.workers,
+            progress=told,
+        )
         trained.classifier.save(model_folder(study, FISHER))
-        shutil.rmtree(unfinished)
+        remove_folder(unfinished)
         return {
             "c": trained.c,
             "validation_map": {f"{c:g}": value for c, value in trained.validation.items()},
-            "failed": [str(error) for error in trained.failures],
+            "failures": [str(failure) for failure in trained.failures],
         }
 
     configuration = {
@@ -83,18 +90,18 @@ def _train_network(study: Study) -> dict[str, Any]:
             photos.train,
             photos.val,
             settings,
-            folder=unfinished,
+            out=unfinished,
             workers=config.workers,
             progress=study.told(config.network_name),
         )
         trained.classifier.save(model_folder(study, NETWORK))
-        shutil.rmtree(unfinished)
+        remove_folder(unfinished)
         return {
             "network": config.network_name,
             "best_epoch": trained.best_epoch + 1,
             "history": [{"loss": epoch.loss, "validation_map": epoch.mean_ap} for epoch in trained.history],
             "undefined_thresholds": list(trained.undefined_thresholds),
-            "failed": [str(error) for error in trained.skipped],
+            "failures": [str(error) for error in trained.failures],
         }
 
     configuration = {

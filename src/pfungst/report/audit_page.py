@@ -1,6 +1,6 @@
 """The report of an audit: one HTML file that a person reads first.
 
-Finished records go in (:mod:`pfungst.audit.schema`), and thumbnails and heatmaps of the surveys; numbers are
+Finished records go in (:mod:`pfungst.audits.schema`), and thumbnails and heatmaps of the surveys; numbers are
 written and drawn, never computed.
 """
 
@@ -11,38 +11,60 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pfungst.audit.schema import Artefact, Audit, ClassAudit, Problem
+from pfungst.audits.schema import Artefact, Audit, ClassAudit, Problem
+from pfungst.errors import unknown_name
+from pfungst.evaluation.wording import counted, number
+from pfungst.images.rectangles import Rectangle
 from pfungst.report import charts
 from pfungst.report.class_pages import LinkedPage, remove_class_pages, write_class_pages
+from pfungst.report.lists import photo_lists
 from pfungst.report.page import write_page
-from pfungst.report.photo_data import MAX_BYTES, Key, Sources, important, open_sources, page_data, shown
+from pfungst.report.photo_data import MAX_BYTES, Key, Sources, Zero, important, open_sources, page_data, shown
 from pfungst.report.pictures import COMPACT, FULL, picture_uri
 from pfungst.report.quality_tables import quality_items
-from pfungst.report.wording import number
 
 REPORT_FILE = "report.html"
 SECTIONS = (
     ("verdict", "Verdict"),
     ("classes", "Classes"),
     ("gallery", "Photos"),
-    ("context", "Context"),
+    ("context", "Surroundings"),
     ("quality", "Heatmap quality"),
-    ("strategies", "Strategies"),
-    ("artefacts", "Artefacts"),
+    ("strategies", "Ways of recognising"),
+    ("artefacts", "Marks"),
     ("models", "Side by side"),
     ("method", "Method"),
+    ("words", "Words"),
 )
 """In the order in which a person sees them."""
+KINDS = {
+    "artefact": "a mark instead of the object",
+    "context": "surroundings instead of the object",
+    "leak": "photos known from training",
+    "heatmap": "heatmaps",
+    "data": "nothing can be said",
+}
+"""Kinds of problems in words; one that is not here is named as it is."""
+ZERO_WORDS = {
+    "threshold": "Each heatmap is drawn from the decision on: red and blue balance where the score equals "
+    "the threshold, whose share is the same for every part of the photo.",
+    "score": "Each heatmap divides the score f(x) itself: red and blue balance where the score is zero, "
+    "which is not where the decision changes.",
+}
 _SIDE_BY_SIDE = 4
 
 
-def write_report(audit_folder: str | Path, *, max_bytes: int = MAX_BYTES) -> Path:
+def write_report(audit_folder: str | Path, *, zero: Zero = "threshold", max_bytes: int = MAX_BYTES) -> Path:
     """Write ``report.html`` into a finished audit's folder.
 
     Parameters
     ----------
     audit_folder : path
         Folder of ``audit.json``, ``pictures/`` and the surveys.
+    zero : {"threshold", "score"}
+        What photos' heatmaps divide: f(x) − threshold, so that red and blue balance where the decision
+        changes, each part of the photo bearing the same share of the threshold; or f(x), as in the paper.
+        Measures and pictures of the audit are of f(x) either way.
     max_bytes : int
         Pictures of photos that one file may hold. With more, each class gets pages of its own in ``report/``
         beside the file, which then holds the photos that its sections name.
@@ -56,13 +78,17 @@ def write_report(audit_folder: str | Path, *, max_bytes: int = MAX_BYTES) -> Pat
     ------
     DataError
         If there is no finished audit in the folder.
+    ConfigError
+        If ``zero`` is neither.
     """
+    if zero not in ZERO_WORDS:
+        raise unknown_name("zero of a heatmap", str(zero), tuple(ZERO_WORDS))
     folder = Path(audit_folder)
     audit = Audit.load(folder)
     sources = open_sources(folder, audit)
     side_by_side = {name: _side_by_side(sources, name) for name in audit.classes}
     first = [key for key in _wanted(audit, side_by_side) if key in sources.seen]
-    data, linked = _photos(folder, sources, first, max_bytes)
+    data, linked = _photos(folder, sources, first, max_bytes, zero)
     return write_page(
         folder / REPORT_FILE,
         "audit.html.j2",
@@ -71,6 +97,8 @@ def write_report(audit_folder: str | Path, *, max_bytes: int = MAX_BYTES) -> Pat
         sections=SECTIONS,
         surveys=any(survey is not None for survey in sources.surveys),
         linked=linked,
+        in_gallery=set() if linked else {entry["class"] for entry in data["entries"]},
+        zero_words=ZERO_WORDS[zero],
         side_by_side=side_by_side,
         quality=[quality_items(model) for model in audit.models],
         **_lookups(audit),
@@ -85,16 +113,16 @@ def _wanted(audit: Audit, side_by_side: Mapping[str, Sequence[str]]) -> dict[Key
 
 
 def _photos(
-    folder: Path, sources: Sources, first: Sequence[Key], max_bytes: int
+    folder: Path, sources: Sources, first: Sequence[Key], max_bytes: int, zero: Zero
 ) -> tuple[dict[str, Any], list[LinkedPage]]:
     """All photos if they fit; else those that sections name, as many as fit, and pages for each class."""
     remove_class_pages(folder)
     for detail in (FULL, COMPACT):
-        data, left = page_data(sources, list(sources.seen), detail, max_bytes)
+        data, left = page_data(sources, list(sources.seen), detail, max_bytes, zero)
         if not left:
             return data, []
-    data, _ = page_data(sources, first, FULL, max_bytes)
-    return data, write_class_pages(folder, sources, max_bytes)
+    data, _ = page_data(sources, first, FULL, max_bytes, zero)
+    return data, write_class_pages(folder, sources, max_bytes, zero, zero_words=ZERO_WORDS[zero])
 
 
 def _side_by_side(sources: Sources, name: str) -> list[str]:
@@ -125,6 +153,8 @@ def _lookups(audit: Audit) -> dict[str, Any]:
         "model_index": {model.name: index for index, model in enumerate(audit.models)},
         "class_index": {name: index for index, name in enumerate(audit.classes)},
         "anchors": anchors,
+        "headline": headline(audit),
+        "kinds": KINDS,
         "opened": [problem.class_name for problem in audit.problems] or list(audit.classes[:1]),
         "evidence": [_evidence(audit, problem, anchors) for problem in audit.problems],
         "has_context": any(row.context is not None for row in rows),
@@ -134,6 +164,18 @@ def _lookups(audit: Audit) -> dict[str, Any]:
     }
 
 
+def headline(audit: Audit) -> str:
+    """The verdict in a sentence; what cannot be said is no fault, and no acquittal either."""
+    faults = [problem for problem in audit.problems if problem.kind != "data"]
+    untold = len(audit.problems) - len(faults)
+    rest = f"{counted(untold, 'point')} on which nothing can be said" if untold else ""
+    if faults:
+        return f"{counted(len(faults), 'suspected problem')}, worst first{f'; {rest}' if rest else ''}."
+    if rest:
+        return f"No suspected problem was found where one could be looked for; {rest}."
+    return "No suspected problem was found."
+
+
 def _evidence(audit: Audit, problem: Problem, anchors: Mapping[tuple[str, str, str], str]) -> dict[str, Any]:
     """Where a problem is shown in full, and a photo that shows it where it has no crop of its own."""
     names = [model.name for model in audit.models]
@@ -141,7 +183,8 @@ def _evidence(audit: Audit, problem: Problem, anchors: Mapping[tuple[str, str, s
         (anchors[key] for name in problem.models
          if (key := (name, problem.class_name, problem.reference)) in anchors), "",
     )  # fmt: skip
-    found: dict[str, Any] = {"link": link, "image": "", "class_index": 0, "model": 0}
+    lists = photo_lists(audit, problem)
+    found: dict[str, Any] = {"link": link, "image": "", "class_index": 0, "model": 0, "lists": lists}
     if problem.kind == "heatmap":
         return {**found, "link": "quality"}
     if problem.class_name not in audit.classes:
@@ -150,8 +193,9 @@ def _evidence(audit: Audit, problem: Problem, anchors: Mapping[tuple[str, str, s
     found["link"] = link or (f"context-{index}" if problem.kind == "context" else "classes")
     for name in problem.models:
         row = audit.models[names.index(name)].by_name(problem.class_name) if name in names else None
-        if row is not None and row.context is not None and row.context.most:
-            image = row.context.most[0]
+        most = row.context.most[:1] if row is not None and row.context is not None else ()
+        image = problem.example or next(iter(most), "")
+        if image and problem.kind != "data":
             return {**found, "image": image, "class_index": index, "model": names.index(name)}
     return found
 
@@ -171,7 +215,7 @@ def _drawing(folder: Path, audit: Audit, sources: Sources) -> dict[str, Any]:
     }
 
 
-def _places(artefact: Artefact, *, photos: Mapping[str, Any]) -> list[charts.Rectangle]:
+def _places(artefact: Artefact, *, photos: Mapping[str, Any]) -> list[Rectangle]:
     return charts.places(artefact, photos)
 
 

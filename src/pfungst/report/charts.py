@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from pfungst.audit.schema import Artefact, Photo, StrategyPoint
+from pfungst.audits.schema import Artefact, Photo, StrategyPoint
 from pfungst.evaluation.statistics import Estimate
+from pfungst.images.rectangles import Rectangle
 
 PLACE_WIDTH, PLACE_HEIGHT = 160, 120
 SCATTER_WIDTH, SCATTER_HEIGHT, _MARGIN = 420, 300, 18
@@ -64,32 +65,14 @@ def bar(estimate: Estimate | None, scale: Axis, reference: float | None = None) 
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rectangle:
-    """In the units of its drawing."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-
 def places(artefact: Artefact, photos: Mapping[str, Photo]) -> list[Rectangle]:
-    """Where on the photo an artefact occurs: its boxes, every photo stretched to one frame."""
+    """Where on the photo an artefact occurs: its boxes, every photo stretched to one frame, in its units."""
     found = []
-    for image, (left, top, right, bottom) in artefact.boxes.items():
+    for image, edges in artefact.boxes.items():
         photo = photos.get(image)
         if photo is None or not photo.width or not photo.height:
             continue
-        x, y = PLACE_WIDTH / photo.width, PLACE_HEIGHT / photo.height
-        found.append(
-            Rectangle(
-                x=round(left * x, 1),
-                y=round(top * y, 1),
-                width=round((right - left) * x, 1),
-                height=round((bottom - top) * y, 1),
-            )
-        )
+        found.append(Rectangle.of(edges).scaled(PLACE_WIDTH / photo.width, PLACE_HEIGHT / photo.height))
     return found[:_MOST_PLACES]
 
 

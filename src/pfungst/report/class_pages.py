@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pfungst.report.page import write_page
-from pfungst.report.photo_data import Key, Sources, page_data
+from pfungst.report.photo_data import Key, Sources, Zero, page_data
 
 FOLDER = "report"
 
@@ -27,7 +28,9 @@ def remove_class_pages(folder: Path) -> None:
         file.unlink()
 
 
-def write_class_pages(folder: Path, sources: Sources, max_bytes: int) -> list[LinkedPage]:
+def write_class_pages(
+    folder: Path, sources: Sources, max_bytes: int, zero: Zero, **content: Any
+) -> list[LinkedPage]:
     """Write the photos of each class to ``report/class-1.html`` and so on, several files where it must be."""
     pages = []
     for index, name in enumerate(sources.audit.classes):
@@ -35,10 +38,10 @@ def write_class_pages(folder: Path, sources: Sources, max_bytes: int) -> list[Li
         part = 0
         while left:
             part += 1
-            data, rest = page_data(sources, left, max_bytes=max_bytes)
+            data, rest = page_data(sources, left, max_bytes=max_bytes, zero=zero)
             href = f"{FOLDER}/class-{index + 1}{f'-{part}' if part > 1 else ''}.html"
             title = name if part == 1 and not rest else f"{name}, part {part}"
-            write_page(folder / href, "class.html.j2", data, audit=sources.audit, heading=title)
+            write_page(folder / href, "class.html.j2", data, audit=sources.audit, heading=title, **content)
             pages.append(LinkedPage(href=href, title=title, count=len(left) - len(rest)))
             left = rest
     return pages

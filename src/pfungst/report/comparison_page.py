@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pfungst.audit.comparing import Comparison
+from pfungst.audits.comparing import Comparison
 from pfungst.report import charts
 from pfungst.report.page import write_page
 
@@ -19,7 +19,7 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> Path:
     Parameters
     ----------
     comparison : Comparison
-        Finished records of :func:`pfungst.audit.comparing.compare_audits`.
+        Finished records of :func:`pfungst.audits.comparing.compare_audits`.
     folder : path
         Made if it is missing.
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pfungst.audit.schema import ContextRow
+from pfungst.audits.schema import ContextRow
+from pfungst.contract.plain import to_json
 from pfungst.errors import ConfigError
 from pfungst.evaluation.statistics import Estimate
+from pfungst.report.drawing import save_figure
+from pfungst.writing import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from pfungst.audits.context.measuring import Context
+
+CONTEXT_FILE = "context.json"
 
 Tables = Mapping[str, Mapping[str, ContextRow]]
 """By model, then by class."""
@@ -74,10 +81,34 @@ def context_figure(tables: Tables, *, title: str = "") -> Figure:
 
 def save_context_figure(path: str | Path, tables: Tables, *, title: str = "") -> Path:
     """Write :func:`context_figure` as PNG or SVG, by the name's ending."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    context_figure(tables, title=title).savefig(target, dpi=150)
+    return save_figure(path, context_figure(tables, title=title))
+
+
+def save_context(folder: str | Path, found: Mapping[str, Context], *, data: str) -> Path:
+    """Write ``context.json`` and its figure into a folder.
+
+    Parameters
+    ----------
+    folder : path
+    found : mapping
+        By the name of the model.
+    data : str
+        The name of the photos.
+
+    Raises
+    ------
+    FileError
+        If the disk is full or cannot be written to.
+    """
+    target = write_whole(Path(folder) / CONTEXT_FILE, to_json(context_content(found, data=data)))
+    tables = {name: result.rows for name, result in found.items()}
+    save_context_figure(Path(folder) / "context.png", tables, title=f"Context on {data}")
     return target
+
+
+def context_content(found: Mapping[str, Context], *, data: str) -> dict[str, Any]:
+    """What ``context.json`` holds."""
+    return {"data": data, "models": dict(found)}
 
 
 def _panels(tables: Tables) -> list[_Panel]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from PIL import Image, ImageDraw
 from pfungst.contract.classifier import Classifier, ImageArray
 from pfungst.contract.explanation import Explanation
 from pfungst.contract.heatmap import colours, font, legend, scaled, wrapped
-from pfungst.errors import ConfigError, unknown_name
+from pfungst.errors import ConfigError, Failure, ImageError, unknown_name
+from pfungst.files import as_text
+from pfungst.images.decode import decode
 from pfungst.progress import Progress, silent
 
 AUTO = "auto"
@@ -48,6 +51,29 @@ class FigureStyle:
     def __post_init__(self) -> None:
         if not 40 <= self.side <= _MAX_SIDE:
             raise ConfigError(f"a cell of {self.side} pixels", allowed=f"40 to {_MAX_SIDE}")
+
+
+class Photos:
+    """Photos by their names, decoded one at a time; those that cannot be are left out and remembered.
+
+    Attributes
+    ----------
+    failures : list of Failure
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = paths
+        self.failures: list[Failure] = []
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __iter__(self) -> Iterator[tuple[str, ImageArray]]:
+        for path in self.paths:
+            try:
+                yield as_text(path.stem), decode(path)
+            except ImageError as error:
+                self.failures.append(Failure(as_text(path.stem), str(error)))
 
 
 def make_figure(

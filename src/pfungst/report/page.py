@@ -10,9 +10,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pfungst.report import wording
+from pfungst.evaluation import wording
+from pfungst.report.glossary import WORDS
 from pfungst.report.pictures import legend_uri
 from pfungst.report.templating import environment
+from pfungst.writing import write_whole
 
 
 def write_page(path: Path, template: str, data: Mapping[str, Any] | None = None, **content: Any) -> Path:
@@ -30,19 +32,15 @@ def write_page(path: Path, template: str, data: Mapping[str, Any] | None = None,
         data=data,
         **content,
     )  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(html, encoding="utf-8")
-    part.replace(path)
-    return path
+    return write_whole(path, html)
 
 
 @cache
 def _environment() -> Any:
     templates = environment().overlay()
-    filters = ("number", "signed", "percent", "interval", "percent_interval", "counted")
+    filters = ("number", "signed", "percent", "interval", "percent_interval", "counted", "against")
     templates.filters = {**templates.filters, **{name: getattr(wording, name) for name in filters}}
-    templates.globals = {**templates.globals, "flattened": wording.flattened}
+    templates.globals = {**templates.globals, "flattened": wording.flattened, "words": WORDS}
     return templates
 
 

@@ -6,17 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import DecompressionBombError
 
-from pfungst.audit.schema import Audit, ModelAudit, Photo, survey_folder
-from pfungst.audit.survey.surveying import Seen, StoredSurvey, open_survey
+from pfungst.audits.schema import Audit, ModelAudit, Photo, survey_folder
+from pfungst.audits.survey import Seen, StoredSurvey, open_survey
 from pfungst.errors import DataError, PfungstError
 from pfungst.report.pictures import FULL, Detail, heatmap_base64, photo_base64
 
 Key = tuple[str, str]
 """Photo id and class name."""
+Zero = Literal["threshold", "score"]
+"""What a heatmap shows the relevance of: f(x) − threshold, or f(x) as in the paper."""
 MAX_BYTES = 25_000_000
 """Photos and heatmaps in one file; text, crops and drawings come on top."""
 _LARGEST = 100_000
@@ -81,7 +85,9 @@ def _survey(folder: Path, model: ModelAudit) -> tuple[StoredSurvey | None, dict[
 
 def important(audit: Audit) -> list[Key]:
     """Photos that other sections than the gallery show, the more telling first, each once."""
-    found: dict[Key, None] = {}
+    found: dict[Key, None] = {
+        (problem.example, problem.class_name): None for problem in audit.problems if problem.example
+    }
     for depth in range(8):
         for model in audit.models:
             for row in model.classes:
@@ -94,8 +100,8 @@ def important(audit: Audit) -> list[Key]:
 class Builder:
     """Takes photos and heatmaps into a page's data, each once, and counts their bytes."""
 
-    def __init__(self, sources: Sources, detail: Detail) -> None:
-        self.sources, self.detail = sources, detail
+    def __init__(self, sources: Sources, detail: Detail, zero: Zero) -> None:
+        self.sources, self.detail, self.zero = sources, detail, zero
         self.bytes = 0
         self._places: dict[str, int] = {}
         self._photos: list[dict[str, Any]] = []
@@ -122,6 +128,10 @@ class Builder:
         return {
             "classes": list(self.sources.audit.classes),
             "models": [model.name for model in self.sources.audit.models],
+            "thresholds": [
+                [_plain(_threshold(model, name)) for name in self.sources.audit.classes]
+                for model in self.sources.audit.models
+            ],
             "photos": self._photos,
             "entries": self._entries,
         }
@@ -146,7 +156,9 @@ class Builder:
         survey = self.sources.surveys[position]
         if survey is None or seen is None:
             return None
-        row = self.sources.audit.models[position].by_name(seen.class_name)
+        model = self.sources.audit.models[position]
+        row = model.by_name(seen.class_name)
+        zero = _threshold(model, seen.class_name) if self.zero == "threshold" else 0.0
         ratios = row.context.ratios if row is not None and row.context is not None else {}
         return {
             "score": _plain(seen.score),
@@ -154,7 +166,9 @@ class Builder:
             "ratio": _plain(ratios.get(seen.image)),
             "cluster": self.sources.clusters[position].get((seen.image, seen.class_name)),
             "map": self._counted(
-                lambda: heatmap_base64(survey.heatmap(seen.image, seen.class_name), self.detail)
+                lambda: heatmap_base64(
+                    shifted(survey.heatmap(seen.image, seen.class_name), zero), self.detail
+                )
             ),
         }
 
@@ -168,11 +182,25 @@ class Builder:
         return text
 
 
+def shifted(relevance: NDArray[np.floating[Any]], threshold: float) -> NDArray[np.float64]:
+    """Relevance of f(x) − threshold: every cell bears the same share of the threshold.
+
+    With relevance ``R_c`` of f(x) over n cells, ``R_c − t / n``: where the heatmap holds all of f(x), its sum
+    is what decides, positive exactly where the class is predicted.
+    """
+    values = np.asarray(relevance, dtype=np.float64)
+    return values - (threshold / values.size if isfinite(threshold) else 0.0)
+
+
 def page_data(
-    sources: Sources, keys: Sequence[Key], detail: Detail = FULL, max_bytes: int = MAX_BYTES
+    sources: Sources,
+    keys: Sequence[Key],
+    detail: Detail = FULL,
+    max_bytes: int = MAX_BYTES,
+    zero: Zero = "threshold",
 ) -> tuple[dict[str, Any], Sequence[Key]]:
     """Plain content for a page's script, and the keys that it has no room for; at least one is taken in."""
-    builder = Builder(sources, detail)
+    builder = Builder(sources, detail, zero)
     for position, key in enumerate(keys):
         if builder.bytes > max_bytes - _LARGEST and position:
             return builder.data(), keys[position:]
@@ -187,6 +215,11 @@ def _clusters(model: ModelAudit) -> dict[Key, int]:
         if row.strategies is not None
         for point in row.strategies.points
     }
+
+
+def _threshold(model: ModelAudit, class_name: str) -> float:
+    row = model.by_name(class_name)
+    return row.threshold if row is not None else 0.0
 
 
 def _plain(value: float | None) -> float | None:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pfungst.audit.schema import picture_file
-from pfungst.audit.survey.surveying import reduced
+from pfungst.audits.schema import picture_file
+from pfungst.audits.survey.maps import reduced
 from pfungst.contract.heatmap import colours, scaled
 from pfungst.errors import DataError
 from pfungst.report.templating import data_uri

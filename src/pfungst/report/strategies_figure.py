@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pfungst.audit.schema import Cluster, Strategies, picture_file
+from pfungst.audits.schema import Cluster, Strategies, picture_file
+from pfungst.contract.plain import to_json
 from pfungst.errors import ConfigError
+from pfungst.files import safe_name
+from pfungst.report.drawing import save_figure
+from pfungst.writing import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+STRATEGIES_FILE = "strategies.json"
 
 _MOST_GROUPS = 8
 _EXEMPLARS = 3
@@ -70,10 +76,44 @@ def strategies_figure(
 
 def save_strategies_figure(path: str | Path, found: Strategies, **options: Any) -> Path:
     """Write :func:`strategies_figure` (see there for the options) as PNG or SVG, by the name's ending."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    strategies_figure(found, **options).savefig(target, dpi=130)
-    return target
+    return save_figure(path, strategies_figure(found, **options), dpi=130)
+
+
+def save_strategies(
+    folder: str | Path,
+    found: Mapping[str, Strategies],
+    *,
+    title: str,
+    thumbnail: Callable[[str], bytes],
+) -> Path:
+    """Write ``strategies.json`` and a figure of each class that has groups into the folder of their maps.
+
+    Parameters
+    ----------
+    folder : path
+        The folder that was given to :func:`~pfungst.audits.strategies.finding.find_strategies`.
+    found : mapping
+        By class.
+    title : str
+        What the heatmaps are of: model and photos.
+    thumbnail : callable
+        From a photo's id to its thumbnail, as a survey has it.
+
+    Raises
+    ------
+    FileError
+        If the disk is full or cannot be written to.
+    """
+    for position, (name, result) in enumerate(found.items(), 1):
+        if result.clusters:
+            save_strategies_figure(
+                Path(folder) / f"strategies-{position:02d}-{safe_name(name)}.png",
+                result,
+                folder=Path(folder),
+                title=f"{name}: {result.n_images} heatmaps of {title}",
+                thumbnail=thumbnail,
+            )
+    return write_whole(Path(folder) / STRATEGIES_FILE, to_json({"classes": dict(found)}))
 
 
 def group_colours(count: int) -> list[Any]:

@@ -8,6 +8,7 @@ and the small files go. At any moment every finished item can be read from one o
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.errors import DataError
-from pfungst.runs.files import make_folder, remove_parts, write_whole, writing
+from pfungst.writing import make_folder, remove_parts, write_whole, writing
 
 _SHARDS, _LOOSE = "shard-*.safetensors", "item-*.safetensors"
 
@@ -86,6 +87,10 @@ class ArrayStore:
         write_whole(self._loose_file(key), content, durable=self._durable)
         self._loose[key] = len(content)
 
+    def holds(self, key: str) -> bool:
+        """Whether there are arrays of an item."""
+        return self._loose_file(key).is_file() or key in self._index()
+
     def pack_if_full(self) -> None:
         """Pack the small files if there are enough of them."""
         if len(self._loose) >= self.shard_items or sum(self._loose.values()) >= self.shard_bytes:
@@ -129,6 +134,16 @@ class ArrayStore:
         if self._shards is None:
             self._shards = {key: file for file in self._shard_files() for key in _items(file)}
         return self._shards
+
+
+def digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of names, types, shapes and numbers of some arrays."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        found.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
 
 
 def _items(file: Path) -> list[str]:

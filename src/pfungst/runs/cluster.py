@@ -6,7 +6,7 @@ import contextlib
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 from pfungst.errors import ConfigError, FileError, PfungstError
 from pfungst.runs.crew import Answer, Crew, attempt, cannot_travel
+from pfungst.runs.machine import machine_kind
 from pfungst.runs.manifest import library_versions
 
 _one_at_a_time = threading.Lock()
@@ -59,6 +60,23 @@ class Cluster:
                 allowed="an address like tcp://host:8786 or a scheduler file, and a positive time",
             )
 
+    @property
+    def fixed(self) -> None:
+        """Its workers come and go."""
+
+    def machines(self) -> list[str]:
+        """The kinds of its workers' machines, as they are now."""
+        client = self.connect()
+        try:
+            return sorted(set(client.run(machine_kind).values()))
+        finally:
+            client.close()
+
+    def crew(self, task: Callable[[Any], Any], name: Callable[[Any], str], n_items: int | None) -> Crew:
+        """The cluster's workers."""
+        del n_items
+        return DaskWorkers(task, name, cluster=self)
+
     def connect(self) -> Any:
         """A ``distributed.Client`` of the cluster, which has a worker.
 
@@ -74,7 +92,7 @@ class Cluster:
         client = self._client()
         try:
             client.wait_for_workers(1, timeout=self.patience)
-            _require_same_versions(client)
+            _require_same_versions(client, set(client.nthreads()))
         except TimeoutError as error:
             client.close()
             raise PfungstError(
@@ -110,11 +128,13 @@ class Cluster:
             ) from error
 
 
-def _require_same_versions(client: Any) -> None:
+def _require_same_versions(client: Any, workers: Collection[str]) -> None:
     """Refuse workers whose numbers could differ from ours."""
+    if not workers:
+        return
     ours = library_versions()
     try:
-        found = client.run(library_versions)
+        found = client.run(library_versions, workers=list(workers))
     except ImportError as error:
         raise ConfigError(
             f"the workers cannot load this library ({error})", hint="pip install 'pfungst[dask]' for them"
@@ -144,6 +164,7 @@ class DaskWorkers(Crew):
         self._client = cluster.connect()
         self._executor = self._client.get_executor(pure=False)
         self._counted, self._size = 0.0, 1
+        self._checked: set[str] = set()
         self._sent: Any = None
         self._needs: WeakKeyDictionary[Future[Answer], Any] = WeakKeyDictionary()
 
@@ -156,7 +177,10 @@ class DaskWorkers(Crew):
         """Four items for each worker; workers may come and go."""
         if time.monotonic() - self._counted > _RECOUNT_SECONDS:
             with self._reachable():
-                self._size = max(len(self._client.nthreads()), 1)
+                workers = set(self._client.nthreads())
+            _require_same_versions(self._client, workers - self._checked)
+            self._checked |= workers
+            self._size = max(len(workers), 1)
             self._counted = time.monotonic()
         return 4 * self._size
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from pfungst.errors import ConfigError, PfungstError
 from pfungst.runs.single import single_thread
@@ -106,6 +106,20 @@ class Crew(ABC):
         hint = "more memory for each worker if it ran out, or --workers 1 to see the cause"
         found.set_result((None, WorkerLostError(problem, hint=hint)))
         return found
+
+
+class Executor(Protocol):
+    """Who works: anything that can put a crew together."""
+
+    @property
+    def fixed(self) -> int | None:
+        """How many workers there are; None if they come and go."""
+
+    def machines(self) -> list[str]:
+        """The different kinds of machines that it works on (:func:`~pfungst.runs.machine.machine_kind`)."""
+
+    def crew(self, task: Callable[[Any], Any], name: Callable[[Any], str], n_items: int | None) -> Crew:
+        """Workers that hold ``task``; no more than are of use for so many items, if their number is known."""
 
 
 class Here(Crew):

@@ -12,21 +12,24 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from pfungst.errors import ConfigError, PfungstError
 from pfungst.progress import Progress, silent
-from pfungst.runs.cluster import Cluster, DaskWorkers
-from pfungst.runs.crew import Answer, Crew, Here
+from pfungst.runs.cluster import Cluster
+from pfungst.runs.crew import Answer, Crew, Executor, Here
 from pfungst.runs.local import Processes
+from pfungst.runs.machine import machine_kind
 from pfungst.runs.single import single_thread
 
 __all__ = [
     "Cluster",
+    "Executor",
     "Outcome",
     "Workers",
     "check_workers",
     "default_workers",
+    "executor_of",
     "local_workers",
     "map_items",
     "single_thread",
@@ -36,8 +39,8 @@ __all__ = [
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
-Workers: TypeAlias = int | Cluster
-"""A number of processes on this machine (1: this process alone), or a Dask cluster."""
+Workers: TypeAlias = int | Executor
+"""A number of processes on this machine (1: this process alone), or an executor such as a Cluster."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,37 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@dataclass(frozen=True)
+class ThisMachine:
+    """So many processes here; one is the process that calls."""
+
+    fixed: int
+
+    def machines(self) -> list[str]:
+        """That of the process that calls."""
+        return [machine_kind()]
+
+    def crew(self, task: Callable[[Any], Any], name: Callable[[Any], str], n_items: int | None) -> Crew:
+        """Processes, or this one alone."""
+        size = self.fixed if n_items is None else min(self.fixed, n_items)
+        return Here(task, name) if size <= 1 else Processes(task, name, size=size)
+
+
+def executor_of(workers: Workers) -> Executor:
+    """The executor that a number of workers stands for, or the one given.
+
+    Raises
+    ------
+    ConfigError
+        If the number is below 1.
+    """
+    if not isinstance(workers, int):
+        return workers
+    if workers < 1:
+        raise ConfigError(f"workers = {workers}", allowed="1 or more, or a Cluster")
+    return ThisMachine(workers)
+
+
 def check_workers(workers: Workers) -> None:
     """Refuse a number of workers below 1.
 
@@ -72,13 +106,12 @@ def check_workers(workers: Workers) -> None:
     ------
     ConfigError
     """
-    if not isinstance(workers, Cluster) and workers < 1:
-        raise ConfigError(f"workers = {workers}", allowed="1 or more, or a Cluster")
+    executor_of(workers)
 
 
 def local_workers(workers: Workers) -> int:
-    """Processors for what is done on this machine in any case: as many as it has beside a cluster."""
-    return default_workers() if isinstance(workers, Cluster) else workers
+    """Processors for what is done here in any case: as many as there are where workers come and go."""
+    return executor_of(workers).fixed or default_workers()
 
 
 def map_items(
@@ -124,13 +157,11 @@ def map_items(
     PfungstError
         If worker after worker dies, or the cluster goes away.
     """
-    check_workers(workers)
-    few = not isinstance(workers, Cluster) and len(items) < 2
+    executor = executor_of(workers)
     progress(stage, 0, len(items))
     if not items:
         return
-    size = 1 if few else workers if isinstance(workers, Cluster) else min(workers, len(items))
-    with standing_crew(task, size, name=name) as crew:
+    with _standing(executor.crew(task, name, len(items))) as crew:
         for done, outcome in enumerate(crew(items, in_flight), start=1):
             progress(stage, done, len(items))
             yield outcome
@@ -166,17 +197,15 @@ class StandingCrew(Generic[Item, Value]):
         return Outcome(item, value, error)
 
 
-@contextlib.contextmanager
 def standing_crew(
     task: Callable[[Item], Value], workers: Workers, *, name: Callable[[Item], str] = repr
-) -> Iterator[StandingCrew[Item, Value]]:
+) -> contextlib.AbstractContextManager[StandingCrew[Item, Value]]:
     """Workers that hold ``task`` for the block, stopped at once if it ends by an error."""
-    check_workers(workers)
-    crew: Crew
-    if isinstance(workers, Cluster):
-        crew = DaskWorkers(task, name, cluster=workers)
-    else:
-        crew = Here(task, name) if workers == 1 else Processes(task, name, size=workers)
+    return _standing(executor_of(workers).crew(task, name, None))
+
+
+@contextlib.contextmanager
+def _standing(crew: Crew) -> Iterator[StandingCrew[Any, Any]]:
     at_once = True
     try:
         yield StandingCrew(crew)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pfungst.contract.storage import file_sha256, model_identity
-from pfungst.errors import DataError, FileError, ModelError
+from pfungst.errors import DataError, FileError, ImageError, ModelError
+from pfungst.files import is_file
 from pfungst.images.dataset import DataSet, Record
 
 
@@ -69,7 +71,7 @@ def unchanged_model(
     ::
 
         with unchanged_model("model"):
-            classifier = load_model("model")
+            classifier = load("model")
             measure_quality(classifier, data, identity=model_identity("model", classifier))
     """
     before = identify(folder)
@@ -84,8 +86,28 @@ def unchanged_model(
         raise ModelError(folder, f"was changed while it was in use ({', '.join(changed)} differ)", hint=hint)
 
 
-def file_identity(path: Path) -> dict[str, Any]:
-    """Size, time of change and SHA-256 of a file.
+FileIdentity: TypeAlias = dict[str, Any]
+"""``bytes``, ``mtime_ns`` and ``sha256`` of a file."""
+
+_MAX_PHOTO_BYTES = 2 * 2**30
+_MAX_KNOWN = 1_000_000
+_known: dict[str, FileIdentity] = {}
+
+
+def known_identity(path: Path) -> FileIdentity | None:
+    """What this process has learned of a file already."""
+    return _known.get(str(path))
+
+
+def learn_identity(path: Path, identity: Mapping[str, Any]) -> None:
+    """Keep a file's identity, so that no later run of this process hashes the file again."""
+    if len(_known) >= _MAX_KNOWN:
+        _known.pop(next(iter(_known)))
+    _known[str(path)] = dict(identity)
+
+
+def file_identity(path: Path, known: FileIdentity | None = None) -> FileIdentity:
+    """Size, time of change and SHA-256 of a file, which is not read if the first two are as they were known.
 
     Raises
     ------
@@ -94,9 +116,52 @@ def file_identity(path: Path) -> dict[str, Any]:
     """
     try:
         state = path.stat()
+        if known is not None and _unchanged(state, known):
+            return known
         return {"bytes": state.st_size, "mtime_ns": state.st_mtime_ns, "sha256": file_sha256(path)}
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror})") from error
+
+
+def read_photo_file(path: Path) -> tuple[bytes, os.stat_result]:
+    """The bytes of a photo's file, and the state that the file was in when they were read.
+
+    Raises
+    ------
+    ImageError
+        If it is no regular file of at most 2 GiB, or cannot be read.
+    """
+    if not is_file(path):
+        raise ImageError(path, "is not a file" if os.path.exists(path) else "no such file")
+    try:
+        with path.open("rb") as stream:
+            state = os.fstat(stream.fileno())
+            content = stream.read(_MAX_PHOTO_BYTES + 1)
+    except OSError as error:
+        raise ImageError(path, f"cannot be opened ({error.strerror})") from error
+    if len(content) > _MAX_PHOTO_BYTES:
+        raise ImageError(path, "is too large for a photo", allowed=f"at most {_MAX_PHOTO_BYTES >> 30} GiB")
+    return content, state
+
+
+def identity_of(content: bytes, state: os.stat_result, known: FileIdentity | None = None) -> FileIdentity:
+    """The identity of a file that has been read; hashed only if it is not the known one."""
+    if known is not None and _unchanged(state, known):
+        return known
+    digest = hashlib.sha256(content).hexdigest()
+    return {"bytes": len(content), "mtime_ns": state.st_mtime_ns, "sha256": digest}
+
+
+def is_unchanged(path: Path, known: Mapping[str, Any]) -> bool:
+    """Whether a file's size and time of change are still those of an identity."""
+    try:
+        return _unchanged(path.stat(), known)
+    except OSError:
+        return False
+
+
+def _unchanged(state: os.stat_result, known: Mapping[str, Any]) -> bool:
+    return bool(state.st_size == known["bytes"] and state.st_mtime_ns == known["mtime_ns"])
 
 
 def require_same_files(files: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
@@ -122,13 +187,15 @@ def require_same_files(files: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
 
 
 def _same(path: Path, before: Mapping[str, Any]) -> bool:
+    """Whether the file is the one that a record was made from; if so, its identity is learned."""
     try:
         state = path.stat()
-    except OSError:
+        if state.st_size != before["bytes"]:
+            return False
+        now = file_identity(path, dict(before) if _unchanged(state, before) else known_identity(path))
+    except (OSError, FileError):
         return False
-    if state.st_size != before["bytes"]:
-        return False
-    if state.st_mtime_ns == before["mtime_ns"]:
+    if now["sha256"] == before["sha256"]:
+        learn_identity(path, now)
         return True
-    unchanged: bool = file_sha256(path) == before["sha256"]
-    return unchanged
+    return False

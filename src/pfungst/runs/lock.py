@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pfungst.errors import FileError
-from pfungst.runs.files import make_folder, writing
+from pfungst.writing import make_folder, writing
 
 LOCK_FILE = "run.lock"
 

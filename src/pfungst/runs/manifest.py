@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pfungst import __version__
-from pfungst.errors import DataError, PfungstError
+from pfungst.contract.plain import to_json
+from pfungst.errors import DataError, Failure
 from pfungst.files import parse_json, read_bounded
-from pfungst.runs.files import write_whole
+from pfungst.writing import write_whole
 
 MANIFEST_FILE = "manifest.json"
 FORMAT = "pfungst-run"
@@ -39,8 +39,8 @@ def write_manifest(
     configuration: Mapping[str, Any],
     n_items: int,
     n_finished: int,
-    failures: Sequence[tuple[str, PfungstError]] = (),
-    skipped: Sequence[str] = (),
+    failures: Sequence[Failure] = (),
+    problems: Sequence[str] = (),
 ) -> None:
     """Write the manifest in one move.
 
@@ -54,9 +54,9 @@ def write_manifest(
         What the run was begun with, seeds and the identities of model and data among it.
     n_items, n_finished : int
         Items in all, and those with a record.
-    failures : sequence of (str, PfungstError)
+    failures : sequence of Failure
         Items without a record, and why.
-    skipped : sequence of str
+    problems : sequence of str
         What was left out before the run began, and why.
 
     Raises
@@ -71,16 +71,15 @@ def write_manifest(
         "counts": {
             "items": n_items,
             "finished": n_finished,
-            "failed": len(failures),
-            "skipped": len(skipped),
+            "failures": len(failures),
+            "problems": len(problems),
         },
-        "failed": [{"item": key, "reason": str(error)} for key, error in failures],
-        "skipped": list(skipped),
+        "failures": list(failures),
+        "problems": list(problems),
         "configuration": dict(configuration),
         "versions": library_versions(),
     }
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_whole(folder / MANIFEST_FILE, text.encode())
+    write_whole(folder / MANIFEST_FILE, to_json(content))
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -102,4 +101,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         raise DataError(file, "is not the manifest of a run", allowed=f'"format": "{FORMAT}"')
     if content.get("version") != FORMAT_VERSION:
         raise DataError(file, f"has format version {content.get('version')}", allowed=str(FORMAT_VERSION))
+    counts = content.get("counts")
+    if not isinstance(content.get("state"), str) or not isinstance(counts, dict) or "finished" not in counts:
+        raise DataError(file, "states no counts", hint="running the same command again")
     return content

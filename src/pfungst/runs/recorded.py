@@ -14,25 +14,41 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from operator import itemgetter
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
-from pfungst.errors import ConfigError, DataError, PfungstError
+from pfungst.contract.plain import from_plain
+from pfungst.errors import ConfigError, DataError, Failure, PfungstError
 from pfungst.files import shown
 from pfungst.progress import Progress, silent
-from pfungst.runs.arrays import ArrayStore
-from pfungst.runs.executor import Workers, map_items
-from pfungst.runs.identity import file_identity, require_same_files
-from pfungst.runs.journal import FILE_IDENTITY, Journal, read_configuration, read_records
+from pfungst.runs.arrays import ArrayStore, digest
+from pfungst.runs.crew import WorkerLostError
+from pfungst.runs.executor import Outcome, Workers, executor_of, map_items
+from pfungst.runs.identity import (
+    FileIdentity,
+    file_identity,
+    known_identity,
+    learn_identity,
+    require_same_files,
+)
+from pfungst.runs.journal import (
+    ARRAYS_DIGEST,
+    FILE_IDENTITY,
+    MACHINES,
+    Journal,
+    read_configuration,
+    read_entries,
+    read_records,
+)
 from pfungst.runs.lock import locked
-from pfungst.runs.manifest import write_manifest
+from pfungst.runs.manifest import read_manifest, write_manifest
 
 Item = TypeVar("Item")
+Row = TypeVar("Row")
 RECORDS_FILE = "records.jsonl"
 ARRAYS_FOLDER = "arrays"
 
@@ -45,6 +61,26 @@ class Finished:
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
+class Work(NamedTuple, Generic[Item]):
+    """One item of a batch on its way to a task: its name, its file, and what is known of that file."""
+
+    key: str
+    item: Item
+    path: Path | None = None
+    known: FileIdentity | None = None
+
+
+class Done(NamedTuple):
+    """What became of one item of a batch, and which file was read for it."""
+
+    result: Finished | PfungstError
+    identity: FileIdentity | None = None
+
+
+Batch: TypeAlias = Sequence[Work[Item]]
+BatchTask: TypeAlias = Callable[[Batch[Item]], list[Done]]
+
+
 class Run:
     """The outcome of :func:`run_items`: records in the items' order, arrays on demand, failures.
 
@@ -55,7 +91,7 @@ class Run:
         self,
         folder: Path,
         order: Sequence[str],
-        failures: Sequence[tuple[str, PfungstError]],
+        failures: Sequence[Failure],
         *,
         configuration: Mapping[str, Any],
         temporary: bool = False,
@@ -64,7 +100,7 @@ class Run:
         self.configuration = dict(configuration)
         self.failures = tuple(failures)
         self._arrays = ArrayStore(folder / ARRAYS_FOLDER)
-        self._order = {name: position for position, name in enumerate(order)}
+        self._order = tuple(dict.fromkeys(order))
         self._delete = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         if not temporary:
             self._delete.detach()
@@ -83,15 +119,48 @@ class Run:
 
     def records(self) -> list[dict[str, Any]]:
         """All records, in the order of the items."""
-        found = [
-            record for record in read_records(self.folder / RECORDS_FILE) if record["image"] in self._order
-        ]
-        found.sort(key=lambda record: self._order[record["image"]])
-        return found
+        found = {record["image"]: record for record in read_records(self.folder / RECORDS_FILE)}
+        return [found[name] for name in self._order if name in found]
+
+    def rows(self, kind: type[Row]) -> list[Row]:
+        """All records as dataclasses, in the order of the items.
+
+        Raises
+        ------
+        DataError
+            If one is not of this kind; the message says which, and what is wrong with it.
+        """
+        return [self._row(kind, record) for record in self.records()]
+
+    def _row(self, kind: type[Row], record: Mapping[str, Any]) -> Row:
+        try:
+            return from_plain(kind, record, f"the record of {shown(record['image'])}")
+        except ValueError as error:
+            raise DataError(
+                self.folder / RECORDS_FILE, f"cannot be used: {error}", hint="another --out folder"
+            ) from error
 
     def arrays(self, key: str) -> dict[str, NDArray[Any]]:
-        """The arrays of one item; empty where it has none."""
-        return self._arrays.load(key)
+        """The arrays of one item; empty where it has none.
+
+        Raises
+        ------
+        DataError
+            If they are not those that the item's record was made with, or are gone.
+        """
+        found = self._arrays.load(key)
+        if digest(found) != self._digests.get(key, digest({})):
+            raise DataError(
+                self.folder / ARRAYS_FOLDER,
+                f"does not hold the arrays of {shown(key)} that its record was made with",
+                hint="a new --out folder",
+            )
+        return found
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        entries = read_entries(self.folder / RECORDS_FILE)
+        return {record["image"]: value for record, value in entries if value is not None}
 
 
 def open_run(folder: str | Path) -> Run:
@@ -104,13 +173,19 @@ def open_run(folder: str | Path) -> Run:
     """
     file = Path(folder) / RECORDS_FILE
     configuration = read_configuration(file)
-    keys: list[str] = []
+    keys: dict[str, None] = {}
     for record in read_records(file):
         key = record.get("image")
         if not isinstance(key, str):
             raise DataError(file, f"has a record of the image {shown(key)}", allowed="the name of a photo")
-        keys.append(key)
-    return Run(Path(folder), keys, (), configuration=configuration)
+        keys[key] = None
+    manifest = read_manifest(folder)
+    stated = manifest["counts"]["finished"]
+    if manifest["state"] == "finished" and stated != len(keys):
+        raise DataError(
+            file, f"has {len(keys)} records, its manifest states {shown(stated)}", hint="another --out folder"
+        )
+    return Run(Path(folder), tuple(keys), (), configuration=configuration)
 
 
 def run_items(
@@ -120,7 +195,7 @@ def run_items(
     keys: Sequence[str],
     configuration: Mapping[str, Any],
     files: Sequence[Path] | None = None,
-    skipped: Sequence[str] = (),
+    problems: Sequence[str] = (),
     out: str | Path | None = None,
     workers: Workers = 1,
     progress: Progress = silent,
@@ -138,10 +213,11 @@ def run_items(
         A distinct name for each item.
     configuration : mapping
         Plain JSON: everything the records depend on, the identities of model and data
-        (:mod:`pfungst.runs.identity`) among it; a run begun with another one is refused.
+        (:mod:`pfungst.runs.identity`) among it; a run begun with another one is refused. The kinds of
+        machines that work (:mod:`pfungst.runs.machine`) are added to it.
     files : sequence of path, optional
         The file that each item is read from. A run is refused if one that has a record has changed.
-    skipped : sequence of str
+    problems : sequence of str
         What was left out of ``items`` and why, for the manifest.
     out : path, optional
         The run's folder; default a temporary one.
@@ -158,16 +234,61 @@ def run_items(
         If another process is at work on the run, or the disk is full or cannot be written to. The same call
         goes on from there when that is mended.
     """
+    return run_batches(
+        _OneByOne(task),
+        items,
+        keys=keys,
+        configuration=configuration,
+        files=files,
+        problems=problems,
+        out=out,
+        workers=workers,
+        progress=progress,
+        stage=stage,
+    )
+
+
+def run_batches(
+    task: BatchTask[Item],
+    items: Sequence[Item],
+    *,
+    keys: Sequence[str],
+    configuration: Mapping[str, Any],
+    files: Sequence[Path] | None = None,
+    batch_size: int = 1,
+    problems: Sequence[str] = (),
+    out: str | Path | None = None,
+    workers: Workers = 1,
+    progress: Progress = silent,
+    stage: str = "images",
+) -> Run:
+    """:func:`run_items` for a task that takes several items at a time and says what became of each.
+
+    Parameters
+    ----------
+    task : callable
+        From a list of :class:`Work` to a list of :class:`Done`; picklable. An error that it raises is that of
+        all items of the batch.
+    batch_size : int
+        Items handed to the task at a time.
+    problems : sequence of str
+        What was left out of ``items`` and why, for the manifest.
+    items, keys, configuration, files, out, workers, progress, stage
+        As for :func:`run_items`.
+    """
+    if batch_size < 1:
+        raise ConfigError(f"batch_size = {batch_size}", allowed="1 or more")
+    configuration = {**configuration, MACHINES: executor_of(workers).machines()}
     with _folder(out) as folder, locked(folder), _journal(folder, configuration, out) as journal:
         arrays = ArrayStore(folder / ARRAYS_FOLDER, durable=out is not None)
         recording = _Recording(journal, arrays, keys, items, files)
         note = partial(
-            write_manifest, folder, configuration=configuration, n_items=len(keys), skipped=skipped
+            write_manifest, folder, configuration=configuration, n_items=len(keys), problems=problems
         )
         state = "stopped"
         try:
             note(state="running", n_finished=recording.n_finished)
-            recording.work(task, workers=workers, progress=progress, stage=stage)
+            recording.work(task, batch_size, workers=workers, progress=progress, stage=stage)
             state = "finished"
         finally:
             with contextlib.nullcontext() if state == "finished" else contextlib.suppress(PfungstError):
@@ -204,57 +325,92 @@ class _Recording(Generic[Item]):
         items: Sequence[Item],
         files: Sequence[Path] | None,
     ) -> None:
-        paths = [None] * len(keys) if files is None else files
-        every = list(zip(keys, items, paths, strict=True))
         if len(set(keys)) != len(keys):
             raise ConfigError("two items of a run have the same name", allowed="each name once")
+        paths = [None] * len(keys) if files is None else files
+        every = list(zip(keys, items, paths, strict=True))
         require_same_files(
             [(path, before) for key, _, path in every if path and (before := journal.finished.get(key))]
         )
-        self.failures: list[tuple[str, PfungstError]] = []
-        self._journal, self._total = journal, len(keys)
-        self._left = [(key, item, path) for key, item, path in every if key not in journal.finished]
-        self._arrays = arrays
+        self.failures: list[Failure] = []
+        self._journal, self._arrays = journal, arrays
         self._arrays.recover(journal.finished)
-        self._already = self.n_finished = self._total - len(self._left)
+        for key in [key for key in journal.digests if not arrays.holds(key)]:
+            journal.forget(key)  # its arrays were lost: it is made again
+        self._works = [
+            Work(key, item, path, None if path is None else known_identity(path)) for key, item, path in every
+        ]
+        self.n_finished = sum(key in journal.finished for key in keys)
+        self._done = self.n_finished
 
     def work(
-        self, task: Callable[[Item], Finished], *, workers: Workers, progress: Progress, stage: str
+        self,
+        task: BatchTask[Item],
+        batch_size: int,
+        *,
+        workers: Workers,
+        progress: Progress,
+        stage: str,
     ) -> None:
-        """Do what is left."""
+        """Do what is left; a batch that ends its worker is taken apart."""
+        progress(stage, self._done, len(self._works))
+        map_batches = partial(map_items, task, workers=workers, name=_batch_name)
+        lost: list[Batch[Item]] = []
+        for batches in (self._batches(batch_size), lost):
+            with contextlib.closing(map_batches(batches)) as outcomes:
+                for outcome in outcomes:
+                    if isinstance(outcome.error, WorkerLostError) and len(outcome.item) > 1:
+                        lost += [[work] for work in outcome.item]
+                        continue
+                    self._take(outcome)
+                    self._done += len(outcome.item)
+                    progress(stage, self._done, len(self._works))
 
-        def tell(name: str, done: int, _total: int, /) -> None:
-            progress(name, self._already + done, self._total)
+    def _batches(self, size: int) -> list[Batch[Item]]:
+        """What has no record, in batches that do not depend on what has one."""
+        batches = [self._works[start : start + size] for start in range(0, len(self._works), size)]
+        left = [[work for work in batch if work.key not in self._journal.finished] for batch in batches]
+        return [batch for batch in left if batch]
 
-        outcomes = map_items(
-            _Identified(task), self._left, workers=workers, progress=tell, stage=stage, name=itemgetter(0)
-        )
-        with contextlib.closing(outcomes):
-            for (key, _, _), outcome in zip(self._left, outcomes, strict=True):
-                if isinstance(outcome.error, ConfigError):
-                    raise outcome.error  # a wrong option would fail for every item
-                if outcome.error is not None:
-                    self.failures.append((key, outcome.error))
-                else:
-                    self._keep(key, *outcome.unwrap())
+    def _take(self, outcome: Outcome[Batch[Item], list[Done]]) -> None:
+        error = outcome.error
+        done = outcome.unwrap() if error is None else [Done(error) for _ in outcome.item]
+        for work, (result, identity) in zip(outcome.item, done, strict=True):
+            if isinstance(result, ConfigError):
+                raise result  # a wrong option would fail for every item
+            if isinstance(result, PfungstError):
+                self.failures.append(Failure(work.key, str(result)))
+            else:
+                self._keep(work, result, identity)
 
-    def _keep(self, key: str, finished: Finished, identity: Mapping[str, Any] | None) -> None:
+    def _keep(self, work: Work[Item], finished: Finished, identity: FileIdentity | None) -> None:
         """Arrays first, then the record: an item with a record is complete."""
-        self._arrays.save(key, finished.arrays)
-        source = {} if identity is None else {FILE_IDENTITY: identity}
-        self._journal.append({**finished.record, **source})
+        self._arrays.save(work.key, finished.arrays)
+        if identity is not None and work.path is not None:
+            learn_identity(work.path, identity)
+        notes: dict[str, Any] = {} if identity is None else {FILE_IDENTITY: identity}
+        if finished.arrays:
+            notes[ARRAYS_DIGEST] = digest(finished.arrays)
+        self._journal.append({**finished.record, **notes})
         self._arrays.pack_if_full()
         self.n_finished += 1
 
 
+def _batch_name(batch: Batch[Any]) -> str:
+    more = f" and {len(batch) - 1} more" if len(batch) > 1 else ""
+    return f"{batch[0].key}{more}"
+
+
 @dataclass(frozen=True)
-class _Identified(Generic[Item]):
-    """The task, and beside its result which file it read."""
+class _OneByOne(Generic[Item]):
+    """A task for single items as one for batches, which also finds out which file was read."""
 
     task: Callable[[Item], Finished]
 
-    def __call__(self, work: tuple[str, Item, Path | None]) -> tuple[Finished, dict[str, Any] | None]:
-        _, item, path = work
-        readable = path is not None and path.is_file()  # if it is not, the task says so better
-        identity = file_identity(path) if path is not None and readable else None
-        return self.task(item), identity
+    def __call__(self, batch: Batch[Item]) -> list[Done]:
+        return [self._done(work) for work in batch]
+
+    def _done(self, work: Work[Item]) -> Done:
+        readable = work.path is not None and work.path.is_file()  # if it is not, the task says so better
+        identity = file_identity(work.path, work.known) if work.path is not None and readable else None
+        return Done(self.task(work.item), identity)

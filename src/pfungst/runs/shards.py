@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.errors import ConfigError
-from pfungst.runs.cluster import Cluster
-from pfungst.runs.executor import StandingCrew, Workers, check_workers, standing_crew
+from pfungst.runs.executor import StandingCrew, Workers, executor_of, standing_crew
 
 Value = TypeVar("Value")
 SHARD_ROWS = 65_536
@@ -42,9 +41,9 @@ class Shards:
     """
 
     def __init__(self, values: NDArray[Any], workers: Workers = 1) -> None:
-        check_workers(workers)
+        self._threads = executor_of(workers).fixed
         file = getattr(values, "filename", None)
-        if isinstance(workers, Cluster) and file is None:
+        if self._threads is None and file is None:
             raise ConfigError(
                 "a cluster cannot work on an array in memory", allowed="a memory-mapped .npy file, or threads"
             )
@@ -55,12 +54,12 @@ class Shards:
         self._map: Callable[..., Iterator[Any]]
 
     def __enter__(self) -> Shards:
-        if isinstance(self._workers, Cluster):
+        if self._threads is None:
             crew = self._stack.enter_context(standing_crew(_FileShard(self._file), self._workers))
             self._map = partial(_on_cluster, crew)
         else:
-            pool = self._stack.enter_context(ThreadPoolExecutor(self._workers))
-            self._map = partial(_in_threads, pool, self._workers, self._values)
+            pool = self._stack.enter_context(ThreadPoolExecutor(self._threads))
+            self._map = partial(_in_threads, pool, self._threads, self._values)
         return self
 
     def __exit__(

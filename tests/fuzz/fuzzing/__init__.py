@@ -6,15 +6,17 @@ from fuzzing.annotations import Coco, Folders, Scenes, Voc
 from fuzzing.caffe_files import Caffemodel, Prototxt
 from fuzzing.model_folders import Models
 from fuzzing.network_files import Exported, HuggingFaceFolders, Onnx
+from fuzzing.photo_sets import Table, Trees, Yolo
 from fuzzing.pictures import Images
 from fuzzing.records import Attributions, Audits, Journals
+from fuzzing.runs import Runs
 from fuzzing.target import Case, Target
 
 TARGETS: dict[str, type[Target]] = {
     kind.name: kind
     for kind in (
-        Voc, Coco, Prototxt, Caffemodel, Models, Images, Scenes, Folders, Audits, Journals, Attributions,
-        Exported,
+        Voc, Coco, Yolo, Table, Trees, Prototxt, Caffemodel, Models, Images, Scenes, Folders, Audits,
+        Journals, Runs, Attributions, Exported,
         *([Onnx] if find_spec("onnx") else []), *([HuggingFaceFolders] if find_spec("transformers") else []),
     )
 }  # fmt: skip

@@ -58,7 +58,7 @@ def photo_bytes(kind: str = "JPEG") -> bytes:
     return buffer.getvalue()
 
 
-def _checked(data: DataSet, folder: Path) -> None:
+def checked(data: DataSet, folder: Path) -> None:
     """What every user of a data set relies on."""
     ids = [record.id for record in data]
     assert len(set(ids)) == len(ids)
@@ -107,7 +107,7 @@ class Voc(Target):
         (self.root / "ImageSets/Main/train.txt").unlink(missing_ok=True)
         self.write(self.root, case)
         data = open_dataset(self.root, format="voc")
-        _checked(data, self.root / "JPEGImages")
+        checked(data, self.root / "JPEGImages")
         return not data.problems
 
 
@@ -173,7 +173,7 @@ class Coco(Target):
                 "annotations": [
                     {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 4.5, 3], "iscrowd": 0},
                     {"id": 2, "image_id": 1, "category_id": 2, "bbox": [0, 0, 8, 6]},
-                    {"id": 3, "image_id": "x", "category_id": 2},
+                    {"id": 3, "image_id": "x", "category_id": 2, "bbox": [2, 1, 3, 2]},
                 ],
                 "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
             }
@@ -199,7 +199,7 @@ class Coco(Target):
         """Read it; accepted if nothing was complained of."""
         self.write(self.root, case)
         data = open_dataset(self.root / "instances.json")
-        _checked(data, self.root / "images")
+        checked(data, self.root / "images")
         return not data.problems
 
 
@@ -282,5 +282,5 @@ class Folders(Target):
         root.mkdir()
         self.write(root, case)
         data = open_dataset(root, format="folders")
-        _checked(data, root)
+        checked(data, root)
         return not data.problems

@@ -17,7 +17,7 @@ from fuzzing.target import Case, Target
 from pfungst.descriptors import PCA, SiftConfig
 from pfungst.fisher.classifier import FisherClassifier, FisherPipeline
 from pfungst.mixture import GaussianMixture
-from pfungst.models import load_model
+from pfungst.models import load
 from pfungst.network import architectures
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.preprocess import Preprocess
@@ -97,7 +97,7 @@ class Models(Target):
     def run(self, case: Case) -> bool:
         """Load; a model that loads must score a photo, or say why not."""
         self.write(self.root, case)
-        model = load_model(self.root)
+        model = load(self.root)
         scores = model.scores([self.photo])
         assert scores.shape == (1, len(model.classes))
         assert model.thresholds.shape == (len(model.classes),)
@@ -110,7 +110,7 @@ class Models(Target):
 def _fisher() -> FisherClassifier:
     rng = np.random.default_rng(1)
     pipeline = FisherPipeline(
-        sift=SiftConfig(step=8, bin_sizes=(4,)),
+        descriptor=SiftConfig(step=8, bin_sizes=(4,)),
         pca=PCA(mean=np.zeros(128), components=rng.normal(size=(2, 128)), explained_variance=np.ones(2)),
         mixture=GaussianMixture(
             weights=np.array([0.4, 0.6]), means=rng.normal(size=(2, 2)), variances=np.ones((2, 2))

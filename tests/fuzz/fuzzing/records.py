@@ -11,9 +11,9 @@ from safetensors.numpy import save
 
 from fuzzing.mutation import INTEGERS, TEXTS, json_bytes, mutate_bytes, mutate_json, pick
 from fuzzing.target import Case, Target
-from pfungst.audit.schema import Audit
+from pfungst.audits.schema import Audit
 from pfungst.evaluation.attributions import AttributionFolder
-from pfungst.runs.journal import Journal, read_records
+from pfungst.runs.journal import _SEAL, Journal, _seal, read_records
 
 _AUDIT = {
     "format": "pfungst-audit",
@@ -70,9 +70,9 @@ class Journals(Target):
     name = "journals"
 
     def make(self, rng: Random) -> Case:
-        """A header and records, each possibly changed."""
+        """A header and records, each possibly changed, with checksums that fit; then perhaps damaged."""
         header = (
-            '{"format": "pfungst-journal", "version": 1, "configuration": {"seed": 0, "deep": {"a": [1]}}}'
+            '{"format": "pfungst-journal", "version": 2, "configuration": {"seed": 0, "deep": {"a": [1]}}}'
         )
         lines = [
             header,
@@ -80,11 +80,13 @@ class Journals(Target):
             '{"image": "b", "value": {"c": [1, 2]}}',
             '{"image": "c"}',
         ]
-        content = b"\n".join(
-            json_bytes(mutate_json(rng, line)) if rng.random() < 0.3 else line.encode() for line in lines
-        )
+        content, seal = b"", ""
+        for line in lines:
+            body = json_bytes(mutate_json(rng, line)) if rng.random() < 0.3 else line.encode()
+            seal = _seal(body[:-1], seal)
+            content += body[:-1] + _SEAL + seal.encode() + b'"}\n'
         if rng.random() < 0.5:
-            content += b"\n"
+            content = content[:-1]
         return {
             "records.jsonl": mutate_bytes(rng, content, (b"\n", b"\r")) if rng.random() < 0.3 else content
         }

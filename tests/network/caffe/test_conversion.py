@@ -12,9 +12,9 @@ import torch
 from typer.testing import CliRunner
 
 from pfungst.errors import ConfigError, ModelError, PfungstError
-from pfungst.network.caffe import CaffeNet, blobs, read_caffemodel, read_prototxt
+from pfungst.network.caffe import CaffeNet, blobs, described_with_outputs, read_caffemodel, read_prototxt
 from pfungst.network.caffe.schema import message_class
-from pfungst.network.caffe_conversion import convert, with_outputs
+from pfungst.network.caffe_conversion import convert
 
 NET = """
 name: "tiny"
@@ -62,6 +62,14 @@ def test_scores_are_those_before_the_softmax_of_a_bgr_photo(files):
     assert "side" not in [entry["name"] for entry in model.architecture["description"]]
 
 
+def test_a_final_sigmoid_is_dropped_too(files):
+    raw = convert(*files, resize_length=20).scores([photo()])
+    files[0].write_text(NET.replace('name: "prob" type: "Softmax"', 'name: "prob" type: "Sigmoid"'))
+    model = convert(*files, resize_length=20)
+    np.testing.assert_array_equal(model.scores([photo()]), raw)
+    assert model.explain(photo(), "class 1").score == pytest.approx(raw[0, 1], rel=1e-5)
+
+
 def test_mean_image_is_scaled_and_cropped(files, tmp_path):
     image = np.random.default_rng(0).uniform(90, 130, (1, 3, 20, 20)).astype("<f4")
     blob = message_class("BlobProto")(num=1, channels=3, height=20, width=20, data=[image.tobytes()])
@@ -72,14 +80,81 @@ def test_mean_image_is_scaled_and_cropped(files, tmp_path):
     np.testing.assert_allclose(model.scores([photo()])[0], by_hand(files, x), rtol=1e-4)
 
 
+DATA = """
+name: "tiny"
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
+  transform_param { mirror: true crop_size: 16 mean_value: 1 mean_value: 2 mean_value: 3 scale: 9 } }
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST }
+  transform_param { crop_size: 16 %s } data_param { source: "x" batch_size: 4 %s } }
+"""
+
+
+def stating(files, transform, old=""):
+    """The same network with a data layer in the place of its input."""
+    files[0].write_text(DATA % (transform, old) + NET.partition("} } }")[2])
+    return files
+
+
+THREE = "mean_value: 103.94 mean_value: 116.78 mean_value: 123.68"
+
+
+@pytest.mark.parametrize(
+    ("transform", "mean", "scale"),
+    [
+        (f"{THREE} scale: 0.017", (103.94, 116.78, 123.68), 0.017),
+        ("mean_value: 127.5", (127.5,) * 3, 1.0),
+        ("scale: 0.5", (104.0, 117.0, 123.0), 0.5),
+        ("", (104.0, 117.0, 123.0), 1.0),
+    ],
+)
+def test_mean_and_scale_of_the_file_are_taken_over(files, transform, mean, scale):
+    wanted = convert(*files, mean=mean, scale=scale, resize_length=20).scores([photo()])
+    model = convert(*stating(files, transform), resize_length=20)
+    np.testing.assert_allclose(model.scores([photo()]), wanted, rtol=1e-4)
+    larger = convert(*files, resize_length=24, crop=24).preprocess
+    assert larger.scale == pytest.approx(scale)
+    np.testing.assert_allclose(np.array(larger.mean) / larger.scale, mean, rtol=1e-6)
+
+
+def test_a_mean_image_is_looked_for_beside_the_file(files, tmp_path):
+    named = 'mean_file: "/data/ilsvrc12/imagenet_mean.binaryproto"'
+    stating(files, named)
+    with pytest.raises(ModelError, match=r"there is no imagenet_mean.binaryproto beside it. Try: .*--mean"):
+        convert(*files)
+    image = np.full((1, 3, 20, 20), 110, "<f4")
+    blob = message_class("BlobProto")(num=1, channels=3, height=20, width=20, data=[image.tobytes()])
+    (tmp_path / "imagenet_mean.binaryproto").write_bytes(blob.SerializeToString())
+    assert convert(*files).preprocess.mean_image.shape == (3, 20, 20)
+
+
+def test_what_is_asked_for_goes_before_the_file_and_the_conflict_is_named(files):
+    stating(files, f"{THREE} scale: 0.017")
+    with pytest.warns(UserWarning, match="the prototxt states the") as told:
+        model = convert(*files, mean=(1, 2, 3), scale=2.0)
+    texts = [str(item.message) for item in told]
+    assert "states the mean 103.94, 116.78, 123.68 in transform_param, but 1, 2, 3 was asked for" in texts[0]
+    assert "states the scale 0.017 in transform_param, but 2 was asked for" in texts[1]
+    assert model.preprocess.scale == 2
+    convert(*files, mean=(103.94, 116.78, 123.68), scale=0.017)  # the same: no word
+
+
+def test_the_old_form_is_read_too(files):
+    wanted = convert(*files, scale=0.25, resize_length=20).scores([photo()])
+    stating(files, "", old="scale: 0.25 mirror: false backend: LMDB")
+    np.testing.assert_allclose(convert(*files, resize_length=20).scores([photo()]), wanted, rtol=1e-5)
+    stating(files, "", old='mean_file: "mean.binaryproto"')
+    with pytest.raises(ModelError, match=r"no mean.binaryproto beside it"):
+        convert(*files)
+
+
 def test_a_saved_model_loads_without_the_files(files, tmp_path):
-    from pfungst.models import load_model
+    from pfungst.models import load
 
     model = convert(*files, classes=list("abcde"))
     model.save(tmp_path / "model")
     for file in files:
         file.unlink()
-    again = load_model(tmp_path / "model")
+    again = load(tmp_path / "model")
     assert again.classes == tuple("abcde")
     np.testing.assert_array_equal(again.scores([photo()]), model.scores([photo()]))
 
@@ -116,7 +191,7 @@ def test_options_that_cannot_work_are_refused(files, tmp_path):
 
 def test_a_new_head_loses_the_activation_behind_it(files):
     description = convert(*files).architecture["description"]
-    changed = with_outputs(description, 2, "layers.c2")
+    changed = described_with_outputs(description, 2, "layers.c2")
     net = CaffeNet.from_description(changed)
     assert [entry["type"] for entry in changed[1:]] == [
         "convolution", "relu", "convolution", "global_pooling", "flatten",
@@ -124,9 +199,9 @@ def test_a_new_head_loses_the_activation_behind_it(files):
     assert net(torch.zeros(3, 3, 16, 16)).shape == (3, 2)
     assert CaffeNet(description).output_shape == (5,)  # the given one is as it was
     with pytest.raises(ConfigError, match=r"layer 'layers.pool' cannot be given 2 outputs"):
-        with_outputs(description, 2, "layers.pool")
+        described_with_outputs(description, 2, "layers.pool")
     with pytest.raises(ConfigError, match=r"layer 'c2' cannot"):
-        with_outputs(description, 2, "c2")
+        described_with_outputs(description, 2, "c2")
 
 
 def test_command_line(files, tmp_path):
@@ -137,7 +212,7 @@ def test_command_line(files, tmp_path):
     arguments = ["convert", *map(str, files), "--out", str(out), "--classes", str(tmp_path / "words")]
     result = CliRunner().invoke(app, [*arguments, "--mean", "1,2,3", "--resize-length", "32"])
     assert result.exit_code == 0, result.output
-    assert "5 classes, decided by thresholds; input 16 x 16 BGR, scale 1, mean 1,2,3" in result.output
+    assert "5 classes, decided by thresholds; input 16 x 16 BGR, mean 1,2,3: " in result.output
     config = json.loads((out / "model.json").read_text())["config"]
     assert config["preprocess"]["mean"] == [1, 2, 3]
     assert config["architecture"]["type"] == "caffe"

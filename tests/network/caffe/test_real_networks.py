@@ -51,7 +51,7 @@ def test_squeezenet_on_real_photos(form, caffe_files, photos):
         crop = center_view(decode(photo), model.preprocess)[0]
         x = model.preprocess.values(crop[None])
         assert worst_layer(net, oracle, x, {}) < 1e-4
-        scores = torch.from_numpy(model.crop_scores(crop[None])).float()
+        scores = torch.from_numpy(model.forward.scores(crop[None])).float()
         assert relative_error(scores, oracle.forward()[:, :, 0, 0]) < 1e-4
 
 

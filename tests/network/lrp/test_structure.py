@@ -117,7 +117,7 @@ def test_constants_that_are_padded_joined_or_added_are_reported():
         torch.testing.assert_close(result.ledger.taken["constant"], torch.full((2,), 2.0).double())
     result = back(lambda v: v + 1.0, x.abs(), x, affine=lrp.Epsilon(epsilon=0.0))
     torch.testing.assert_close(result.relevance, x * x.abs() / (x.abs() + 1))
-    torch.testing.assert_close(result.ledger.taken["bias"], (x / (x.abs() + 1)).sum(1))
+    torch.testing.assert_close(result.ledger.taken["constant"], (x / (x.abs() + 1)).sum(1))
 
 
 class Plain(nn.Module):

@@ -11,7 +11,9 @@ from pfungst.errors import ConfigError, ModelError
 from pfungst.network import architectures
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.preprocess import Preprocess
+from pfungst.network.state_files import read_state_dict
 from pfungst.network.training.initial import find_head, initial_network, replace_head
+from pfungst.network.training.train import NetworkTraining, train_network
 from pfungst.network.views import center_view
 
 INPUT = Preprocess(input_size=(24, 24), resize_length=32)
@@ -36,12 +38,13 @@ class Net(nn.Module):
 
 def classifier(head, after, outputs=5):
     torch.manual_seed(0)
-    return NetworkClassifier(Net(head, after), [str(i) for i in range(outputs)], INPUT)
+    return NetworkClassifier(Net(head, after).eval(), [str(i) for i in range(outputs)], INPUT)
 
 
 @pytest.mark.parametrize("head", [nn.Linear(6, 5), nn.Conv2d(6, 5, 1)])
 def test_the_last_called_layer_is_replaced_and_the_softmax_dropped(head, rng):
-    old = classifier(head, nn.Sequential(nn.Dropout(), nn.Softmax(1)))
+    with pytest.warns(UserWarning, match="the network ends in softmax, which is left out"):
+        old = classifier(head, nn.Sequential(nn.Dropout(), nn.Softmax(1)))
     found = find_head(old.module, INPUT)
     assert (found.name, found.after) == ("head", ("after.1",))
     new = replace_head(old, ["x", "y"], random_state=3)
@@ -71,13 +74,15 @@ def test_heads_that_cannot_be_replaced():
         find_head(shared, INPUT)
 
 
-def test_a_softmax_called_as_a_function_is_noticed():
+@pytest.mark.parametrize("end", [torch.sigmoid, lambda z: torch.softmax(z, dim=1)])
+def test_a_squashing_function_at_the_end_is_noticed(end):
     class Functional(Net):
         def forward(self, x):
-            return torch.softmax(super().forward(x), dim=1)
+            return end(super().forward(x))
 
-    model = NetworkClassifier(Functional(nn.Linear(6, 5), nn.Identity()), list("abcde"), INPUT)
-    with pytest.raises(ConfigError, match="outputs sum to 1: it ends in a softmax that is not a module"):
+    with pytest.warns(UserWarning, match="which is left out"):
+        model = NetworkClassifier(Functional(nn.Linear(6, 5), nn.Identity()), list("abcde"), INPUT)
+    with pytest.raises(ConfigError, match="called as a function and not as a module"):
         replace_head(model, ["x", "y"])
 
 
@@ -112,25 +117,25 @@ def test_efficientnet_lite0_has_its_weights():
 def test_state_dicts_are_checked(tmp_path):
     good = tmp_path / "net.pth"
     torch.save({"w": torch.ones(2)}, good)
-    assert torch.equal(architectures.read_state_dict(good)["w"], torch.ones(2))
+    assert torch.equal(read_state_dict(good)["w"], torch.ones(2))
     digest = hashlib.sha256(good.read_bytes()).hexdigest()
     named = tmp_path / f"net-{digest[:8]}.pth"
     named.write_bytes(good.read_bytes())
-    architectures.read_state_dict(named)
+    read_state_dict(named)
     wrong = tmp_path / "net-00000000.pth"
     wrong.write_bytes(good.read_bytes())
     with pytest.raises(ModelError, match=f"SHA-256 begins with {digest[:8]}, not with 00000000"):
-        architectures.read_state_dict(wrong)
+        read_state_dict(wrong)
     with pytest.raises(ModelError, match="no such weight file"):
-        architectures.read_state_dict(tmp_path / "none.pth")
+        read_state_dict(tmp_path / "none.pth")
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(b"\x08\0\0\0\0\0\0\0garbage!")
     with pytest.raises(ModelError, match="is not a readable weight file"):
-        architectures.read_state_dict(damaged)
+        read_state_dict(damaged)
     other = tmp_path / "other.pth"
     torch.save({"w": [1, 2]}, other)
     with pytest.raises(ModelError, match="something else than named tensors"):
-        architectures.read_state_dict(other)
+        read_state_dict(other)
 
 
 def test_pickled_code_is_not_run(tmp_path):
@@ -140,7 +145,7 @@ def test_pickled_code_is_not_run(tmp_path):
 
     torch.save({"w": Evil()}, tmp_path / "evil.pth")
     with pytest.raises(ModelError, match="is not a readable weight file"):
-        architectures.read_state_dict(tmp_path / "evil.pth")
+        read_state_dict(tmp_path / "evil.pth")
     assert not (tmp_path / "written").exists()
 
 
@@ -165,7 +170,8 @@ def test_caffe_networks_get_a_new_head(rng):
     module = architectures.build(description)
     for parameter in module.parameters():
         nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
-    old = NetworkClassifier(module, list("abcde"), INPUT, architecture=description)
+    with pytest.warns(UserWarning, match="the network ends in softmax, which is left out"):
+        old = NetworkClassifier(module, list("abcde"), INPUT, architecture=description)
     found = find_head(module, INPUT)
     assert (found.name, found.after) == ("layers.conv2", ("layers.relu2", "layers.prob"))
     new = replace_head(old, ["x", "y"])
@@ -176,6 +182,29 @@ def test_caffe_networks_get_a_new_head(rng):
     assert CAFFE[3]["settings"]["out_channels"] == 5
     photo = rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)
     with torch.inference_mode():
-        x = new.inputs(center_view(photo, INPUT)[0][None])
+        x = new.forward.inputs(center_view(photo, INPUT)[0][None])
         maps = new.module.layers["conv2"](module.layers["conv_1"](x).relu())
     np.testing.assert_allclose(new.scores([photo]), maps.mean(dim=(2, 3)), rtol=1e-5)
+
+
+def test_a_caffe_network_whose_last_layer_has_no_bias_is_retrained(colour_photos):
+    last = {**CAFFE[3], "settings": {**CAFFE[3]["settings"], "bias": False}}
+    plain = [*CAFFE[:3], last, *CAFFE[4:-1]]
+    description = {"type": "caffe", "description": plain}
+    module = architectures.build(description)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.2, generator=torch.Generator().manual_seed(0))
+    scaled = Preprocess(input_size=(24, 24), resize_length=32, mean=(127,) * 3, std=(64,) * 3)
+    start = NetworkClassifier(module, list("abcde"), scaled, architecture=description)
+    assert module.layers["conv2"].bias is None
+    new = replace_head(start, colour_photos.classes)
+    assert torch.equal(new.module.layers["conv2"].bias, torch.zeros(3))
+    train, val = colour_photos.split("train"), colour_photos.split("val")
+    trained = train_network(new, train, val, NetworkTraining(epochs=3, learning_rate=0.02))
+    assert trained.history[-1].loss < trained.history[0].loss
+    assert not torch.equal(trained.classifier.module.layers["conv2"].bias, torch.zeros(3))
+
+
+def test_types_of_networks_are_registered_once():
+    with pytest.raises(ConfigError, match="a second network architecture 'caffe'"):
+        architectures.register_architecture("caffe", architectures._ARCHITECTURES["small-cnn"])

@@ -1,6 +1,7 @@
 """Retraining: the loss and its gradient, what is learnt, what is kept after a kill, and what goes wrong."""
 
-import json
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from torch import nn
 
 from pfungst.contract.ranking import average_precision, equal_error_threshold, mean_average_precision
 from pfungst.errors import ConfigError, DataError, FileError
+from pfungst.images import open_dataset
 from pfungst.images.decode import decode
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.training.backbone import Backbone
@@ -166,8 +168,8 @@ def test_a_stopped_training_goes_on_to_the_same_numbers(colour_photos, start, tm
         ("epochs (refit)", 1),
     ]:
         with pytest.raises(StoppedError):
-            train_network(start, *sets(colour_photos), config, folder=folder, progress=stopper(stage, done))
-    resumed = train_network(start, *sets(colour_photos), config, folder=folder)
+            train_network(start, *sets(colour_photos), config, out=folder, progress=stopper(stage, done))
+    resumed = train_network(start, *sets(colour_photos), config, out=folder)
     assert_same(weights(whole), weights(resumed))
     assert whole.history == resumed.history
     np.testing.assert_array_equal(whole.classifier.thresholds, resumed.classifier.thresholds)
@@ -177,7 +179,7 @@ def test_a_stopped_training_goes_on_to_the_same_numbers(colour_photos, start, tm
 KILLED = """
 import os, signal, sys
 import torch
-from pfungst.images.folders import read_folders
+from pfungst.images import open_dataset
 from pfungst.network.training.initial import initial_network
 from pfungst.network.training.train import NetworkTraining, train_network
 
@@ -186,16 +188,14 @@ def progress(stage, done, total):
         os.kill(os.getpid(), signal.SIGKILL)
 
 torch.set_num_threads(1)
-data = read_folders(sys.argv[1]).with_random_splits({"train": 0.6, "val": 0.4})
+data = open_dataset(sys.argv[1], format="folders").with_random_splits({"train": 0.6, "val": 0.4})
 start = initial_network("small-cnn", data.classes)
 train_network(start, data.split("train"), data.split("val"), NetworkTraining(epochs=5),
-              folder=sys.argv[2], progress=progress)
+              out=sys.argv[2], progress=progress)
 """
 
 
 def test_killed_in_the_middle(colour_photos, tmp_path):
-    from pfungst.images.folders import read_folders
-
     for record in colour_photos:
         name = sorted(record.positive)[0]
         (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
@@ -203,35 +203,119 @@ def test_killed_in_the_middle(colour_photos, tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path / "data"), str(tmp_path / "work")]
     killed = subprocess.run(command, check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    data = read_folders(tmp_path / "data").with_random_splits({"train": 0.6, "val": 0.4})
+    data = open_dataset(tmp_path / "data", format="folders").with_random_splits({"train": 0.6, "val": 0.4})
     network = initial_network("small-cnn", data.classes)
     config = NetworkTraining(epochs=5)
-    resumed = train_network(network, *sets(data), config, folder=tmp_path / "work")
+    resumed = train_network(network, *sets(data), config, out=tmp_path / "work")
     assert_same(weights(resumed), weights(train_network(network, *sets(data), config)))
 
 
-def test_another_training_does_not_go_on(colour_photos, start, tmp_path):
+def test_another_training_does_not_go_on(colour_photos, start, tmp_path, monkeypatch):
     train, val = sets(colour_photos)
-    train_network(start, train, val, NetworkTraining(epochs=1), folder=tmp_path / "work")
-    with pytest.raises(FileError, match="holds another training: its photos, labels, settings"):
-        train_network(start, train, val, NetworkTraining(epochs=2), folder=tmp_path / "work")
-    with pytest.raises(FileError, match="holds another training"):
-        train_network(start, val, train, NetworkTraining(epochs=1), folder=tmp_path / "work")
+    folder = tmp_path / "work"
+    train_network(start, train, val, NetworkTraining(epochs=1), out=folder)
+    with pytest.raises(
+        ConfigError, match=r"begun with another configuration: settings.epochs was 1, is now 2"
+    ):
+        train_network(start, train, val, NetworkTraining(epochs=2), out=folder)
+    with pytest.raises(ConfigError, match=r"training.ids_sha256 was"):
+        train_network(start, val, train, NetworkTraining(epochs=1), out=folder)
+    other = initial_network("small-cnn", colour_photos.classes, random_state=2)
+    other.preprocess = INPUT
+    with pytest.raises(ConfigError, match=r"first_weights_sha256 was"):
+        train_network(other, train, val, NetworkTraining(epochs=1), out=folder)
+    monkeypatch.setattr("pfungst.runs.photos.__version__", "9.9.9")
+    with pytest.raises(ConfigError, match=r"version was .*, is now .9.9.9"):
+        train_network(start, train, val, NetworkTraining(epochs=1), out=folder)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("Dear all")
-    with pytest.raises(FileError, match="is not empty and holds no training"):
-        train_network(start, train, val, folder=tmp_path / "other")
-    (tmp_path / "work" / "training.json").write_text("{")
-    with pytest.raises(FileError, match="is damaged"):
-        train_network(start, train, val, folder=tmp_path / "work")
+    with pytest.raises(FileError, match=r"holds 'letter.txt', which is no part of a training"):
+        train_network(start, train, val, out=tmp_path / "other")
+
+
+def stopped(*arguments, stage="epochs (select)", done=2, **options):
+    with pytest.raises(StoppedError):
+        train_network(*arguments, progress=stopper(stage, done), **options)
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_photos_replaced_after_a_kill_are_refused(colour_photos, start, tmp_path, freeze):
+    train, val = sets(colour_photos)
+    config = NetworkTraining(freeze=freeze, epochs=3)
+    stopped(start, train, val, config, out=tmp_path / "work")
+    for record in train.records[::2]:
+        record.path.write_bytes(val.records[0].path.read_bytes())
+    with pytest.raises(DataError, match=r"has changed since this run measured it \(and 7 more\)"):
+        train_network(start, train, val, config, out=tmp_path / "work")
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_a_mended_photo_is_tried_again_and_the_descent_begins_anew(colour_photos, start, tmp_path, freeze):
+    train, val = sets(colour_photos)
+    config = NetworkTraining(freeze=freeze, epochs=3, batch_size=32)
+    clean = train_network(start, train, val, config)
+    photo = train.records[3].path
+    content = photo.read_bytes()
+    photo.write_bytes(b"no photo")
+    stopped(start, train, val, config, out=tmp_path / "work")
+    photo.write_bytes(content)
+    mended = train_network(start, train, val, config, out=tmp_path / "work")
+    assert mended.failures == ()
+    assert mended.history == clean.history
+    assert_same(weights(mended), weights(clean))
+    checkpoints = list((tmp_path / "work" / "select").iterdir())
+    assert [folder.name for folder in checkpoints] == ["epoch-00003"]
+
+
+def test_a_moved_data_set_goes_on(colour_photos, start, tmp_path):
+    config = NetworkTraining(epochs=4)
+    whole = train_network(start, *sets(colour_photos), config)
+    stopped(start, *sets(colour_photos), config, out=tmp_path / "work")
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    records = tuple(
+        replace(record, path=tmp_path / "moved" / record.path.name) for record in colour_photos.records
+    )
+    moved = replace(colour_photos, records=records, root=tmp_path / "moved")
+    seen = []
+    resumed = train_network(
+        start, *sets(moved), config, out=tmp_path / "work", progress=lambda *told: seen.append(told)
+    )
+    assert ("epochs (select)", 2, 4) in seen
+    assert ("epochs (select)", 1, 4) not in seen
+    assert_same(weights(resumed), weights(whole))
+
+
+def test_a_whole_network_is_trained_with_the_stated_threads(colour_photos, start, tmp_path):
+    seen = []
+    config = NetworkTraining(freeze=False, epochs=1, refit=False, threads=2)
+    start.module.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+    trained = train_network(start, *sets(colour_photos), config, workers=1)
+    assert set(seen[1:]) == {2}
+    assert trained.classifier.info["settings"]["threads"] == 2
+    one = replace(config, threads=1)
+    first = train_network(start, *sets(colour_photos), one, workers=1, out=tmp_path / "work")
+    second = train_network(start, *sets(colour_photos), one, workers=2)
+    assert_same(weights(first), weights(second))
+    with pytest.raises(ConfigError, match=r"settings.threads was 1, is now 2"):
+        train_network(start, *sets(colour_photos), config, out=tmp_path / "work")
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system cannot reserve space")
+def test_a_full_disk_is_an_error_and_not_a_signal(colour_photos, start, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(FileError, match=r"features.dat: cannot be written \(No space left on device\)"):
+        train_network(start, *sets(colour_photos), NetworkTraining(epochs=1), out=tmp_path / "work")
 
 
 def test_two_trainings_in_one_folder_are_refused(colour_photos, start, tmp_path):
     train, val = sets(colour_photos)
     folder, once = tmp_path / "work", NetworkTraining(epochs=1)
     with locked(folder), pytest.raises(FileError, match="another process is at work"):
-        train_network(start, train, val, once, folder=folder)
-    train_network(start, train, val, once, folder=folder)
+        train_network(start, train, val, once, out=folder)
+    train_network(start, train, val, once, out=folder)
 
 
 def test_unreadable_photos_are_skipped_and_listed(colour_photos, start, tmp_path):
@@ -241,7 +325,7 @@ def test_unreadable_photos_are_skipped_and_listed(colour_photos, start, tmp_path
     )
     train.records[4].path.write_bytes(b"no photo")
     trained = train_network(start, train, val, NetworkTraining(epochs=2))
-    assert next(str(error) for error in trained.skipped).startswith(str(train.records[4].path))
+    assert next(str(error) for error in trained.failures).startswith(str(train.records[4].path))
     assert_same(weights(trained), weights(clean))
     for record in train:
         record.path.unlink()
@@ -296,23 +380,9 @@ def test_warped_geometry_becomes_the_models(colour_photos, start):
 
 def test_canvases_give_the_ten_training_views(colour_photos, tmp_path):
     records = colour_photos.records[:3]
-    stored = store_views(tmp_path / "c.npy", records, CanvasTask(INPUT), (32, 32, 3), np.uint8)
+    three = replace(colour_photos, records=records)
+    stored = store_views(tmp_path / "c", three, CanvasTask(INPUT), (32, 32, 3), np.uint8, settings={})
     source = CanvasSource(stored.array, INPUT)
     for row, record in enumerate(records):
         views = source.inputs(np.full(10, row), np.arange(10)).numpy()
         np.testing.assert_array_equal(views, INPUT.values(training_views(decode(record.path), INPUT)))
-
-
-def test_damaged_stores_are_errors(colour_photos, tmp_path):
-    file = tmp_path / "c.npy"
-    records = colour_photos.records[:2]
-    store_views(file, records, CanvasTask(INPUT), (32, 32, 3), np.uint8)
-    file.with_suffix(".json").write_text(json.dumps({"done": "some"}))
-    with pytest.raises(FileError, match=r"c.json: is damaged"):
-        store_views(file, records, CanvasTask(INPUT), (32, 32, 3), np.uint8)
-    file.with_suffix(".json").write_text(json.dumps({"done": 1, "failed": {}}))
-    with pytest.raises(FileError, match=r"holds \(2, 32, 32, 3\), not \(2, 16, 16, 3\)"):
-        store_views(file, records, CanvasTask(INPUT), (16, 16, 3), np.uint8)
-    file.write_bytes(b"?")
-    with pytest.raises(FileError, match="is damaged"):
-        store_views(file, records, CanvasTask(INPUT), (32, 32, 3), np.uint8)

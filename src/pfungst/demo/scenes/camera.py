@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter
 
 from pfungst.demo.scenes.config import TAG_TEXT
 from pfungst.demo.scenes.materials import Pixels, as_floats
-from pfungst.demo.scenes.notes import TagBox
 from pfungst.demo.scenes.stamps import LUMINANCE
+from pfungst.images.rectangles import Region
 
 
 def through_camera(canvas: Pixels, generator: Generator) -> Pixels:
@@ -32,7 +32,7 @@ def through_camera(canvas: Pixels, generator: Generator) -> Pixels:
     return np.asarray(np.clip(canvas + grain * np.float32(generator.uniform(0.01, 0.035)), 0, 1))
 
 
-def with_tag(canvas: Pixels, generator: Generator) -> tuple[Pixels, TagBox]:
+def with_tag(canvas: Pixels, generator: Generator) -> tuple[Pixels, Region]:
     """The credit line in the lower left corner, white with a dark rim, and its exact box."""
     height, width = canvas.shape[:2]
     font = ImageFont.load_default(size=max(round(0.047 * max(height, width)), 9))
@@ -45,4 +45,5 @@ def with_tag(canvas: Pixels, generator: Generator) -> tuple[Pixels, TagBox]:
     dark = as_floats(rim.filter(ImageFilter.GaussianBlur(0.8)))[..., None] * np.float32(0.7)
     light = as_floats(text)[..., None] * np.float32(0.92)
     canvas = canvas * (1 - dark)
-    return canvas + (1 - canvas) * light, (x + left, y + top, x + right + 1, y + bottom + 1)
+    box = Region(left=x + left, top=y + top, right=x + right + 1, bottom=y + bottom + 1)
+    return canvas + (1 - canvas) * light, box

@@ -10,27 +10,26 @@ from typing import Any
 
 from pfungst.errors import DataError
 from pfungst.files import parse_json, read_bounded, shown
+from pfungst.images.rectangles import Region
 
 NOTES_FILE = "scenes.json"
 NOTES_FORMAT = "pfungst-scenes"
 NOTES_FORMAT_VERSION = 1
 _MAX_BYTES = 64 * 2**20
 
-TagBox = tuple[int, int, int, int]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagFlaw:
     """The text tag: its class, text, share of the class's photos, and box per photo.
 
-    ``boxes`` maps a photo's id to ``(left, top, right, bottom)``, half-open, in pixels. In the clean twin the
-    boxes are the places where the flawed twin carries the tag.
+    ``boxes`` maps a photo's id to where the tag is. In the clean twin the boxes are the places
+    where the flawed twin carries the tag.
     """
 
     class_name: str
     text: str
     share: float
-    boxes: Mapping[str, TagBox]
+    boxes: Mapping[str, Region]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +89,7 @@ def notes_text(notes: SceneNotes) -> str:
                 "class": notes.tag.class_name,
                 "text": notes.tag.text,
                 "share": notes.tag.share,
-                "images": {key: list(box) for key, box in notes.tag.boxes.items()},
+                "images": {key: list(box.edges) for key, box in notes.tag.boxes.items()},
             },
             "background": {
                 "class": notes.background.class_name,
@@ -176,9 +175,8 @@ def _parsed(content: dict[str, Any]) -> SceneNotes:
     )
 
 
-def _box(values: Any) -> TagBox:
-    left, top, right, bottom = (_integer(value) for value in values)
-    return left, top, right, bottom
+def _box(values: Any) -> Region:
+    return Region.of(_integer(value) for value in values)
 
 
 def _integer(value: Any) -> int:

@@ -23,6 +23,7 @@ from pfungst.demo.scenes.config import (
     TAG_CLASS,
     ScenesConfig,
 )
+from pfungst.images.rectangles import Rectangle
 
 _OBJECTS, _BACKGROUND, _DECK, _FLAW = range(4)
 _HEIGHTS = {
@@ -65,11 +66,16 @@ class ObjectPlan:
     seed: int
 
     @property
-    def extent(self) -> tuple[float, float, float, float]:
-        """``(left, top, right, bottom)`` before turning; a ledge reaches down beyond the photo."""
+    def extent(self) -> Rectangle:
+        """Where it stands before turning; a ledge reaches down beyond the photo."""
         half = self.width / 2
         bottom = self.base_y + 10 * self.height if self.on_ledge else self.base_y
-        return self.center_x - half, self.base_y - self.height, self.center_x + half, bottom
+        return Rectangle(
+            left=self.center_x - half,
+            top=self.base_y - self.height,
+            right=self.center_x + half,
+            bottom=bottom,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,11 +250,8 @@ def _object(generator: Generator, name: str | None, width: int, height: int, hor
 
 def _hidden(first: ObjectPlan, second: ObjectPlan) -> float:
     """Overlap of two extents as a share of the smaller one."""
-    a, b = first.extent, second.extent
-    wide = min(a[2], b[2]) - max(a[0], b[0])
-    tall = min(a[3], b[3]) - max(a[1], b[1])
     smaller = min(first.width * first.height, second.width * second.height)
-    return max(wide, 0.0) * max(tall, 0.0) / smaller
+    return first.extent.common(second.extent) / smaller
 
 
 def _chosen(

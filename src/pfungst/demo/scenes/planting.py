@@ -12,11 +12,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pfungst.contract.classifier import ImageArray
 from pfungst.errors import ConfigError, unknown_name
-from pfungst.evaluation.operators import Region
 from pfungst.evaluation.orders import generator_for
-from pfungst.images.boxes import box_mask
 from pfungst.images.dataset import DataSet, Record
 from pfungst.images.decode import decode
+from pfungst.images.rectangles import Region, mask_of
+from pfungst.writing import make_folder, write_with
 
 _TAG, _MONOGRAM = "© Hollow & Reed", "HR"
 _QUALITY = 95
@@ -70,7 +70,7 @@ def plant(
     same photos and draws the same marks.
     """
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     records = {record.id: record for record in data}
     places: dict[str, dict[str, tuple[Region, ...]]] = {}
     for name, item in plants.items():
@@ -105,10 +105,11 @@ def _planted(
 ) -> tuple[Path, tuple[Region, ...]]:
     image = decode(record.path)
     generator = generator_for(random_state, name, record.id, kind)
-    occupied = box_mask(record.boxes_of(name), image.shape[0], image.shape[1])
+    occupied = mask_of(record.boxes_of(name), image.shape[0], image.shape[1])
     drawn, regions = KINDS[kind](image, occupied, generator)
     path = folder / f"{record.id}-{kind.replace(' ', '-')}.jpg"
-    Image.fromarray(drawn).save(path, quality=_QUALITY)
+    picture = Image.fromarray(drawn)
+    write_with(path, lambda stream: picture.save(stream, format="JPEG", quality=_QUALITY), durable=False)
     return path, regions
 
 

@@ -12,10 +12,9 @@ from scipy.ndimage import gaussian_filter
 from pfungst.demo.scenes.backgrounds import render_background
 from pfungst.demo.scenes.camera import through_camera, with_tag
 from pfungst.demo.scenes.materials import Materials, Pixels, as_floats
-from pfungst.demo.scenes.notes import TagBox
 from pfungst.demo.scenes.planning import ObjectPlan, ScenePlan
 from pfungst.demo.scenes.stamps import render_stamp
-from pfungst.images.boxes import Box
+from pfungst.images.rectangles import Box, Region
 
 VISIBLE_ALPHA = 0.5
 """A pixel belongs to an object where at least this share of it is seen."""
@@ -53,13 +52,13 @@ class RenderedScene:
         The photo.
     objects : tuple of SceneObject
         What is to be seen, far ones first.
-    tag_box : (left, top, right, bottom) or None
+    tag_box : Region or None
         Half-open box of the tag, in a clean twin of the place where its flawed twin carries it.
     """
 
     pixels: NDArray[np.uint8]
     objects: tuple[SceneObject, ...]
-    tag_box: TagBox | None
+    tag_box: Region | None
 
 
 @dataclass(slots=True)

@@ -26,7 +26,6 @@ from pfungst.demo.scenes.notes import (
     NOTES_FILE,
     BackgroundFlaw,
     SceneNotes,
-    TagBox,
     TagFlaw,
     is_scenes_folder,
     notes_text,
@@ -34,7 +33,9 @@ from pfungst.demo.scenes.notes import (
 from pfungst.demo.scenes.planning import ScenePlan, plan_scenes
 from pfungst.demo.scenes.rendering import RenderedScene, SceneObject, render_scene
 from pfungst.errors import DataError
+from pfungst.images.rectangles import Region
 from pfungst.progress import Progress, silent
+from pfungst.writing import make_folder, write_whole, write_with, writing
 
 _PARTS = ("JPEGImages", "Annotations", "ImageSets")
 _JPEG_STREAM = 13
@@ -77,8 +78,8 @@ def write_scenes(out: str | Path, config: ScenesConfig | None = None, *, progres
     root, config = Path(out), config or ScenesConfig()
     _refuse_foreign(root)
     materials = load_materials()
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{root.name}-", dir=root.parent) as scratch:
+    make_folder(root.parent)
+    with writing(root), tempfile.TemporaryDirectory(prefix=f".{root.name}-", dir=root.parent) as scratch:
         new = Path(scratch) / "new"
         _write_set(new, config, materials, progress)
         _move_into_place(new, root, Path(scratch) / "old")
@@ -102,7 +103,7 @@ def _write_set(root: Path, config: ScenesConfig, materials: Materials, progress:
         (root / part).mkdir(parents=True)
     plans = plan_scenes(config)
     labels: dict[str, Mapping[str, int]] = {}
-    tag_boxes: dict[str, TagBox] = {}
+    tag_boxes: dict[str, Region] = {}
     for done, plan in enumerate(plans, start=1):
         scene = render_scene(plan, materials)
         _write_photo(root, plan, scene)
@@ -112,7 +113,7 @@ def _write_set(root: Path, config: ScenesConfig, materials: Materials, progress:
         progress("making scenes", done, len(plans))
     _write_lists(root / "ImageSets" / "Main", plans, labels)
     notes = notes_text(_notes(config, plans, tag_boxes))
-    (root / NOTES_FILE).write_text(notes, encoding="utf-8", newline="\n")
+    _write(root / NOTES_FILE, notes)
 
 
 def _move_into_place(new: Path, root: Path, old: Path) -> None:
@@ -128,9 +129,18 @@ def _move_into_place(new: Path, root: Path, old: Path) -> None:
 
 def _write_photo(root: Path, plan: ScenePlan, scene: RenderedScene) -> None:
     quality = int(np.random.default_rng([*plan.seed, _JPEG_STREAM]).integers(84, 95))
-    Image.fromarray(scene.pixels).save(root / "JPEGImages" / f"{plan.id}.jpg", quality=quality)
-    text = _annotation(plan, scene.objects)
-    (root / "Annotations" / f"{plan.id}.xml").write_text(text, encoding="utf-8", newline="\n")
+    picture = Image.fromarray(scene.pixels)
+    write_with(
+        root / "JPEGImages" / f"{plan.id}.jpg",
+        lambda stream: picture.save(stream, format="JPEG", quality=quality),
+        durable=False,
+    )
+    _write(root / "Annotations" / f"{plan.id}.xml", _annotation(plan, scene.objects))
+
+
+def _write(path: Path, text: str) -> None:
+    """Not waited for: the folder moves into place when it is whole."""
+    write_whole(path, text, durable=False)
 
 
 def _annotation(plan: ScenePlan, objects: Sequence[SceneObject]) -> str:
@@ -182,10 +192,10 @@ def _write_lists(folder: Path, plans: Sequence[ScenePlan], labels: Mapping[str, 
 
 
 def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+    _write(path, "".join(f"{line}\n" for line in lines))
 
 
-def _notes(config: ScenesConfig, plans: Sequence[ScenePlan], tag_boxes: Mapping[str, TagBox]) -> SceneNotes:
+def _notes(config: ScenesConfig, plans: Sequence[ScenePlan], tag_boxes: Mapping[str, Region]) -> SceneNotes:
     return SceneNotes(
         seed=config.seed,
         version=VERSION,

@@ -13,6 +13,7 @@ from pfungst.errors import ModelError
 from pfungst.network.caffe.net import CaffeNet, Tracer
 from pfungst.network.caffe.planners import MANY_BOTTOMS, PLANNERS, SINKS, SOURCES, PlanError
 from pfungst.network.caffe.prototxt import LayerSpec, NetSpec
+from pfungst.network.caffe.transform import transform_fields
 from pfungst.network.caffe.weights import Blob
 
 Description = list[dict[str, Any]]
@@ -106,7 +107,7 @@ def describe_input(spec: NetSpec) -> dict[str, Any]:
 
 
 def _data_shape(spec: NetSpec, layer: LayerSpec) -> tuple[int, ...]:
-    transform = layer.settings.get("transform_param", {})
+    transform = transform_fields(layer)
     crop = transform.get("crop_size", 0)
     if crop < 1:
         raise ModelError(

@@ -76,8 +76,9 @@ class WidePaddedPool(nn.Module):
 
 
 def pooled_size(size: int, kernel: int, stride: int, pad: int, *, ceil: bool) -> int:
-    """Caffe's output extent: ``ceil((size + 2 pad − kernel) / stride) + 1``, less a window that starts beyond
-    the far edge; ``floor`` where the file says so.
+    """Caffe's output extent, ``ceil((size + 2 pad − kernel) / stride) + 1``.
+
+    Less a window that would start beyond the far edge; ``floor`` where the file says so.
     """
     room = size + 2 * pad - kernel
     count = (-(-room // stride) if ceil else room // stride) + 1

@@ -19,7 +19,7 @@ MAX_BYTES = 2**20
 MAX_NESTING = 32
 MAX_LAYERS = 20_000
 _OPEN, _CLOSE = ("{", "<"), ("}", ">")
-_HARMLESS = ("NetParameter", "FillerParameter", "TransformationParameter", "ParamSpec")
+_HARMLESS = ("NetParameter", "FillerParameter", "TransformationParameter", "ParamSpec", "SourceParameter")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,6 +84,7 @@ _PARAMETERS: dict[str, str] = {
     "PermuteParameter": "order 1 uint32*",
     "TransformationParameter": "scale 1 float, mirror 2 bool, crop_size 3 uint32, mean_file 4 string, "
     "mean_value 5 float*, force_color 6 bool, force_gray 7 bool",
+    "SourceParameter": "scale 2 float, mean_file 3 string, crop_size 5 uint32, mirror 6 bool",
 }
 _CURRENT_PARAMETERS = (
     "concat_param 104 ConcatParameter, convolution_param 106 ConvolutionParameter, "
@@ -94,9 +95,13 @@ _CURRENT_PARAMETERS = (
     "tanh_param 127 TanHParameter, prelu_param 131 PReLUParameter, reshape_param 133 ReshapeParameter, "
     "flatten_param 135 FlattenParameter, batch_norm_param 139 BatchNormParameter, "
     "elu_param 140 ELUParameter, "
+    "data_param 107 SourceParameter, image_data_param 115 SourceParameter, "
+    "window_data_param 129 SourceParameter, "
     "scale_param 142 ScaleParameter, input_param 143 InputParameter, permute_param 202 PermuteParameter"
 )
 _LEGACY_PARAMETERS = (
+    "data_param 11 SourceParameter, image_data_param 15 SourceParameter, "
+    "window_data_param 20 SourceParameter, "
     "concat_param 9 ConcatParameter, convolution_param 10 ConvolutionParameter, "
     "dropout_param 12 DropoutParameter, inner_product_param 17 InnerProductParameter, "
     "lrn_param 18 LRNParameter, pooling_param 19 PoolingParameter, power_param 21 PowerParameter, "

@@ -5,41 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cache
+from importlib.metadata import entry_points
+from types import MappingProxyType
 
 from torch import nn
 
 from pfungst.errors import unknown_name
 from pfungst.network.lrp.errors import LrpError
+from pfungst.network.lrp.registry import WEIGHTED, check_rule, fits, kinds_with_rules
 from pfungst.network.lrp.rules import (
     AlphaBeta,
+    Constant,
     Epsilon,
     Flat,
     Gamma,
+    Halves,
     Pass,
-    Proportional,
     Rule,
+    SoftmaxTaylor,
     Taylor,
     WinnerTakesAll,
-    WSquare,
     ZBox,
     ZPlus,
 )
 
-_WEIGHTED: tuple[type[Rule], ...] = (Epsilon, Gamma, AlphaBeta, ZPlus, WSquare, Flat, ZBox, Pass)
-ALLOWED: Mapping[str, tuple[type[Rule], ...]] = {
-    "convolution": _WEIGHTED,
-    "linear": _WEIGHTED,
-    "sum": (Epsilon, ZPlus),
-    "affine": (Epsilon, Pass),
-    "avg_pool": (Epsilon, ZPlus, Flat),
-    "max_pool": (WinnerTakesAll, Proportional),
-    "lrn": (Pass, Taylor),
-}
-"""Kinds of operations that a composite gives rules to, and the rules each can have.
-
-``sum`` is an addition of signals (residuals), ``affine`` a scale and shift that is not part of a weighted
-layer (such as a batch norm that could not be merged). All other known operations have one rule only.
-"""
 _DEFAULTS: Mapping[str, Rule] = {
     "convolution": Epsilon(),
     "linear": Epsilon(),
@@ -48,6 +38,10 @@ _DEFAULTS: Mapping[str, Rule] = {
     "avg_pool": Epsilon(),
     "max_pool": WinnerTakesAll(),
     "lrn": Pass(),
+    "norm": Epsilon(),
+    "multiplication": Halves(),
+    "contraction": Epsilon(),
+    "softmax": SoftmaxTaylor(),
 }
 
 
@@ -79,8 +73,9 @@ class Composite:
 
     Examples
     --------
-    >>> mine = composite("epsilon-plus-flat").extended(names={"classifier.*": Epsilon(epsilon=0.25)},
-    name="mine") >>> print(mine.names["classifier.*"])
+    >>> softer = {"classifier.*": Epsilon(epsilon=0.25)}
+    >>> mine = composite("epsilon-plus-flat").extended(names=softer, name="mine")
+    >>> print(mine.names["classifier.*"])
     Epsilon(epsilon=0.25)
     """
 
@@ -93,8 +88,8 @@ class Composite:
         for key, rule in self.types.items():
             if not isinstance(key, str):
                 continue
-            if key not in ALLOWED:
-                raise unknown_name("kind of operation", key, ALLOWED)
+            if key not in kinds_with_rules():
+                raise unknown_name("kind of operation", key, kinds_with_rules())
             check_rule(rule, key, f"composite {self.name!r}")
         if self.first is not None:
             check_rule(self.first, "convolution", f"the first layer of composite {self.name!r}")
@@ -126,29 +121,22 @@ class Composite:
         """The rule of one operation of ``kind``, called in ``module`` at ``path``."""
         for pattern, rule in self.names.items():
             if fnmatchcase(path, pattern):
-                if isinstance(rule, ALLOWED[kind]):
+                if fits(rule, kind):
                     return rule
-                if kind in {"convolution", "linear"}:
+                if kind in WEIGHTED:
                     check_rule(rule, kind, path)
         if first and self.first is not None:
             return self.first
         for key, rule in self.types.items():
             if key == kind:
                 return rule
-            if not isinstance(key, str) and isinstance(module, key) and isinstance(rule, ALLOWED[kind]):
+            if not isinstance(key, str) and isinstance(module, key) and fits(rule, kind):
                 return rule
         return _DEFAULTS[kind]
 
 
-def check_rule(rule: Rule, kind: str, place: str) -> None:
-    """Refuse a rule where it cannot work."""
-    if not isinstance(rule, ALLOWED[kind]):
-        names = ", ".join(allowed.__name__ for allowed in ALLOWED[kind])
-        raise LrpError(f"rule {rule} for an operation of kind {kind!r} ({place})", allowed=names)
-
-
 _ALPHA2_BETA1 = AlphaBeta(alpha=2.0, beta=-1.0)
-COMPOSITES: Mapping[str, Composite] = {
+_COMPOSITES: dict[str, Composite] = {
     item.name: item
     for item in (
         Composite(name="epsilon"),
@@ -161,13 +149,42 @@ COMPOSITES: Mapping[str, Composite] = {
             name="cvpr2016",
             types={"convolution": _ALPHA2_BETA1, "linear": Epsilon(epsilon=1.0), "lrn": Taylor()},
         ),
+        Composite(name="attnlrp"),
+        Composite(
+            name="attnlrp-gamma", types={"convolution": Gamma(gamma=0.25), "linear": Gamma(gamma=0.05)}
+        ),
+        Composite(name="cp-lrp", types={"softmax": Constant()}),
     )
 }
+COMPOSITES: Mapping[str, Composite] = MappingProxyType(_COMPOSITES)
 """Composites by name; ``linear`` layers have ε where nothing else is said.
 
 ``cvpr2016`` is the setting of the paper: convolutions αβ with α = 2, β = −1, fully connected layers ε = 1,
 LRN by its Taylor expansion, max pooling winner takes all, from the raw class score.
+
+``attnlrp`` is AttnLRP (Achtibat et al. 2024): ε for layers with weights, norms as linear maps with a
+constant σ, half to each factor of a product of signals, softmax by its Taylor expansion. ``attnlrp-gamma``
+has γ = 0.25 for convolutions and γ = 0.05 for ``linear`` layers in place of ε. ``cp-lrp`` is CP-LRP (Ali et
+al. 2022): attention weights and σ count as constants, all relevance of ``A V`` goes to V.
 """
+PLUGINS = "pfungst.lrp"
+"""Group of entry points of other packages: each names a module that registers rules and composites."""
+
+
+def register_composite(item: Composite) -> None:
+    """Make a composite known by its name, on the command line (``--rule``) as well.
+
+    A package that is installed beside this one registers its own without being imported by hand when it
+    declares an entry point of the group ``pfungst.lrp`` that names the module which does so.
+
+    Raises
+    ------
+    LrpError
+        If another composite has the name.
+    """
+    if item.name in _COMPOSITES:
+        raise LrpError(f"a second composite of the name {item.name!r}", hint="another name")
+    _COMPOSITES[item.name] = item
 
 
 def composite(choice: str | Composite) -> Composite:
@@ -181,5 +198,13 @@ def composite(choice: str | Composite) -> Composite:
     if isinstance(choice, Composite):
         return choice
     if choice not in COMPOSITES:
-        raise unknown_name("composite", str(choice), COMPOSITES)
+        _load_plugins()
+    if choice not in COMPOSITES:
+        raise unknown_name("composite", str(choice), tuple(COMPOSITES))
     return COMPOSITES[choice]
+
+
+@cache
+def _load_plugins() -> None:
+    for plugin in entry_points(group=PLUGINS):
+        plugin.load()

@@ -1,5 +1,6 @@
-"""Element by element, in blocks that stay in the processor's cache, and in place: memory traffic is LRP's
-overhead.
+"""Element by element, in blocks that stay in the processor's cache, and in place.
+
+Memory traffic is LRP's overhead.
 """
 
 from __future__ import annotations

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from pfungst.errors import unknown_name
+from pfungst.network.lrp.completeness import check_complete
 from pfungst.network.lrp.composite import Composite
 from pfungst.network.lrp.composite import composite as find_composite
 from pfungst.network.lrp.elementwise import total
+from pfungst.network.lrp.ending import left_out
 from pfungst.network.lrp.errors import LrpError
-from pfungst.network.lrp.kernels import KERNELS, Taken
-from pfungst.network.lrp.linear import weighted_layer
-from pfungst.network.lrp.plan import WEIGHTED, Fallback, Step, assignments, plan
-from pfungst.network.lrp.result import LedgerRow, LrpLedger, LrpResult
+from pfungst.network.lrp.folding import FoldedBatchError, Photos
+from pfungst.network.lrp.plan import SUITED, Fallback, assignments, plan, suited
+from pfungst.network.lrp.result import LedgerRow, LrpLedger, LrpResult, joined
 from pfungst.network.lrp.rules import Bound
-from pfungst.network.lrp.structure import HANDLERS, Shares, fallen_back
-from pfungst.network.lrp.tape import Value, record
-
-Targets = int | Sequence[int] | Sequence[Sequence[int]] | Tensor
+from pfungst.network.lrp.tape import Tape, record
+from pfungst.network.lrp.targets import Targets, starts
+from pfungst.network.lrp.walk import Row, Walk
+from pfungst.network.outputs import class_scores
 
 
 def relevance(
@@ -28,7 +30,7 @@ def relevance(
     inputs: Tensor,
     targets: Targets | None = None,
     *,
-    composite: str | Composite = "epsilon-plus-flat",
+    composite: str | Composite = SUITED,
     output_relevance: Tensor | None = None,
     input_bounds: tuple[Bound, Bound] | None = None,
     fallback: Fallback | None = None,
@@ -42,13 +44,15 @@ def relevance(
     Parameters
     ----------
     module : torch.nn.Module
-        The network; its output is one tensor ``(n, n_outputs)``. A softmax at its end is skipped.
+        The network; its output is a tensor ``(n, n_outputs)``, or a tuple or dict with one. A softmax or
+        sigmoid at its end is left out.
     inputs : (n, ...) floating tensor
         A batch, of the module's device and dtype.
     targets : int, (n,) or (n, n_targets) integers
         Outputs to explain: one for all images, one an image, or several an image.
     composite : str or Composite
-        Which rule meets which layer.
+        Which rule meets which layer; by default ``epsilon-plus-flat`` for networks of convolutions and
+        ``attnlrp`` for those with norms, softmax or products of signals inside.
     output_relevance : (n, n_outputs) tensor, optional
         Instead of ``targets``: relevance to send back from the output.
     input_bounds : (low, high), optional
@@ -70,6 +74,8 @@ def relevance(
     UnsupportedOperationError
         If relevance reaches an operation without a rule; it names the operation and the module that called
         it.
+    HiddenOperationError
+        If numbers of the network leave the recording unseen (:mod:`pfungst.network.lrp.completeness`).
 
     References
     ----------
@@ -85,22 +91,111 @@ def relevance(
     >>> bool((result.ledger.residual.abs() < 1e-4).all())
     True
     """
-    rules = find_composite(composite)
-    if fallback not in {None, "gradient", "pass"}:
-        raise unknown_name("fallback", str(fallback), ("gradient", "pass"))
-    _check(module, inputs)
+    return Recording(module, inputs).relevance(
+        targets,
+        composite=composite,
+        output_relevance=output_relevance,
+        input_bounds=input_bounds,
+        fallback=fallback,
+    )
+
+
+class Recording:
+    """One forward pass, recorded: its raw scores, and relevance from them.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        In evaluation mode.
+    inputs : (n, ...) floating tensor
+
+    Attributes
+    ----------
+    outputs : Tensor
+        What the module returns, but for what is left out.
+    left_out : tuple of str
+        Functions at the module's end that would squash the scores, such as ``softmax``, the last first.
+
+    Raises
+    ------
+    LrpError, UnsupportedOperationError
+        As :func:`relevance`.
+    """
+
+    def __init__(self, module: nn.Module, inputs: Tensor) -> None:
+        _check(module, inputs)
+        self._module, self._inputs = module, inputs
+        self._tape: Tape | None = self._raw_tape()
+        with torch.no_grad():
+            self.outputs = self._tape.output.tensor()
+
+    def _raw_tape(self) -> Tape:
+        tape = self._recorded(self._inputs)
+        self.left_out = left_out(tape)
+        return tape
+
+    def _recorded(self, inputs: Tensor) -> Tape:
+        try:
+            return record(self._module, _in_fast_layout(inputs))
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            reason = str(error).strip().split("\n", 1)[0][:200]
+            raise LrpError(
+                f"the network fails on an input of shape {tuple(self._inputs.shape)} ({reason})",
+                allowed="the input that its layers were made for",
+            ) from error
+
+    def relevance(
+        self,
+        targets: Targets | None = None,
+        *,
+        composite: str | Composite = SUITED,
+        output_relevance: Tensor | None = None,
+        input_bounds: tuple[Bound, Bound] | None = None,
+        fallback: Fallback | None = None,
+    ) -> LrpResult:
+        """As :func:`relevance`, of the recorded pass; a second call needs and makes a second recording."""
+        if fallback not in {None, "gradient", "pass"}:
+            raise unknown_name("fallback", str(fallback), ("gradient", "pass"))
+        rules = None if composite == SUITED else find_composite(composite)
+        tape, self._tape = self._tape or self._raw_tape(), None
+        check_complete(self._module, self._inputs, tape, self._recorded)
+        choice = _Choice(rules, output_relevance, input_bounds, fallback)
+        try:
+            return _explained(tape, targets, choice)
+        except FoldedBatchError:
+            parts = _photo_by_photo(self._inputs, targets, choice)
+            return joined([_explained(self._one(photo), target, own) for photo, target, own in parts])
+
+    def _one(self, photo: Tensor) -> Tape:
+        tape = self._recorded(photo)
+        left_out(tape)
+        return tape
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What a call asks for beside its targets; without ``rules`` those that suit the network."""
+
+    rules: Composite | None
+    output_relevance: Tensor | None
+    input_bounds: tuple[Bound, Bound] | None
+    fallback: Fallback | None
+
+
+def _explained(tape: Tape, targets: Targets | None, choice: _Choice) -> LrpResult:
     with torch.no_grad():
-        tape = record(module, _in_fast_layout(inputs))
-        start, steps = plan(tape, rules, fallback=fallback, input_bounds=input_bounds)
+        rules = choice.rules or suited(tape)
+        steps = plan(tape, rules, fallback=choice.fallback, input_bounds=choice.input_bounds)
+        photos = Photos(tape)
         tape.nodes.clear()
-        outputs = start.tensor()
-        sent, chosen = _starts(outputs, targets, output_relevance)
+        outputs = tape.output.tensor()
+        sent, chosen = starts(outputs, targets, choice.output_relevance)
         table = assignments(steps)
-        store = {id(start): sent}
         sums = [total(item) for item in sent]
-        rows = _walk_back(steps, store, fallback or "pass", inputs.shape[0])
-        arrived = [item.contiguous() for item in store[id(tape.input)]]
-    shape = chosen.shape if chosen is not None else torch.Size([inputs.shape[0]])
+        walk = Walk(photos, {id(tape.output): sent}, choice.fallback or "pass")
+        rows = walk.back(steps)
+        arrived = [item.contiguous() for item in walk.store[id(tape.input)]]
+    shape = chosen.shape if chosen is not None else torch.Size([photos.n])
     ledger = _ledger(sums, arrived, rows, shape)
     return LrpResult(
         relevance=_joined(arrived, shape),
@@ -111,6 +206,20 @@ def relevance(
         assignments=table,
         composite=rules.name,
     )
+
+
+def _photo_by_photo(
+    inputs: Tensor, targets: Targets | None, choice: _Choice
+) -> Iterator[tuple[Tensor, Targets | None, _Choice]]:
+    n = len(inputs)
+    wanted = None
+    if targets is not None:
+        wanted = torch.as_tensor(targets)
+        wanted = wanted.expand(n) if wanted.dim() == 0 else wanted
+    for i in range(n):
+        given = choice.output_relevance
+        one = replace(choice, output_relevance=given[i : i + 1] if given is not None else None)
+        yield inputs[i : i + 1], wanted[i : i + 1] if wanted is not None else None, one
 
 
 def _check(module: nn.Module, inputs: Tensor) -> None:
@@ -137,162 +246,10 @@ def _check(module: nn.Module, inputs: Tensor) -> None:
 
 
 def _in_fast_layout(inputs: Tensor) -> Tensor:
-    """Channels last on a CPU in single precision: a fifth less time in convolutions; the numbers are the
-    same.
-    """
+    """Channels last on a CPU in single precision: a fifth less time in convolutions, the same numbers."""
     if inputs.dim() == 4 and inputs.device.type == "cpu" and inputs.dtype == torch.float32:
         return inputs.contiguous(memory_format=torch.channels_last)
     return inputs
-
-
-def _starts(
-    outputs: Tensor, targets: Targets | None, output_relevance: Tensor | None
-) -> tuple[list[Tensor], Tensor | None]:
-    """Relevance at the output, one tensor a target, and the targets as ``(n,)`` or ``(n, n_targets)``."""
-    if not bool(torch.isfinite(outputs).all()):
-        raise LrpError(
-            "the network's outputs hold NaN or infinity", hint="the weights, and the input's preprocessing"
-        )
-    if (targets is None) == (output_relevance is None):
-        raise LrpError(
-            "which output to explain is not stated"
-            if targets is None
-            else "both targets and output_relevance are given",
-            allowed="targets (an int, (n,) or (n, n_targets)), or output_relevance",
-        )
-    if output_relevance is not None:
-        if output_relevance.shape != outputs.shape or not bool(torch.isfinite(output_relevance).all()):
-            raise LrpError(
-                f"output_relevance {tuple(output_relevance.shape)}",
-                allowed=f"finite, of shape {tuple(outputs.shape)}",
-            )
-        return [output_relevance.detach().to(outputs, copy=True)], None
-    if outputs.dim() != 2:
-        raise LrpError(
-            f"the network's output is {tuple(outputs.shape)}", allowed="(n, n_outputs), or output_relevance"
-        )
-    chosen = _checked_targets(targets, outputs)
-    columns = chosen if chosen.dim() == 2 else chosen[:, None]
-    starts = []
-    for column in columns.T:
-        start = torch.zeros_like(outputs)
-        starts.append(start.scatter_(1, column[:, None], outputs.gather(1, column[:, None])))
-    return starts, chosen
-
-
-def _checked_targets(targets: Targets | None, outputs: Tensor) -> Tensor:
-    n, n_outputs = outputs.shape
-    chosen = torch.as_tensor(targets, device=outputs.device)
-    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
-        raise LrpError(f"targets of {chosen.dtype}", allowed="integers")
-    chosen = chosen.long().expand(n) if chosen.dim() == 0 else chosen.long()
-    if chosen.dim() > 2 or chosen.shape[0] != n or not chosen.numel():
-        raise LrpError(
-            f"targets {tuple(chosen.shape)} for {n} images", allowed=f"an int, ({n},) or ({n}, n_targets)"
-        )
-    if int(chosen.min()) < 0 or int(chosen.max()) >= n_outputs:
-        raise LrpError(
-            f"targets from {int(chosen.min())} to {int(chosen.max())}", allowed=f"0 to {n_outputs - 1}"
-        )
-    return chosen
-
-
-Row = tuple[Step, list[Tensor], list[Tensor], list[Taken]]
-_LOSSLESS = frozenset({"activation", "squash", "identity", "reshape"})
-"""Kinds that hand on the very numbers that they receive, and so need no account."""
-
-
-def _walk_back(steps: list[Step], store: dict[int, list[Tensor]], fallback: str, n: int) -> list[Row]:
-    """Take the steps from the last to the first; ``store`` holds the relevance of values by identity.
-
-    Steps are dropped as they are taken, and with them the numbers that only they needed.
-    """
-    rows: list[Row] = []
-    while steps:
-        step = steps.pop()
-        outputs = [store.pop(id(value), None) for value in step.node.outputs]
-        given = [item for item in outputs if item is not None]
-        if not given:
-            continue
-        if any(item[0].shape[0] != n for item in given):
-            raise LrpError(
-                f"{step.node.title}, called in {step.node.place}, moves the batch from the first dimension"
-            )
-        row = _taken_step(step, outputs, given, store, fallback)
-        if row is not None:
-            rows.append(row)
-        for node in (step.node, *step.node.merged):
-            for value in node.outputs:
-                value.data = None
-    return rows
-
-
-def _taken_step(
-    step: Step,
-    outputs: list[list[Tensor] | None],
-    given: list[list[Tensor]],
-    store: dict[int, list[Tensor]],
-    fallback: str,
-) -> Row | None:
-    """One step back and its account; None where there is nothing to account for."""
-    if step.kind == "merged":
-        _put(store, step.node.inputs[0], given[0])
-        return None
-    n_targets = len(given[0])
-    if step.kind in _LOSSLESS:
-        results = _shares(step, outputs, n_targets, fallback)
-        _put(store, step.node.inputs[0], [item.parts[0][1] for item in results])
-        return None
-    received = [torch.stack([total(item[k]) for item in given]).sum(dim=0) for k in range(n_targets)]
-    if step.kind in WEIGHTED:
-        passed, taken = _weighted(step, given[0], store)
-    else:
-        passed, taken = _structural(step, outputs, n_targets, store, fallback)
-    return (step, received, passed, taken) if step.rule is not None or any(taken) else None
-
-
-def _weighted(
-    step: Step, given: list[Tensor], store: dict[int, list[Tensor]]
-) -> tuple[list[Tensor], list[Taken]]:
-    assert step.rule is not None
-    layer = weighted_layer(step.node, step.pad)
-    results = KERNELS[type(step.rule)](layer, given, step.rule)
-    _put(store, layer.input, [item.relevance for item in results])
-    return [item.total for item in results], [item.taken for item in results]
-
-
-def _structural(
-    step: Step,
-    outputs: list[list[Tensor] | None],
-    n_targets: int,
-    store: dict[int, list[Tensor]],
-    fallback: str,
-) -> tuple[list[Tensor], list[Taken]]:
-    results = _shares(step, outputs, n_targets, fallback)
-    for position, (value, _) in enumerate(results[0].parts):
-        _put(store, value, [item.parts[position][1] for item in results])
-    passed = [item.total if item.total is not None else _sum(item) for item in results]
-    return passed, [item.taken for item in results]
-
-
-def _shares(step: Step, outputs: list[list[Tensor] | None], n_targets: int, fallback: str) -> list[Shares]:
-    results = []
-    for k in range(n_targets):
-        one = [item[k] if item is not None else None for item in outputs]
-        if step.kind == "fallback":
-            results.append(fallen_back(step.node, one, fallback))
-        else:
-            results.append(HANDLERS[step.kind](step.node, one, step.rule))
-    return results
-
-
-def _sum(shares: Shares) -> Tensor:
-    return torch.stack([total(part) for _, part in shares.parts]).sum(dim=0)
-
-
-def _put(store: dict[int, list[Tensor]], value: Value, parts: list[Tensor]) -> None:
-    known = store.get(id(value))
-    store[id(value)] = parts if known is None else [a + b for a, b in zip(known, parts, strict=True)]
 
 
 def _joined(values: list[Tensor], shape: torch.Size) -> Tensor:
@@ -310,9 +267,9 @@ def _check_finite(arrived: list[Tensor], rows: list[Row]) -> None:
     if all(bool(torch.isfinite(item).all()) for item in arrived):
         return
     broken = (
-        f" from {step.node.layer} ({step.node.name}, {step.rule or step.kind}) on"
-        for step, _, passed, _ in rows
-        if not all(bool(torch.isfinite(item).all()) for item in passed)
+        f" from {row.step.node.layer} ({row.step.node.name}, {row.step.rule or row.step.kind}) on"
+        for row in rows
+        if not all(bool(torch.isfinite(item).all()) for item in row.passed)
     )
     raise LrpError(
         f"relevance is NaN or infinite{next(broken, '')}",
@@ -322,15 +279,16 @@ def _check_finite(arrived: list[Tensor], rows: list[Row]) -> None:
 
 def _shaped(rows: list[Row], shape: torch.Size) -> tuple[LedgerRow, ...]:
     shaped = []
-    for step, received, passed, taken in rows:
-        causes = {cause: _joined([item[cause] for item in taken], shape) for cause in taken[0]}
+    for row in rows:
+        step = row.step
+        causes = {cause: _joined([item[cause] for item in row.taken], shape) for cause in row.taken[0]}
         shaped.append(
             LedgerRow(
                 layer=step.node.layer,
                 operation=step.node.name,
                 rule=str(step.rule) if step.rule is not None else step.kind,
-                received=_joined(received, shape),
-                passed=_joined(passed, shape),
+                received=_joined(row.received, shape),
+                passed=_joined(row.passed, shape),
                 taken=causes,
             )
         )
@@ -340,4 +298,5 @@ def _shaped(rows: list[Row], shape: torch.Size) -> tuple[LedgerRow, ...]:
 def _scores(outputs: Tensor, chosen: Tensor | None, ledger: LrpLedger) -> Tensor:
     if chosen is None:
         return ledger.sent.to(outputs.dtype)
-    return outputs.gather(1, chosen if chosen.dim() == 2 else chosen[:, None]).reshape(chosen.shape)
+    columns = chosen if chosen.dim() == 2 else chosen[:, None]
+    return class_scores(outputs).gather(1, columns).reshape(chosen.shape)

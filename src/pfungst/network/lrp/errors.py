@@ -26,5 +26,27 @@ class UnsupportedOperationError(LrpError):
         super().__init__(
             f"{operation}, called in {module}, {reason}",
             allowed="the operations listed in docs/lrp.md",
-            hint='fallback="gradient" (its linearisation, ε-stabilised) or fallback="pass" (same shapes)',
+            hint='from Python fallback="gradient" (its linearisation, ε-stabilised) or "pass" (same shapes), '
+            "in explain or lrp.relevance; the share of the score that such steps take is in the ledger",
+        )
+
+
+class HiddenOperationError(LrpError):
+    """Something of the network leaves the recording unseen, so that relevance would be wrong in silence.
+
+    Attributes
+    ----------
+    operation : str
+        The call at which it shows.
+    module : str
+        The module that made the call.
+    """
+
+    def __init__(self, operation: str, module: str, reason: str) -> None:
+        self.operation, self.module = operation, module
+        super().__init__(
+            f"{operation}, called in {module}, {reason}",
+            allowed="networks whose numbers go through PyTorch's own functions from input to output",
+            hint="this module without torch.jit, torch.compile, NumPy, Python numbers, vmap or operations of "
+            "its own",
         )

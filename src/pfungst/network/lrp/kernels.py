@@ -28,7 +28,7 @@ from pfungst.network.lrp.elementwise import (
     total,
 )
 from pfungst.network.lrp.errors import LrpError
-from pfungst.network.lrp.linear import Dense, WeightedLayer
+from pfungst.network.lrp.linear import WeightedLayer
 from pfungst.network.lrp.rules import AlphaBeta, Bound, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, ZPlus
 
 Taken = dict[str, Tensor]
@@ -42,9 +42,10 @@ class Passed:
     total: Tensor
     taken: Taken = field(default_factory=dict)
 
-
-def _passed(relevance: Tensor, taken: Taken) -> Passed:
-    return Passed(relevance, total(relevance), taken)
+    @classmethod
+    def of(cls, relevance: Tensor, **taken: Tensor) -> Passed:
+        """With the sum of the given relevance."""
+        return cls(relevance, total(relevance), taken)
 
 
 def epsilon(layer: WeightedLayer, relevance: list[Tensor], rule: Epsilon) -> list[Passed]:
@@ -74,8 +75,9 @@ def z_plus(layer: WeightedLayer, relevance: list[Tensor], rule: ZPlus) -> list[P
 
 
 def alpha_beta(layer: WeightedLayer, relevance: list[Tensor], rule: AlphaBeta) -> list[Passed]:
-    """``R_i = Σ_j z_ij⁺ s_j⁺ + z_ij⁻ s_j⁻``, ``s_j⁺ = α R_j / z_j⁺``, ``s_j⁻ = β R_j / z_j⁻``; z⁻ = z −
-    z⁺.
+    """``R_i = Σ_j z_ij⁺ s_j⁺ + z_ij⁻ s_j⁻``, ``s_j⁺ = α R_j / z_j⁺``, ``s_j⁻ = β R_j / z_j⁻``.
+
+    z⁻ is z − z⁺.
     """
     absorbed = layer.bias if rule.bias == "absorb" else None
     bias_plus = absorbed.clamp(min=0) if absorbed is not None else None
@@ -103,8 +105,9 @@ def alpha_beta(layer: WeightedLayer, relevance: list[Tensor], rule: AlphaBeta) -
 
 
 def gamma(layer: WeightedLayer, relevance: list[Tensor], rule: Gamma) -> list[Passed]:
-    """``R_i = Σ_j (z_ij + γ z_ij^σ) s_j`` with σ the sign of z_j; one product if no relevance is where z_j
-    < 0.
+    """``R_i = Σ_j (z_ij + γ z_ij^σ) s_j`` with σ the sign of z_j.
+
+    One product if no relevance is where z_j < 0.
     """
     bias = layer.bias if rule.bias == "absorb" else None
     positive = _positive_parts(layer)
@@ -150,13 +153,14 @@ def w_square(layer: WeightedLayer, relevance: list[Tensor], rule: WSquare) -> li
     results = []
     for r in relevance:
         q = quotient(r, norm, 0.0)
-        results.append(_passed(layer.back(q.values, squared), {"zero": q.zero}))
+        results.append(Passed.of(layer.back(q.values, squared), zero=q.zero))
     return results
 
 
 def flat(layer: WeightedLayer, relevance: list[Tensor], rule: Flat) -> list[Passed]:
-    """``R_i = Σ_{j fed by i} R_j / |inputs of j|``; output channels are summed first, as all weights are
-    equal.
+    """``R_i = Σ_{j fed by i} R_j / |inputs of j|``.
+
+    Output channels are summed first, as all weights are equal.
     """
     del rule
     groups, per_group = layer.map.groups, layer.weight.shape[1]
@@ -173,7 +177,7 @@ def flat(layer: WeightedLayer, relevance: list[Tensor], rule: Flat) -> list[Pass
         summed = torch.unflatten(r, dim, (groups, -1)).sum(dim=dim + 1)
         q = quotient(summed, count, 0.0)
         shares = layer.map.transposed_product(q.values, ones, torch.Size(shape))
-        results.append(_passed(shares.repeat_interleave(per_group, dim=dim), {"zero": q.zero}))
+        results.append(Passed.of(shares.repeat_interleave(per_group, dim=dim), zero=q.zero))
     return results
 
 
@@ -192,7 +196,7 @@ def z_box(layer: WeightedLayer, relevance: list[Tensor], rule: ZBox) -> list[Pas
         q = quotient(r, z, rule.epsilon)
         by_plus, by_minus = _two_products(layer, q.values, plus, minus)
         shares = (a - low).mul_(by_plus).add_((a - high).mul_(by_minus))
-        results.append(_passed(shares, {"stabiliser": q.stabiliser, "zero": q.zero}))
+        results.append(Passed.of(shares, stabiliser=q.stabiliser, zero=q.zero))
     return results
 
 
@@ -243,7 +247,7 @@ def pass_on(layer: WeightedLayer, relevance: list[Tensor], rule: Pass) -> list[P
         raise LrpError(
             f"rule Pass from {tuple(layer.output.shape)} to {tuple(layer.input.shape)}", allowed="same shapes"
         )
-    return [_passed(r, {}) for r in relevance]
+    return [Passed.of(r) for r in relevance]
 
 
 KERNELS: Mapping[type[Rule], Callable[[WeightedLayer, list[Tensor], Any], list[Passed]]] = {
@@ -349,6 +353,3 @@ def _collected(layer: WeightedLayer, terms: list[tuple[Parts, Tensor]], taken: T
 
 def _ones(layer: WeightedLayer) -> Tensor:
     return torch.ones([1, *layer.input.shape[1:]], dtype=layer.weight.dtype, device=layer.weight.device)
-
-
-__all__ = ["KERNELS", "Dense", "Passed", "Taken"]

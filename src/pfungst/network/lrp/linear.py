@@ -1,5 +1,6 @@
-"""Weighted layers: one linear map ``z = W a + b`` behind convolutions, fully connected layers and what
-merges into them.
+"""Weighted layers: one linear map ``z = W a + b``.
+
+It is behind convolutions and fully connected layers, and what merges into them.
 """
 
 from __future__ import annotations
@@ -221,8 +222,9 @@ def is_zero_pad(node: Node) -> bool:
 
 
 def affine_of(node: Node) -> tuple[Tensor, Tensor]:
-    """Scale and shift of an affine call, shaped to broadcast over its input (one-element tensors for
-    numbers).
+    """Scale and shift of an affine call, shaped to broadcast over its input.
+
+    One-element tensors stand for numbers.
     """
     if node.kind == "batch_norm":
         return _batch_norm(node)

@@ -1,21 +1,23 @@
-"""From a recorded pass and a composite to the list of steps back: what merges, what is first, which rule
-where.
-"""
+"""From a recorded pass and a composite to the steps back: what merges, what is first, which rule where."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from pfungst.network.lrp.composite import ALLOWED, Composite
+from pfungst.network.lrp.composite import Composite
+from pfungst.network.lrp.composite import composite as find_composite
 from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
 from pfungst.network.lrp.linear import is_zero_pad, mergeable
-from pfungst.network.lrp.rules import Bound, Rule, ZBox
-from pfungst.network.lrp.structure import signal_of
+from pfungst.network.lrp.registry import WEIGHTED, kinds_with_rules
+from pfungst.network.lrp.roles import assign_roles
+from pfungst.network.lrp.rules import Bound, Constant, Rule
 from pfungst.network.lrp.tape import Node, Tape, Value
 
 Fallback = Literal["gradient", "pass"]
-WEIGHTED = ("convolution", "linear")
+SUITED = "suited"
+"""The name of the choice of a composite by a network's operations."""
+_ATTENTIVE = frozenset({"norm", "softmax", "multiplication", "quotient"})
 
 
 @dataclass(eq=False)
@@ -60,20 +62,19 @@ def plan(
     *,
     fallback: Fallback | None = None,
     input_bounds: tuple[Bound, Bound] | None = None,
-) -> tuple[Value, list[Step]]:
-    """The value at which relevance starts (before a last softmax) and the steps in the order of the forward
-    pass.
+) -> list[Step]:
+    """The steps from the network's output back, in the order of the forward pass.
 
     Raises
     ------
     UnsupportedOperationError
         If relevance would reach an operation without a rule and there is no fallback.
     """
-    start = _before_softmax(tape)
+    assign_roles(tape, lambda node: isinstance(_rule_of(node, "softmax", composite), Constant))
     behind_weights = _behind_weights(tape)
-    carriers = {id(start)}
+    carriers = {id(tape.output)}
     steps: list[Step] = []
-    pads, absorbed = _merges(tape, start)
+    pads, absorbed = _merges(tape)
     for node in reversed(tape.nodes):
         if not any(id(value) in carriers for value in node.outputs):
             continue
@@ -82,20 +83,29 @@ def plan(
         else:
             step = _step(node, composite, behind_weights, fallback)
             step.pad = pads.get(id(node))
-            step.rule = _with_bounds(step.rule, input_bounds)
-        carriers.update(id(value) for value in _receivers(step))
+            if step.rule is not None and input_bounds is not None:
+                step.rule = step.rule.bounded(*input_bounds)
+        carriers.update(id(value) for value in node.carriers)
         steps.append(step)
     if id(tape.input) not in carriers:
         raise LrpError("the network's output does not depend on its input")
-    return start, steps[::-1]
+    return steps[::-1]
 
 
-def _before_softmax(tape: Tape) -> Value:
-    """R starts at the raw class score: a softmax at the end of the network is left out."""
-    node = tape.output.producer
-    while node is not None and node.kind == "identity":
-        node = node.inputs[0].producer
-    return node.inputs[0] if node is not None and node.kind == "softmax" else tape.output
+def suited(tape: Tape) -> Composite:
+    """The composite for a network by its operations, where none was chosen.
+
+    ``attnlrp`` where a norm, a softmax or a product of signals is on the way to the output, else
+    ``epsilon-plus-flat``.
+    """
+    assign_roles(tape)
+    ahead = {id(tape.output)}
+    for node in reversed(tape.nodes):
+        if any(id(value) in ahead for value in node.outputs):
+            ahead.update(id(value) for value in node.carriers)
+            if node.role in _ATTENTIVE:
+                return find_composite("attnlrp")
+    return find_composite("epsilon-plus-flat")
 
 
 def _behind_weights(tape: Tape) -> set[int]:
@@ -115,42 +125,22 @@ def _readers(tape: Tape) -> dict[int, list[Node]]:
 
 
 def _step(node: Node, composite: Composite, behind_weights: set[int], fallback: Fallback | None) -> Step:
-    kind = _resolved(node)
-    if kind in {"unknown", "softmax"}:
+    kind = node.role
+    if kind in {"unknown", "log_softmax"}:
         if fallback is None:
             raise UnsupportedOperationError(node.title, node.place)
         return Step(node, "fallback")
-    if kind not in ALLOWED:
+    if kind not in kinds_with_rules():
         return Step(node, kind)
     first = kind in WEIGHTED and not any(id(value) in behind_weights for value in node.inputs)
-    return Step(node, kind, composite.rule_for(kind, node.module_name, node.module, first=first), first)
+    return Step(node, kind, _rule_of(node, kind, composite, first=first), first)
 
 
-def _resolved(node: Node) -> str:
-    """The kind, where it depends on what a call was given."""
-    signals = [item for item in (*node.args[:2], *node.kwargs.values()) if isinstance(item, Value)]
-    if node.kind == "sum_of":
-        return "sum" if len(signals) > 1 else "affine"
-    if node.kind == "batch_norm":
-        return "affine"
-    if node.kind == "product":
-        if len(signals) > 1:
-            return "gate" if signal_of(node) is not None else "unknown"
-        first = node.args[0] if node.args else node.kwargs.get("input")
-        quotient = node.name in {"div", "true_divide", "divide"} and not isinstance(first, Value)
-        by_signal = node.name == "__rtruediv__" or quotient
-        return "unknown" if by_signal else "affine"
-    return node.kind
+def _rule_of(node: Node, kind: str, composite: Composite, *, first: bool = False) -> Rule:
+    return composite.rule_for(kind, node.module_name, node.module, first=first)
 
 
-def _receivers(step: Step) -> list[Value]:
-    if step.kind == "gate":
-        signal = signal_of(step.node)
-        return [signal] if signal is not None else []
-    return step.node.inputs
-
-
-def _merges(tape: Tape, start: Value) -> tuple[dict[int, Node], set[int]]:
+def _merges(tape: Tape) -> tuple[dict[int, Node], set[int]]:
     """Let weighted layers take over the scales and shifts after them and the zeros padded before them.
 
     Only where the data flow is exclusive: nothing else reads the value between the two.
@@ -168,7 +158,7 @@ def _merges(tape: Tape, start: Value) -> tuple[dict[int, Node], set[int]]:
     for node in tape.nodes:
         if node.kind not in WEIGHTED:
             continue
-        node.merged = _affine_chain(node, readers, start)
+        node.merged = _affine_chain(node, readers, tape.output)
         absorbed.update(map(id, node.merged))
         before = node.inputs[0].producer
         if (
@@ -182,22 +172,16 @@ def _merges(tape: Tape, start: Value) -> tuple[dict[int, Node], set[int]]:
     return pads, absorbed
 
 
-def _affine_chain(node: Node, readers: dict[int, list[Node]], start: Value) -> list[Node]:
+def _affine_chain(node: Node, readers: dict[int, list[Node]], end: Value) -> list[Node]:
     chain: list[Node] = []
     value = node.outputs[0]
-    while value is not start and value.uses == 1:
+    while value is not end and value.uses == 1:
         (after,) = readers[id(value)]
-        if _resolved(after) != "affine" or not mergeable(after, node):
+        if after.role != "affine" or not mergeable(after, node):
             break
         chain.append(after)
         value = after.outputs[0]
     return chain
-
-
-def _with_bounds(rule: Rule | None, bounds: tuple[Bound, Bound] | None) -> Rule | None:
-    if isinstance(rule, ZBox) and rule.low is None and bounds is not None:
-        return replace(rule, low=bounds[0], high=bounds[1])
-    return rule
 
 
 def assignments(steps: list[Step]) -> tuple[Assignment, ...]:
@@ -205,7 +189,9 @@ def assignments(steps: list[Step]) -> tuple[Assignment, ...]:
     taken_over = {id(node) for step in steps for node in step.node.merged}
     lines = []
     for step in steps:
-        if id(step.node) in taken_over or (step.rule is None and step.kind not in {"gate", "fallback"}):
+        if id(step.node) in taken_over or (
+            step.rule is None and step.kind not in {"gate", "quotient", "fallback"}
+        ):
             continue
         merged = [*([step.pad] if step.pad else []), *step.node.merged]
         lines.append(

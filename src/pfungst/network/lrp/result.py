@@ -1,11 +1,9 @@
-"""What a relevance pass returns: relevance, scores, the account of every layer, and which rule met which
-layer.
-"""
+"""What a relevance pass returns: relevance, scores, every layer's account, and which rule met it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,8 +14,9 @@ from pfungst.network.lrp.plan import Assignment
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
-    """One call's account: ``received = passed + sum(taken.values())`` up to rounding; float64, of the
-    targets' shape.
+    """One call's account: ``received = passed + sum(taken.values())`` up to rounding.
+
+    Numbers are float64, of the targets' shape.
 
     Attributes
     ----------
@@ -145,3 +144,30 @@ class LrpResult:
 
 def _summed(taken: Mapping[str, Tensor], like: Tensor) -> Tensor:
     return torch.stack([torch.zeros_like(like), *taken.values()]).sum(dim=0)
+
+
+def joined(parts: Sequence[LrpResult]) -> LrpResult:
+    """Results of one photo each as the result of a batch."""
+    first = parts[0]
+    targets = [part.targets for part in parts if part.targets is not None]
+    return replace(
+        first,
+        relevance=torch.cat([part.relevance for part in parts]),
+        scores=torch.cat([part.scores for part in parts]),
+        targets=torch.cat(targets) if targets else None,
+        outputs=torch.cat([part.outputs for part in parts]),
+        ledger=LrpLedger(
+            sent=torch.cat([part.ledger.sent for part in parts]),
+            arrived=torch.cat([part.ledger.arrived for part in parts]),
+            rows=tuple(map(_joined_rows, zip(*(part.ledger.rows for part in parts), strict=True))),
+        ),
+    )
+
+
+def _joined_rows(rows: Sequence[LedgerRow]) -> LedgerRow:
+    return replace(
+        rows[0],
+        received=torch.cat([row.received for row in rows]),
+        passed=torch.cat([row.passed for row in rows]),
+        taken={cause: torch.cat([row.taken[cause] for row in rows]) for cause in rows[0].taken},
+    )

@@ -9,7 +9,7 @@ how much. ``bias="exclude"`` drops b_j from the denominator: all of R_j goes to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from torch import Tensor
@@ -22,7 +22,12 @@ Bound = float | Tensor
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rule:
-    """Base of all rules."""
+    """Base of all rules: a frozen dataclass whose fields are the parameters."""
+
+    def bounded(self, low: Bound, high: Bound) -> Rule:
+        """The rule for an input within bounds; the same for rules that do not look at them."""
+        del low, high
+        return self
 
     def __str__(self) -> str:
         """Name and the parameters that are numbers, such as ``Epsilon(epsilon=1e-06)``."""
@@ -77,10 +82,10 @@ class Gamma(Rule):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AlphaBeta(Rule):
-    """``R_i = Σ_j (α z_ij⁺ / z_j⁺ + β z_ij⁻ / z_j⁻) R_j`` with α + β = 1 (Bach et al. 2015), each z_j^±
-    stabilised.
+    """``R_i = Σ_j (α z_ij⁺ / z_j⁺ + β z_ij⁻ / z_j⁻) R_j`` with α + β = 1 (Bach et al. 2015).
 
-    The share α or β of a unit without any contribution of that sign is taken and reported as ``zero``.
+    Each z_j^± is stabilised. The share α or β of a unit without any contribution of that sign is taken and
+    reported as ``zero``.
     """
 
     alpha: float = 2.0
@@ -136,6 +141,10 @@ class ZBox(Rule):
     def __post_init__(self) -> None:
         _check(self, self.epsilon >= 0, "epsilon ≥ 0")
 
+    def bounded(self, low: Bound, high: Bound) -> ZBox:
+        """With these bounds, unless it has its own."""
+        return replace(self, low=low, high=high) if self.low is None else self
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pass(Rule):
@@ -164,6 +173,37 @@ class Taylor(Rule):
     """
 
     epsilon: float = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Halves(Rule):
+    """A product of signals ``y_j = Σ_i a_i b_ij``: half of the relevance to each factor.
+
+    ``R_a,i = Σ_j a_i b_ij R_j / (2 y_j + ε sgn y_j)``, and the same for b (Achtibat et al. 2024, AttnLRP);
+    of three factors each gets a third.
+    """
+
+    epsilon: float = 1e-6
+
+    def __post_init__(self) -> None:
+        _check(self, self.epsilon >= 0, "epsilon ≥ 0")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SoftmaxTaylor(Rule):
+    """Softmax inside a network by its Taylor expansion at x (Achtibat et al. 2024, AttnLRP).
+
+    ``R_i = x_i (R_s,i − s_i Σ_j R_s,j)``; it does not conserve, and what is left over is reported as
+    ``linearisation``.
+    """
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Constant(Rule):
+    """The output of a softmax counts as a constant (Ali et al. 2022, CP-LRP).
+
+    Products give all of their relevance to the other factor.
+    """
 
 
 Zero = Epsilon(epsilon=0.0)

@@ -1,6 +1,4 @@
-"""Relevance through everything without weights: sums, pooling, normalisation, gates, concatenation,
-shapes.
-"""
+"""Relevance through everything without weights: sums, pooling, normalisation, gates, shapes."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from pfungst.network.lrp.elementwise import dense, multiplied, quotient, total
 from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
 from pfungst.network.lrp.kernels import Taken
 from pfungst.network.lrp.linear import affine_of
-from pfungst.network.lrp.rules import Epsilon, Flat, Pass, Proportional, Rule, Taylor, ZPlus
+from pfungst.network.lrp.rules import Epsilon, Flat, Pass, Proportional, Rule, Taylor, WinnerTakesAll, ZPlus
 from pfungst.network.lrp.tape import Node, Value
 
 
@@ -71,43 +69,60 @@ def reshaped(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
     return Shares([(node.inputs[0], single(outputs).reshape(node.inputs[0].shape))])
 
 
+FILLING = frozenset({"pad", "constant_pad_nd", "unfold"})
+"""Calls that move numbers and put constants beside them."""
+
+
 def rearranged(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
     """Slices, permutations, copies, padding: each output's relevance to the input that it is a copy of."""
     del rule
     (relevance,) = pullback(node, outputs)
     taken = {}
-    if node.name == "pad":
+    if node.name in FILLING:
         taken["constant"] = total(single(outputs)) - total(relevance)
     return Shares([(node.inputs[0], relevance)], taken)
 
 
 def concatenated(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """Each input's slice; what falls on constants is taken by them."""
+    """Each number's relevance to the input that it is from; what falls on constants is taken by them."""
     del rule
     relevance = pullback(node, outputs)
+    parts = list(zip(node.inputs, relevance, strict=True))
+    if not has_constants(node):
+        return Shares(parts)
     left = total(single(outputs)) - sum(total(item) for item in relevance)
-    constant = any(isinstance(item, Tensor) for item in _sequence(node))
-    return Shares(list(zip(node.inputs, relevance, strict=True)), {"constant": left} if constant else {})
+    return Shares(parts, {"constant": left})
 
 
-def _sequence(node: Node) -> Sequence[Any]:
+def has_constants(node: Node) -> bool:
+    """Whether a call joins its signals with constants, or chooses between them."""
+    if node.kind == "choice":
+        return True
     items: Sequence[Any] = node.argument(0, "tensors")
-    return items
+    return any(isinstance(item, Tensor) for item in items)
 
 
-def summed(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """``R_k = a_k / (Σ_k' a_k' + ε sgn) R`` for a sum of signals; z⁺ takes the positive parts only."""
+def summed(node: Node, outputs: Outputs, rule: Epsilon) -> Shares:
+    """``R_k = a_k / (Σ_k' a_k' + ε sgn) R`` for a sum of signals."""
     r = single(outputs)
-    terms = [(value, _expanded(sign * value.tensor(), r)) for value, sign in _signed_terms(node)]
-    assert isinstance(rule, (Epsilon, ZPlus))
-    if isinstance(rule, ZPlus):
-        terms = [(value, term.clamp(min=0)) for value, term in terms]
-        z = torch.stack([term for _, term in terms]).sum(dim=0)
-    else:
-        z = node.outputs[0].tensor()
-    q = quotient(r, z, rule.epsilon)
+    return _in_proportion(_terms(node, r), node.outputs[0].tensor(), r, rule.epsilon)
+
+
+def summed_positive(node: Node, outputs: Outputs, rule: ZPlus) -> Shares:
+    """The same of the positive parts only."""
+    r = single(outputs)
+    terms = [(value, term.clamp(min=0)) for value, term in _terms(node, r)]
+    return _in_proportion(terms, torch.stack([term for _, term in terms]).sum(dim=0), r, rule.epsilon)
+
+
+def _in_proportion(terms: list[tuple[Value, Tensor]], z: Tensor, r: Tensor, epsilon: float) -> Shares:
+    q = quotient(r, z, epsilon)
     parts = [(value, (q.values * term).sum_to_size(value.shape)) for value, term in terms]
     return Shares(parts, {"stabiliser": q.stabiliser, "zero": q.zero})
+
+
+def _terms(node: Node, like: Tensor) -> list[tuple[Value, Tensor]]:
+    return [(value, _expanded(sign * value.tensor(), like)) for value, sign in _signed_terms(node)]
 
 
 def _signed_terms(node: Node) -> list[tuple[Value, float]]:
@@ -121,58 +136,67 @@ def _expanded(tensor: Tensor, like: Tensor) -> Tensor:
     return tensor if tensor.shape == like.shape else tensor.expand(like.shape)
 
 
-def affine(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """A scale and shift a channel: ``R_i = c_i x_i / (c_i x_i + d_i) R_i``; without a shift relevance
-    passes.
+def affine(node: Node, outputs: Outputs, rule: Epsilon) -> Shares:
+    """A scale and shift a channel: ``R_i = c_i x_i / (c_i x_i + d_i) R_i``.
+
+    Without a shift relevance passes.
     """
     r, value = single(outputs), node.inputs[0]
     scale, shift = affine_of(node)
-    if isinstance(rule, Pass) or not bool(shift.any()):
-        return Shares([(value, r.sum_to_size(value.shape))])
-    assert isinstance(rule, Epsilon)
+    if not bool(shift.any()):
+        return affine_passed(node, outputs, rule)
     x = value.tensor()
     product = scale.to(x) * x
     excluded = rule.bias == "exclude"
     q = quotient(r, product if excluded else node.outputs[0].tensor(), rule.epsilon)
     taken = {"stabiliser": q.stabiliser, "zero": q.zero}
     if not excluded:
-        taken["bias"] = total(q.values * shift.to(x))
+        cause = "bias" if node.kind == "batch_norm" else "constant"
+        taken[cause] = total(q.values * shift.to(x))
     return Shares([(value, (q.values * product).sum_to_size(value.shape))], taken)
 
 
-def averaged(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """Means and other fixed weights: in proportion to the inputs (ε, z⁺), or evenly (flat)."""
-    r, value = single(outputs), node.inputs[0]
-    if isinstance(rule, Flat):
-        return _evenly(node, r)
-    assert isinstance(rule, (Epsilon, ZPlus))
-    x = value.tensor()
-    if isinstance(rule, ZPlus):
-        x = x.clamp(min=0)
-        z: Tensor = node.call(x)
-    else:
-        z = node.outputs[0].tensor()
-    q = quotient(r, z, rule.epsilon)
+def affine_passed(node: Node, outputs: Outputs, rule: Rule) -> Shares:
+    """A scale and shift that leave relevance as it is."""
+    del rule
+    return Shares([(node.inputs[0], single(outputs).sum_to_size(node.inputs[0].shape))])
+
+
+def averaged(node: Node, outputs: Outputs, rule: Epsilon) -> Shares:
+    """Means and other fixed weights: in proportion to the inputs."""
+    return _weighed(node, outputs, node.inputs[0].tensor(), node.outputs[0].tensor(), rule.epsilon)
+
+
+def averaged_positive(node: Node, outputs: Outputs, rule: ZPlus) -> Shares:
+    """The same of the positive inputs only."""
+    x = node.inputs[0].tensor().clamp(min=0)
+    return _weighed(node, outputs, x, node.call(x), rule.epsilon)
+
+
+def _weighed(node: Node, outputs: Outputs, x: Tensor, z: Tensor, epsilon: float) -> Shares:
+    q = quotient(single(outputs), z, epsilon)
     relevance, passed = multiplied(pullback(node, [q.values])[0], x)
-    return Shares([(value, relevance)], {"stabiliser": q.stabiliser, "zero": q.zero}, passed)
+    return Shares([(node.inputs[0], relevance)], {"stabiliser": q.stabiliser, "zero": q.zero}, passed)
 
 
-def _evenly(node: Node, r: Tensor) -> Shares:
+def averaged_evenly(node: Node, outputs: Outputs, rule: Flat) -> Shares:
+    """Means and other fixed weights: evenly over the inputs, whatever they are."""
+    del rule
     value = node.inputs[0]
     weight: Tensor = node.call(torch.ones_like(value.tensor()))
-    q = quotient(r, weight, 0.0)
+    q = quotient(single(outputs), weight, 0.0)
     return Shares([(value, pullback(node, [q.values])[0])], {"zero": q.zero})
 
 
-def pooled(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """Max pooling: to the winner, or in proportion to all inputs of the window."""
-    if isinstance(rule, Proportional):
-        return _proportional(node, single(outputs), rule)
-    relevance = pullback(node, [*outputs])
-    return Shares(list(zip(node.inputs, relevance, strict=True)))
+def pooled(node: Node, outputs: Outputs, rule: WinnerTakesAll) -> Shares:
+    """Max pooling: to the winner."""
+    del rule
+    return Shares(list(zip(node.inputs, pullback(node, [*outputs]), strict=True)))
 
 
-def _proportional(node: Node, r: Tensor, rule: Proportional) -> Shares:
+def pooled_in_proportion(node: Node, outputs: Outputs, rule: Proportional) -> Shares:
+    """Max pooling: in proportion to all inputs of the window."""
+    r = single(outputs)
     if node.name not in {"max_pool2d", "max_pool2d_with_indices"} or node.argument(4, "dilation", 1) not in (
         1,
         (1, 1),
@@ -194,11 +218,9 @@ def _proportional(node: Node, r: Tensor, rule: Proportional) -> Shares:
     return Shares([(value, relevance)], {"stabiliser": q.stabiliser, "zero": q.zero}, passed)
 
 
-def normalised(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """Local response normalisation: relevance passes, or by its Taylor expansion."""
+def normalised(node: Node, outputs: Outputs, rule: Taylor) -> Shares:
+    """Local response normalisation by its Taylor expansion."""
     r, value = single(outputs), node.inputs[0]
-    if not isinstance(rule, Taylor):
-        return Shares([(value, r)])
     size = int(node.argument(1, "size"))
     ratio = float(node.argument(2, "alpha", 1e-4)) / size
     beta, k = float(node.argument(3, "beta", 0.75)), float(node.argument(4, "k", 1.0))
@@ -227,45 +249,12 @@ def _window_sum(x: Tensor, before: int, after: int) -> Tensor:
 def gated(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
     """Signal times gate: the gate is a constant, relevance goes to the signal."""
     del rule
-    signal = signal_of(node)
-    assert signal is not None
+    (signal,) = node.carriers
     return Shares([(signal, single(outputs).sum_to_size(signal.shape))])
 
 
-_GATES = {"sigmoid": 2, "hardsigmoid": 2, "softmax": 2, "relu6": 1, "hardtanh": 1, "clamp": 1}
-_TRANSPARENT = {"identity", "reshape", "rearrange", "product", "sum_of"}
-
-
-def signal_of(node: Node) -> Value | None:
-    """Which factor of a product carries the relevance; None if that is not plain to see.
-
-    A quotient's numerator does. In a product the other factor must be a gate: made by a sigmoid, softmax or
-    clamp, or of fewer numbers (one a channel).
-    """
-    first, second = (item for item in [*node.args, *node.kwargs.values()][:2])
-    if not (isinstance(first, Value) and isinstance(second, Value)) or first is second:
-        return None
-    if node.name in {"div", "true_divide", "divide", "__truediv__"}:
-        return first
-    ranks = _gate_rank(first), _gate_rank(second)
-    if ranks[0] == ranks[1]:
-        ranks = (-first.shape.numel(), -second.shape.numel()) if max(ranks) else ranks
-    if ranks[0] == ranks[1]:
-        return None
-    return first if ranks[0] < ranks[1] else second
-
-
-def _gate_rank(value: Value) -> int:
-    node = value.producer
-    while node is not None and node.kind in _TRANSPARENT and len(node.inputs) == 1:
-        node = node.inputs[0].producer
-    return _GATES.get(node.name, 0) if node is not None else 0
-
-
 def fallen_back(node: Node, outputs: Outputs, mode: str) -> Shares:
-    """An operation without a rule: relevance passes, or follows the linearisation ``x_i ∂y_j/∂x_i``, ε =
-    1e-6.
-    """
+    """An operation without a rule: relevance passes, or follows ``x_i ∂y_j/∂x_i``, stabilised by 1e-6."""
     r = single(outputs)
     if mode == "pass":
         if len(node.inputs) != 1 or node.inputs[0].shape != r.shape:
@@ -282,17 +271,28 @@ def fallen_back(node: Node, outputs: Outputs, mode: str) -> Shares:
     return Shares(parts, {"stabiliser": q.stabiliser, "zero": q.zero, "linearisation": left}, passed)
 
 
-HANDLERS: Mapping[str, Callable[[Node, Outputs, Rule | None], Shares]] = {
+FIXED: Mapping[str, Callable[[Node, Outputs, Rule | None], Shares]] = {
     "activation": through,
     "squash": through,
     "identity": through,
     "reshape": reshaped,
     "rearrange": rearranged,
     "concat": concatenated,
-    "sum": summed,
-    "affine": affine,
-    "avg_pool": averaged,
-    "max_pool": pooled,
-    "lrn": normalised,
+    "choice": concatenated,
     "gate": gated,
+    "quotient": gated,
 }
+"""Kinds of operations with one rule only."""
+
+KERNELS: Mapping[str, Mapping[type[Rule], Callable[[Node, Outputs, Any], Shares]]] = {
+    "sum": {Epsilon: summed, ZPlus: summed_positive},
+    "affine": {Epsilon: affine, Pass: affine_passed},
+    "avg_pool": {Epsilon: averaged, ZPlus: averaged_positive, Flat: averaged_evenly},
+    "max_pool": {WinnerTakesAll: pooled, Proportional: pooled_in_proportion},
+    "lrn": {Pass: through, Taylor: normalised},
+}
+"""Kinds whose rule a composite chooses.
+
+``sum`` is an addition of signals (residuals), ``affine`` a scale and shift that is not part of a weighted
+layer (such as a batch norm that could not be merged).
+"""

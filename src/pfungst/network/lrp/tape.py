@@ -18,15 +18,19 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from pfungst.network.lrp.decompose import decomposition
 from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
 from pfungst.network.lrp.operations import (
     KIND_OF,
     REPLAYED,
+    SHAPE_ONLY,
     base_name,
     full_name,
     function_name,
     nonnegative_output,
 )
+from pfungst.network.lrp.overwriting import assigned, copied, overwrites, same_index, written_anew
+from pfungst.network.outputs import score_tensor
 
 
 @dataclass(eq=False)
@@ -70,7 +74,11 @@ class Value:
 
 @dataclass(eq=False)
 class Node:
-    """One recorded call; tensors that depend on the input are :class:`Value` in ``args`` and ``kwargs``."""
+    """One recorded call; tensors that depend on the input are :class:`Value` in ``args`` and ``kwargs``.
+
+    ``role`` is the kind of the way back, and ``carriers`` are the inputs that relevance goes to (see
+    :mod:`~pfungst.network.lrp.roles`).
+    """
 
     name: str
     kind: str
@@ -83,6 +91,10 @@ class Node:
     module: nn.Module | None
     outputs: list[Value] = field(default_factory=list)
     merged: list[Node] = field(default_factory=list)
+    role: str = ""
+    carriers: list[Value] = field(default_factory=list)
+    decisions: dict[int, str] = field(default_factory=dict)
+    """By identity, constants that were made from the input: a ``mask`` (of truth values) or an ``index``."""
 
     @property
     def place(self) -> str:
@@ -114,7 +126,7 @@ class Node:
         """Compute the outputs' numbers again."""
         with torch.no_grad():
             result = self.call(*(value.tensor() for value in self.inputs))
-        tensors = [item for item in _flat(result) if _differentiable(item)]
+        tensors = [item for item in flat(result) if differentiable(item)]
         for value, tensor in zip(self.outputs, tensors, strict=True):
             value.data = tensor
 
@@ -127,18 +139,20 @@ def _mapped(item: Any, put: Callable[[Any], Any]) -> Any:
     return put(item)
 
 
-def _flat(item: Any) -> Iterator[Any]:
+def flat(item: Any) -> Iterator[Any]:
+    """The items of nested sequences and mappings, in order."""
     if isinstance(item, Mapping):
         for value in item.values():
-            yield from _flat(value)
+            yield from flat(value)
     elif isinstance(item, (tuple, list)) and not isinstance(item, torch.Size):
         for value in item:
-            yield from _flat(value)
+            yield from flat(value)
     else:
         yield item
 
 
-def _differentiable(item: Any) -> bool:
+def differentiable(item: Any) -> bool:
+    """Whether an item is a tensor of real numbers."""
     return isinstance(item, Tensor) and item.is_floating_point()
 
 
@@ -157,51 +171,86 @@ class _Recorder(TorchFunctionMode):
         self.nodes: list[Node] = []
         self.stack: list[tuple[str, nn.Module]] = [("", module)]
         self.values: Any = WeakTensorKeyDictionary()
+        self.decisions: Any = WeakTensorKeyDictionary()
         self.stale: Any = WeakTensorKeyDictionary()
+        self.windows: Any = WeakTensorKeyDictionary()
         self.by_storage: dict[int, list[weakref.ref[Tensor]]] = {}
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         options = dict(kwargs or {})
-        if not any(isinstance(item, Tensor) and item in self.values for item in _flat([args, options])):
-            return func(*args, **options)
+        if not any(isinstance(item, Tensor) and item in self.values for item in flat([args, options])):
+            return self._decided(func(*args, **options), args, options)
         name = function_name(func)
-        if name.endswith("=") or name == "__setitem__" or options.get("out") is not None:
+        if name in SHAPE_ONLY:
+            return func(*args, **options)
+        if name.endswith("=") or options.get("out") is not None:
             raise UnsupportedOperationError(full_name(func), self._place(), "overwrites a tensor")
-        if _in_place(name, options):
+        if overwrites(name, options):
             return self._record_in_place(func, name, tuple(args), options)
+        parts = decomposition(func, base_name(name))
+        if parts is not None:
+            with self:
+                return parts(*args, **options)
         result = func(*args, **options) if name != "view" else _viewed(*args, **options)
-        if any(_differentiable(item) for item in _flat(result)):
+        if any(differentiable(item) for item in flat(result)):
             self._check_stale(func, args, options)
             self._record(func, name, tuple(args), options, result)
+        for item in flat(result):
+            if isinstance(item, Tensor) and not differentiable(item):
+                self.decisions[item] = "mask" if item.dtype == torch.bool else "index"
+        return result
+
+    def _decided(self, result: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Follow masks and indices that were made from the input; masks as numbers, too."""
+        kinds = {self.decisions[item] for item in flat([args, options])
+                 if isinstance(item, Tensor) and item in self.decisions}  # fmt: skip
+        for item in flat(result) if kinds else ():
+            if isinstance(item, Tensor) and (kinds == {"mask"} or not item.is_floating_point()):
+                self.decisions[item] = "mask" if kinds == {"mask"} else "index"
         return result
 
     def _record_in_place(
         self, func: Any, name: str, args: tuple[Any, ...], options: dict[str, Any]
     ) -> Tensor:
         target: Tensor = args[0] if args else options["input"]
+        self._restore(name, args)
         self._check_stale(func, args, options)
-        if options.pop("inplace", False):
-            replacement = func
-        else:
-            replacement = getattr(Tensor, base_name(name), None) or getattr(
-                nn.functional, base_name(name), None
-            )
-        if replacement is None or target not in self.values:
+        replacement = written_anew(func, name, options)
+        tracked = target in self.values
+        if replacement is None or not (tracked or (args and not target._is_view())):
             raise UnsupportedOperationError(full_name(func), self._place(), "overwrites a tensor")
+        if not tracked:
+            kept = torch.zeros_like(target) if replacement is copied else target.clone()
+            args = (kept, *args[1:])
         result = replacement(*args, **options)
-        node = self._node(replacement, base_name(name), args, options)
-        self._mark_aliases(target)
-        target.set_(result)
-        self._add(node, [target])
+        kind_name = "assigned" if replacement is assigned else base_name(name)
+        node = self._node(replacement, kind_name, args, options)
+        if tracked:
+            self._mark_aliases(target)
+            target.set_(result)
+            self._add(node, [target])
+        else:
+            target.copy_(result)
+            self._add(node, [target], [result])
         return target
+
+    def _restore(self, name: str, args: tuple[Any, ...]) -> None:
+        """``x[i] += y`` changes ``x[i]`` in place and assigns it to where it came from: ``x`` is right
+        again.
+        """
+        if name != "__setitem__" or not isinstance(args[2], Tensor):
+            return
+        changed = self.stale.get(args[0])
+        if changed is not None and changed() is args[2] and same_index(self.windows.get(args[2]), args[1]):
+            del self.stale[args[0]]
 
     def _record(
         self, func: Any, name: str, args: tuple[Any, ...], options: dict[str, Any], result: Any
     ) -> None:
         node = self._node(func if name != "view" else _viewed, name, args, options)
-        self._add(node, [item for item in _flat(result) if _differentiable(item)])
+        self._add(node, [item for item in flat(result) if differentiable(item)])
 
     def _node(self, func: Any, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Node:
         inputs: list[Value] = []
@@ -215,21 +264,24 @@ class _Recorder(TorchFunctionMode):
             value.uses += 1
             return value
 
-        kind = KIND_OF.get(base_name(name), "unknown")
         module_name, module = self.stack[-1]
         bound = _mapped(args, put), _mapped(options, put)
+        kind = _kind(base_name(name), *bound)
         node = Node(base_name(name), kind, func, full_name(func), *bound, inputs, module_name, module)
+        node.decisions = {id(item): self.decisions[item] for item in flat([args, options])
+                          if isinstance(item, Tensor) and item in self.decisions}  # fmt: skip
         _check_evaluation(node)
         return node
 
-    def _add(self, node: Node, tensors: Sequence[Tensor]) -> None:
-        given = list(_flat([node.args, node.kwargs]))
+    def _add(self, node: Node, tensors: Sequence[Tensor], numbers: Sequence[Tensor] | None = None) -> None:
+        """Append a call; ``numbers`` are those of ``tensors`` where other memory is to hold them."""
+        given = list(flat([node.args, node.kwargs]))
         added = node.kind == "sum_of" and any(isinstance(item, (int, float)) for item in given)
         signs = all(value.nonnegative for value in node.inputs)
         constants = added or any(isinstance(item, Tensor) for item in given)
         nonnegative = nonnegative_output(node.name, node.kind, signs and not constants)
-        for tensor in tensors:
-            data = None if node.kind in REPLAYED else tensor.detach()
+        for tensor, kept in zip(tensors, numbers or tensors, strict=True):
+            data = None if node.kind in REPLAYED else kept.detach()
             value = Value(tensor.shape, node, data, nonnegative)
             node.outputs.append(value)
             self._track(tensor, value)
@@ -243,14 +295,17 @@ class _Recorder(TorchFunctionMode):
     def _mark_aliases(self, target: Tensor) -> None:
         """After a change in place, other tensors on the same storage are wrong: refuse their later use."""
         pointer = target.untyped_storage().data_ptr()
+        producer = self.values[target].producer
+        if producer is not None and producer.name == "__getitem__":
+            self.windows[target] = producer.args[1]
         for reference in self.by_storage.pop(pointer, []):
             alias = reference()
             if alias is None or alias is target or alias.untyped_storage().data_ptr() != pointer:
                 continue
-            self.stale[alias] = True
+            self.stale[alias] = weakref.ref(target)
 
     def _check_stale(self, func: Any, args: Any, options: Any) -> None:
-        if any(isinstance(item, Tensor) and item in self.stale for item in _flat([args, options])):
+        if any(isinstance(item, Tensor) and item in self.stale for item in flat([args, options])):
             raise UnsupportedOperationError(
                 full_name(func), self._place(), "reads a tensor of which a view was changed in place"
             )
@@ -267,9 +322,22 @@ def _viewed(tensor: Tensor, *shape: Any) -> Tensor:
     return tensor.reshape(*shape)
 
 
-def _in_place(name: str, options: Mapping[str, Any]) -> bool:
-    operator = name in {"__add__", "__sub__", "__mul__", "__matmul__"}
-    return bool(options.get("inplace")) or (base_name(name) != name and not operator)
+def _kind(name: str, args: tuple[Any, ...], options: Mapping[str, Any]) -> str:
+    """The kind of a call; a layer with weights is one only if its weights and its bias are constants."""
+    kind = KIND_OF.get(name, "unknown")
+    if name == "instance_norm":
+        statistics = args[5] if len(args) > 5 else options.get("use_input_stats", True)
+        return kind if statistics else "batch_norm"
+    if kind not in {"convolution", "linear"}:
+        return kind
+    names = ("input", {"matmul": "other", "mm": "mat2"}.get(name, "weight"), "bias")
+    given = [*args[:3], *(options.get(key) for key in names[len(args) :])]
+    if name in {"matmul", "mm"}:
+        plain = isinstance(given[0], Value) and isinstance(given[1], Tensor) and given[1].dim() == 2
+        return "linear" if plain else "contraction"
+    if len(given) > 2 and isinstance(given[2], Value):
+        return "unknown"
+    return kind if isinstance(given[0], Value) and isinstance(given[1], Tensor) else "contraction"
 
 
 def _check_evaluation(node: Node) -> None:
@@ -300,6 +368,8 @@ def _module_stack(module: nn.Module, stack: list[tuple[str, nn.Module]]) -> Iter
     """Keep the path of the module that is running on top of ``stack``."""
     handles = []
     for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            continue  # it cannot be hooked, and what it does is not seen: its output comes back as a constant
 
         def enter(_module: nn.Module, _inputs: Any, name: str = name, part: nn.Module = part) -> None:
             stack.append((name, part))
@@ -321,7 +391,7 @@ def record(module: nn.Module, inputs: Tensor) -> Tape:
     Raises
     ------
     LrpError
-        If the module's output is not one tensor that depends on the input, or it works in training mode.
+        If the module's output is no scores that depend on the input, or it works in training mode.
     UnsupportedOperationError
         If it overwrites a tensor in a way that cannot be followed.
     """
@@ -331,8 +401,10 @@ def record(module: nn.Module, inputs: Tensor) -> Tape:
     with torch.no_grad(), _module_stack(module, recorder.stack):
         recorder.values[start] = value
         with recorder:
-            output = module(start)
-    if not isinstance(output, Tensor) or output not in recorder.values:
-        found = "does not depend on its input" if isinstance(output, Tensor) else type(output).__name__
-        raise LrpError(f"the network's output {found}", allowed="one tensor (n, outputs)")
+            output = score_tensor(module(start))
+    if output not in recorder.values:
+        raise LrpError(
+            "the network's output does not depend on its input by operations that can be followed",
+            allowed="one tensor (n, outputs), made by PyTorch's own functions",
+        )
     return Tape(recorder.nodes, value, recorder.values[output])

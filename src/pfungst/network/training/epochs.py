@@ -14,7 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pfungst.contract.storage import ModelFolder, is_model_folder, read_model_folder, write_model_folder
+from pfungst.contract.storage import (
+    ModelFolder,
+    is_model_folder,
+    read_description,
+    read_model_folder,
+    write_model_folder,
+)
 from pfungst.errors import ConfigError, ModelError
 from pfungst.network.training.sources import Source
 from pfungst.network.training.view_store import TRAINING_VIEWS
@@ -110,6 +116,7 @@ def descend(
     *,
     validate: Callable[[], float | None] | None = None,
     folder: Path | None = None,
+    identity: str = "",
     stage: str = "epochs",
     progress: Progress = silent,
 ) -> State:
@@ -130,6 +137,8 @@ def descend(
         The current model's validation mean AP; decides which epoch's weights are kept as ``best``.
     folder : path, optional
         Where a checkpoint is written after each epoch, and read from at the start.
+    identity : str
+        What the numbers depend on; a checkpoint of another identity is not gone on with, and deleted.
     stage, progress
         Told after each epoch.
 
@@ -138,7 +147,7 @@ def descend(
     ConfigError
         If the loss is not finite.
     """
-    state = (_read_checkpoint(folder) if folder is not None else None) or State(_weights(model))
+    state = (_read_checkpoint(folder, identity) if folder is not None else None) or State(_weights(model))
     model.load_state_dict(state.weights)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.SGD(
@@ -159,7 +168,7 @@ def descend(
         if state.best_epoch == epoch:
             state.best = state.weights
         if folder is not None:
-            _write_checkpoint(folder, state)
+            _write_checkpoint(folder, state, identity)
         progress(stage, epoch + 1, settings.epochs)
     return state
 
@@ -219,14 +228,14 @@ def _set_momentum(
         optimizer.state[parameters[name]]["momentum_buffer"] = buffer.clone()
 
 
-def _write_checkpoint(folder: Path, state: State) -> None:
+def _write_checkpoint(folder: Path, state: State, identity: str) -> None:
     """Write the newest checkpoint under a new name, then remove the older one: a kill leaves one of them."""
     arrays = {
         f"{part}.{name}": value.cpu().numpy()
         for part in ("weights", "momentum", "best")
         for name, value in getattr(state, part).items()
     }
-    config = {"history": [asdict(epoch) for epoch in state.history]}
+    config = {"identity": identity, "history": [asdict(epoch) for epoch in state.history]}
     newest = folder / f"epoch-{len(state.history):05d}"
     write_model_folder(newest, ModelFolder(kind=_KIND, config=config, arrays=arrays))
     for older in _checkpoints(folder):
@@ -238,11 +247,14 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("epoch-*") if is_model_folder(path))
 
 
-def _read_checkpoint(folder: Path) -> State | None:
-    found = _checkpoints(folder)
-    if not found:
+def _read_checkpoint(folder: Path, identity: str) -> State | None:
+    """The last checkpoint of this identity, if there is one."""
+    own = [
+        file for file in _checkpoints(folder) if read_description(file)["config"].get("identity") == identity
+    ]
+    if not own:
         return None
-    content = read_model_folder(found[-1], kind=_KIND)
+    content = read_model_folder(own[-1], kind=_KIND)
     parts: dict[str, dict[str, Tensor]] = {"weights": {}, "momentum": {}, "best": {}}
     try:
         for key, value in content.arrays.items():
@@ -250,7 +262,7 @@ def _read_checkpoint(folder: Path) -> State | None:
             parts[part][name] = torch.from_numpy(np.array(value))
         history = [Epoch(**_numbers(entry)) for entry in content.config["history"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(found[-1], f"is not a checkpoint ({error})", hint="training anew") from error
+        raise ModelError(own[-1], f"is not a checkpoint ({error})", hint="training anew") from error
     return State(**parts, history=history)
 
 

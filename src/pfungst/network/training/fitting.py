@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pfungst.contract.ranking import equal_error_thresholds, mean_average_precision
-from pfungst.errors import DataError, PfungstError
+from pfungst.errors import DataError, Failure
 from pfungst.images.dataset import DataSet
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.training.backbone import Backbone, linear_head
@@ -29,7 +32,7 @@ from pfungst.network.training.view_store import (
     store_views,
 )
 from pfungst.progress import Progress
-from pfungst.runs.executor import Workers, local_workers, single_thread
+from pfungst.runs.executor import Workers, single_thread
 
 _SCORE_BATCH = 64
 _FEATURE_NORM = 10.0  # to which features are scaled, so that rate and decay mean the same for every network
@@ -52,10 +55,14 @@ class Fitting:
         The validation photos are never trained on: their centre view suffices.
     max_cache_bytes : int
         Limit of the stored views.
+    threads : int
+        Of a whole network's descent.
+    configuration : mapping
+        Plain JSON: everything that the training depends on.
     folder : path
         Of views and checkpoints.
     workers : int or Cluster
-        Processes for the views, threads of a whole network's descent.
+        Processes for the views.
     progress : Progress
     """
 
@@ -69,20 +76,24 @@ class Fitting:
         freeze: bool,
         score_only_validation: bool,
         max_cache_bytes: int,
+        threads: int,
+        configuration: Mapping[str, Any],
         folder: Path,
         workers: Workers,
         progress: Progress,
     ) -> None:
         self._network, self._settings = network, settings
         self._folder, self._workers, self._progress = folder, workers, progress
+        self._n_threads, self._configuration = threads, configuration
         self._head = linear_head(network.module, network.preprocess) if freeze else None
         held_out = validation.records if validation is not None else ()
         scored_only = frozenset(record.id for record in held_out) if score_only_validation else frozenset()
         data = [training] if validation is None else [training, validation]
         stored = self._stored_views(data, scored_only, max_cache_bytes)
-        self.skipped: tuple[PfungstError, ...] = stored.failures
+        self.failures: tuple[Failure, ...] = stored.failures
         self._labels = np.concatenate([part.labels() for part in data])
         rows = np.flatnonzero(stored.readable)
+        self._identity = _fingerprint({**configuration, "readable": stored.readable.tolist()})
         self._train_rows, self._val_rows = rows[rows < len(training)], rows[rows >= len(training)]
         _check_positives(training, self._labels[self._train_rows])
         self._source: Source
@@ -102,21 +113,25 @@ class Fitting:
 
     def _stored_views(self, data: list[DataSet], scored_only: frozenset[str], limit: int) -> StoredViews:
         """Features of all photos if only a linear last layer is trained, else their canvases."""
-        records = [record for part in data for record in part.records]
+        both = replace(
+            data[0],
+            records=tuple(record for part in data for record in part.records),
+            problems=tuple(text for part in data for text in part.problems),
+        )
         preprocess = self._network.preprocess
         if self._head is None:
             side = preprocess.resize_length
-            check_size(len(records), (side, side, 3), np.uint8, limit)
+            check_size(len(both), (side, side, 3), np.uint8, limit)
             return store_views(
-                self._folder / "canvases.npy", records, CanvasTask(preprocess), (side, side, 3), np.uint8,
-                workers=self._workers, progress=self._progress,
+                self._folder / "canvases", both, CanvasTask(preprocess), (side, side, 3), np.uint8,
+                settings=self._configuration, workers=self._workers, progress=self._progress,
             )  # fmt: skip
         row = (TRAINING_VIEWS, self._head.layer.weight.shape[1])
-        check_size(len(records), row, np.float32, limit)
+        check_size(len(both), row, np.float32, limit)
         task = FeatureTask(Backbone(self._network.module, preprocess), scored_only)
         return store_views(
-            self._folder / "features.npy", records, task, row, np.float32,
-            workers=self._workers, progress=self._progress,
+            self._folder / "features", both, task, row, np.float32,
+            settings=self._configuration, workers=self._workers, progress=self._progress,
         )  # fmt: skip
 
     def _trainable(self, freeze: bool) -> nn.Module:
@@ -173,7 +188,8 @@ class Fitting:
             return descend(
                 self._model, self._source, rows, self._labels[rows], settings,
                 validate=validate if self.has_validation else None,
-                folder=folder, stage=f"epochs ({name})", progress=self._progress,
+                folder=folder, identity=self._identity,
+                stage=f"epochs ({name})", progress=self._progress,
             )  # fmt: skip
 
     def _center_scores(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -188,8 +204,8 @@ class Fitting:
         return np.concatenate(parts)
 
     def _threads(self) -> contextlib.AbstractContextManager[None]:
-        """One thread for a last layer, so that numbers do not depend on ``workers``."""
-        return single_thread() if self._head is not None else _threads(local_workers(self._workers))
+        """One thread for a last layer, a stated number for a network, whatever ``workers`` is."""
+        return single_thread() if self._head is not None else _threads(self._n_threads)
 
     def install(self) -> None:
         """Put the trained last layer into the network (a network trained whole is in place already)."""
@@ -199,6 +215,10 @@ class Fitting:
         state = self._model.state_dict()
         shape = self._head.layer.weight.shape
         self._head.layer.load_state_dict({**state, "weight": state["weight"].reshape(shape) * self._scale})
+
+
+def _fingerprint(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _linear_weights(head: Head, scale: float) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pfungst.contract.storage import is_model_folder
 from pfungst.errors import ConfigError, unknown_name
 from pfungst.network import architectures
 from pfungst.network.classifier import NetworkClassifier
+from pfungst.network.forward import Forward, squashing
 from pfungst.network.opening import open_network
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.sources import find_source, sources
@@ -276,7 +277,7 @@ def replace_head(
     else:
         architecture = architectures.with_outputs(classifier.architecture, len(classes), head.name)
         module = _rebuilt(architecture, classifier.module, head, layer)
-    _check_real_scores(module, classifier.preprocess)
+    _check_real_scores(replace(classifier.forward, module=module.eval(), n_classes=len(classes)))
     return NetworkClassifier(
         module,
         classes,
@@ -320,12 +321,11 @@ def _new_layer(old: nn.Linear | nn.Conv2d, outputs: int, random_state: int) -> n
     return layer.to(device=old.weight.device, dtype=old.weight.dtype)
 
 
-def _check_real_scores(module: nn.Module, preprocess: Preprocess) -> None:
-    """Refuse outputs that are probabilities: a softmax called as a function cannot be taken out."""
-    output = dry_run(module, preprocess, noise=0).double()
-    total = output.sum(dim=1)
-    if output.shape[1] > 1 and bool((output >= 0).all() and torch.allclose(total, torch.ones_like(total))):
+def _check_real_scores(forward: Forward) -> None:
+    """Refuse outputs that are squashed: a softmax called as a function cannot be taken out."""
+    left_out = squashing(forward)
+    if left_out:
         raise ConfigError(
-            "the network's outputs sum to 1: it ends in a softmax that is not a module",
+            f"the network ends in {' after '.join(left_out)}, called as a function and not as a module",
             hint="a network that returns its raw class scores",
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import tempfile
 from collections.abc import Iterator
 from copy import deepcopy
@@ -14,14 +13,16 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from pfungst.errors import ConfigError, DataError, FileError, PfungstError, unknown_name
+from pfungst.errors import ConfigError, DataError, Failure, FileError, unknown_name
 from pfungst.images.dataset import DataSet
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.training.epochs import Descent, Epoch, State
 from pfungst.network.training.fitting import Fitting
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
+from pfungst.runs.identity import data_identity
 from pfungst.runs.lock import LOCK_FILE, locked
+from pfungst.writing import make_folder
 
 Geometry = Literal["longest+pad", "warp"]
 GEOMETRIES: tuple[str, ...] = get_args(Geometry)
@@ -59,6 +60,9 @@ class NetworkTraining:
         on training and validation set together. The thresholds are those of the first training.
     max_cache_bytes : int
         Limit of the stored views on disk.
+    threads : int
+        Of the descent if the whole network is trained. The last digits depend on it, so it is a setting of
+        the training and not the machine's number of processors.
     random_state : int
         Seed of the order of the views, and of dropout.
     """
@@ -74,16 +78,17 @@ class NetworkTraining:
     geometry: Geometry = "longest+pad"
     refit: bool = True
     max_cache_bytes: int = 8 * 2**30
+    threads: int = 1
     random_state: int = 0
 
     def __post_init__(self) -> None:
         if self.geometry not in GEOMETRIES:
             raise unknown_name("geometry", str(self.geometry), GEOMETRIES)
         settings = self.descent()
-        if min(settings.epochs, settings.batch_size, settings.step_epochs) < 1:
+        if min(settings.epochs, settings.batch_size, settings.step_epochs, self.threads) < 1:
             raise ConfigError(
                 f"epochs {settings.epochs}, batch_size {settings.batch_size}, "
-                f"step_epochs {settings.step_epochs}",
+                f"step_epochs {settings.step_epochs}, threads {self.threads}",
                 allowed="1 or more each",
             )
         if settings.learning_rate <= 0 or not 0 <= self.momentum < 1 or settings.weight_decay < 0:
@@ -122,8 +127,8 @@ class TrainedNetwork:
         Loss and validation mean AP of each epoch of the first training.
     best_epoch : int
         Its best one, counted from 0.
-    skipped : tuple of PfungstError
-        Photos that could not be read.
+    failures : tuple of Failure
+        Photos that could not be read, and why.
     undefined_thresholds : tuple of str
         Classes without positives or negatives in the validation set; their threshold is 0.
     """
@@ -131,7 +136,7 @@ class TrainedNetwork:
     classifier: NetworkClassifier
     history: tuple[Epoch, ...]
     best_epoch: int
-    skipped: tuple[PfungstError, ...]
+    failures: tuple[Failure, ...]
     undefined_thresholds: tuple[str, ...]
 
 
@@ -141,7 +146,7 @@ def train_network(
     validation: DataSet | None = None,
     config: NetworkTraining | None = None,
     *,
-    folder: str | Path | None = None,
+    out: str | Path | None = None,
     workers: Workers = 1,
     progress: Progress = silent,
 ) -> TrainedNetwork:
@@ -163,23 +168,26 @@ def train_network(
         epoch is taken and thresholds are 0.
     config : NetworkTraining, optional
         Settings.
-    folder : path, optional
+    out : path, optional
         Where views and checkpoints are kept, so that a stopped training goes on to the same numbers; by
-        default a temporary folder.
+        default a temporary folder. Photos that could not be read are tried again, and if one can be now, the
+        descent begins anew with it.
     workers : int or Cluster
         Processes or a Dask cluster that decode photos and compute frozen features; the numbers do not depend
-        on it. Threads of the descent if the whole network is trained.
+        on it.
     progress : Progress
         Told of photos and epochs.
 
     Raises
     ------
     ConfigError
-        If classes do not match, a setting cannot work, or the loss is not finite.
+        If classes do not match, a setting cannot work, the loss is not finite, or ``out`` holds another
+        training: other photos, labels, settings or first weights, or another version of this library.
     DataError
-        If no photo can be read or a class has no positive photo.
+        If no photo can be read, a class has no positive photo, or a photo has changed since the training was
+        begun.
     FileError
-        If ``folder`` holds another training, or another process is at work there.
+        If ``out`` holds something else, another process is at work there, or the disk is full.
 
     Examples
     --------
@@ -199,12 +207,14 @@ def train_network(
         device=initial.device,
         dtype=initial.dtype,
     )
-    with _kept_or_temporary(folder) as place, locked(place):
-        _claim(place, _identity(network, training, validation, settings))
+    with _kept_or_temporary(out) as place, locked(place):
+        _refuse_strangers(place)
         fitting = Fitting(
             network, training, validation, settings.descent(),
             freeze=settings.freeze, score_only_validation=not settings.refit,
-            max_cache_bytes=settings.max_cache_bytes, folder=place, workers=workers, progress=progress,
+            max_cache_bytes=settings.max_cache_bytes, threads=settings.threads,
+            configuration=_configuration(network, training, validation, settings),
+            folder=place, workers=workers, progress=progress,
         )  # fmt: skip
         selected, thresholds = fitting.select()
         if settings.refit and fitting.has_validation:
@@ -217,12 +227,17 @@ def train_network(
         classifier=network,
         history=tuple(selected.history),
         best_epoch=selected.best_epoch,
-        skipped=fitting.skipped,
+        failures=fitting.failures,
         undefined_thresholds=tuple(np.array(training.classes)[undefined].tolist()),
     )
 
 
 def _check(initial: NetworkClassifier, training: DataSet, validation: DataSet | None) -> None:
+    if initial.left_out:
+        raise ConfigError(
+            f"the network ends in {' after '.join(initial.left_out)}: a hinge loss needs raw scores",
+            hint="a network without it, or a new last layer: initial_network(network, classes)",
+        )
     for data in (training, validation):
         if data is not None and data.classes != initial.classes:
             raise ConfigError(
@@ -254,49 +269,44 @@ def _info(
     }
 
 
-def _identity(
+def _configuration(
     network: NetworkClassifier, training: DataSet, validation: DataSet | None, config: NetworkTraining
-) -> str:
-    """A hash of all that the result depends on: weights, photos, labels, settings."""
-    digest = hashlib.sha256()
+) -> dict[str, Any]:
+    """All that the result depends on, but for version and files, which the run of views identifies."""
+    return {
+        "training": data_identity(training),
+        "validation": data_identity(validation) if validation is not None else None,
+        "first_weights_sha256": _weights_sha256(network),
+        "preprocess": network.preprocess.as_dict(),
+        "settings": asdict(config),
+    }
+
+
+def _weights_sha256(network: NetworkClassifier) -> str:
+    digest = hashlib.sha256(network.preprocess.offset().tobytes())
     for name, value in network.module.state_dict().items():
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().view(-1).numpy().tobytes())
-    for data in (training, validation):
-        records = [] if data is None else [(record.id, str(record.path)) for record in data]
-        digest.update(json.dumps(records).encode())
-        digest.update(b"" if data is None else data.labels().tobytes())
-    plain = {"settings": asdict(config), "preprocess": network.preprocess.as_dict()}
-    digest.update(json.dumps(plain, sort_keys=True).encode())
-    digest.update(network.preprocess.offset().tobytes())
     return digest.hexdigest()
 
 
 @contextlib.contextmanager
-def _kept_or_temporary(folder: str | Path | None) -> Iterator[Path]:
-    if folder is not None:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        yield Path(folder)
+def _kept_or_temporary(out: str | Path | None) -> Iterator[Path]:
+    if out is not None:
+        make_folder(Path(out))
+        yield Path(out)
     else:
         with tempfile.TemporaryDirectory(prefix="pfungst-training-") as name:
             yield Path(name)
 
 
-def _claim(folder: Path, identity: str) -> None:
-    """Mark a folder as this training's, or refuse one that is another's."""
-    mark = folder / "training.json"
-    if mark.exists():
-        try:
-            found = json.loads(mark.read_text(encoding="utf-8"))["identity"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise FileError(mark, f"is damaged ({error})", hint="another folder") from error
-        if found != identity:
-            raise FileError(
-                folder,
-                "holds another training: its photos, labels, settings or first weights differ",
-                hint="the same command as before to go on with it, or removing the folder to start anew",
-            )
-    elif any(item.name != LOCK_FILE for item in folder.iterdir()):
-        raise FileError(folder, "is not empty and holds no training", hint="another folder")
-    else:
-        mark.write_text(json.dumps({"identity": identity}), encoding="utf-8")
+_OWN = frozenset({LOCK_FILE, "features", "features.dat", "canvases", "canvases.dat", "select", "refit"})
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Refuse a folder that holds anything but a training."""
+    others = sorted(item.name for item in folder.iterdir() if item.name not in _OWN)
+    if others:
+        raise FileError(
+            folder, f"holds {others[0]!r}, which is no part of a training", hint="another or an empty folder"
+        )

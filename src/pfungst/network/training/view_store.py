@@ -1,10 +1,12 @@
-"""What training reads again and again: views of photos, computed once, in a memory-mapped file."""
+"""What training reads again and again: views of photos, computed once, in a memory-mapped file.
+
+Computing them is a run like any other (:mod:`pfungst.runs.photos`): it can be interrupted, a photo that has
+changed since is refused, and one that could not be read is tried again.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfungst.errors import ConfigError, FileError, PfungstError
-from pfungst.images.dataset import Record
-from pfungst.images.decode import decode
+from pfungst.contract.classifier import ImageArray
+from pfungst.errors import ConfigError, Failure
+from pfungst.images.dataset import DataSet
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.training.backbone import Backbone
 from pfungst.network.views import center_view, place, training_views
 from pfungst.progress import Progress, silent
-from pfungst.runs.executor import Workers, map_items
+from pfungst.runs.executor import Workers
+from pfungst.runs.photos import Photo, PhotoTask, run_photos
+from pfungst.runs.recorded import Finished
+from pfungst.writing import reserve, writing
 
-_FLUSH_EVERY = 64  # photos computed again, at most, after a kill
+_VIEWS = "views"
 TRAINING_VIEWS = 10
 CENTER = 4
 """Position of the centre crop, not mirrored, among the ten views of ``training_views``."""
@@ -42,12 +47,15 @@ class FeatureTask:
     backbone: Backbone
     center_only: frozenset[str] = frozenset()
 
-    def __call__(self, record: Record) -> NDArray[np.float32]:
-        """``(10, n_features)`` float32."""
-        image, preprocess = decode(record.path), self.backbone.preprocess
-        if record.id not in self.center_only:
-            return self.backbone.features(training_views(image, preprocess))
-        center = self.backbone.features(center_view(image, preprocess)[0][None])[0]
+    def __call__(self, photos: Sequence[Photo]) -> list[Finished]:
+        """``(10, n_features)`` float32 of each photo."""
+        return [_finished(photo, self._features(photo)) for photo in photos]
+
+    def _features(self, photo: Photo) -> NDArray[np.float32]:
+        preprocess = self.backbone.preprocess
+        if photo.record.id not in self.center_only:
+            return self.backbone.features(training_views(photo.image, preprocess))
+        center = self.backbone.features(center_view(photo.image, preprocess)[0][None])[0]
         rows = np.zeros((TRAINING_VIEWS, center.size), dtype=np.float32)
         rows[CENTER] = center
         return rows
@@ -59,12 +67,18 @@ class CanvasTask:
 
     preprocess: Preprocess
 
-    def __call__(self, record: Record) -> NDArray[np.uint8]:
-        """``(length, length, 3)`` uint8."""
-        image = decode(record.path)
+    def __call__(self, photos: Sequence[Photo]) -> list[Finished]:
+        """``(length, length, 3)`` uint8 of each photo."""
+        return [_finished(photo, self._canvas(photo.image)) for photo in photos]
+
+    def _canvas(self, image: ImageArray) -> NDArray[np.uint8]:
         height, width = image.shape[:2]
         placement = place(height, width, self.preprocess)
         return placement.draw(image)
+
+
+def _finished(photo: Photo, views: NDArray[Any]) -> Finished:
+    return Finished(record={"image": photo.record.id}, arrays={_VIEWS: views})
 
 
 @dataclass(frozen=True)
@@ -77,72 +91,79 @@ class StoredViews:
         Memory-mapped; rows of unreadable photos are zero.
     readable : (n_records,) bool
         Which rows hold a photo.
-    failures : tuple of PfungstError
-        Why the others do not.
+    failures : tuple of Failure
+        The others, and why they do not.
     """
 
     array: NDArray[Any]
     readable: NDArray[np.bool_]
-    failures: tuple[PfungstError, ...]
+    failures: tuple[Failure, ...]
 
 
 def store_views(
-    file: Path,
-    records: Sequence[Record],
-    task: Callable[[Record], NDArray[Any]],
+    folder: Path,
+    data: DataSet,
+    task: PhotoTask,
     row: tuple[int, ...],
     dtype: type[np.generic],
     *,
+    settings: Mapping[str, Any],
     workers: Workers = 1,
     progress: Progress = silent,
 ) -> StoredViews:
-    """Compute ``task`` for every record into ``file`` (.npy), going on where an earlier call was stopped.
+    """Compute ``task`` for every photo, going on where an earlier call was stopped.
 
     Parameters
     ----------
-    file : path
-        The array; ``file`` with the suffix .json notes how far it has come.
-    records : sequence of Record
-        One row each.
+    folder : path
+        Of the run; beside it, with the suffix .dat, all views are laid into one file.
+    data : DataSet
+        One row for each of its photos.
     task : callable
-        From a record to an array of shape ``row``.
+        :class:`FeatureTask` or :class:`CanvasTask`.
     row, dtype
         Shape and type of one row.
+    settings : mapping
+        Plain JSON: everything that the training depends on beside version and data.
     workers, progress
-        As for :func:`~pfungst.runs.executor.map_items`.
+        As for :func:`~pfungst.runs.photos.run_photos`.
 
     Raises
     ------
+    ConfigError
+        If the folder holds the views of a training with another configuration.
+    DataError
+        If a photo has changed since its views were computed.
     FileError
-        If an earlier file is not the array that its note describes.
+        If the disk is full.
     """
-    note = file.with_suffix(".json")
-    shape = (len(records), *row)
-    done, failed = _read_note(note) if file.exists() and note.exists() else (0, {})
-    array = _open_array(file, shape, dtype, fresh=done == 0)
-    outcomes = map_items(task, records[done:], workers=workers, progress=progress, stage=file.stem)
-    for index, outcome in enumerate(outcomes, start=done):
-        if outcome.ok:
-            array[index] = outcome.unwrap()
-        else:
-            failed[index] = str(outcome.error)
-        if (index + 1) % _FLUSH_EVERY == 0 or index + 1 == len(records):
-            array.flush()
-            _write_note(note, index + 1, failed)
-    readable = np.ones(len(records), dtype=bool)
-    readable[list(failed)] = False
-    return StoredViews(array, readable, tuple(PfungstError(problem) for problem in failed.values()))
+    run = run_photos(
+        task,
+        data,
+        settings=settings,
+        out=folder,
+        workers=workers,
+        progress=progress,
+        stage=folder.name,
+    )
+    failed = {failure.item for failure in run.failures}
+    readable = np.array([record.id not in failed for record in data], dtype=bool)
+    array = _reserved(folder.with_suffix(".dat"), (len(data), *row), dtype)
+    for index, record in enumerate(data):
+        if readable[index]:
+            array[index] = run.arrays(record.id)[_VIEWS]
+    return StoredViews(array, readable, run.failures)
 
 
 def check_size(n_records: int, row: tuple[int, ...], dtype: type[np.generic], limit: int) -> None:
-    """Refuse a store that would be larger than ``limit`` bytes.
+    """Refuse a store that would be larger than ``limit`` bytes: the run's records and the file made of them.
 
     Raises
     ------
     ConfigError
         With the size that it needs.
     """
-    needed = n_records * int(np.prod(row)) * np.dtype(dtype).itemsize
+    needed = 2 * n_records * int(np.prod(row)) * np.dtype(dtype).itemsize
     if needed > limit:
         raise ConfigError(
             f"the views of {n_records} photos need {needed / 2**30:.1f} GiB on disk",
@@ -151,27 +172,8 @@ def check_size(n_records: int, row: tuple[int, ...], dtype: type[np.generic], li
         )
 
 
-def _open_array(file: Path, shape: tuple[int, ...], dtype: type[np.generic], *, fresh: bool) -> Any:
-    if fresh:
-        return np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
-    try:
-        array = np.lib.format.open_memmap(file, mode="r+")
-    except (ValueError, OSError) as error:
-        raise FileError(file, f"is damaged ({error})", hint="starting the training anew") from error
-    if array.shape != shape or array.dtype != dtype:
-        raise FileError(file, f"holds {array.shape}, not {shape}", hint="starting the training anew")
-    return array
-
-
-def _read_note(note: Path) -> tuple[int, dict[int, str]]:
-    try:
-        content = json.loads(note.read_text(encoding="utf-8"))
-        return int(content["done"]), {int(index): str(text) for index, text in content["failed"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FileError(note, f"is damaged ({error})", hint="starting the training anew") from error
-
-
-def _write_note(note: Path, done: int, failed: dict[int, str]) -> None:
-    staging = note.with_suffix(".part")
-    staging.write_text(json.dumps({"done": done, "failed": failed}), encoding="utf-8")
-    os.replace(staging, note)
+def _reserved(file: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> Any:
+    """A memory-mapped array of zeros whose space on the disk is there: writing to it cannot fail later."""
+    reserve(file, int(np.prod(shape)) * np.dtype(dtype).itemsize)
+    with writing(file):
+        return np.memmap(file, mode="r+", dtype=dtype, shape=shape)

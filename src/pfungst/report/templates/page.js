@@ -1,7 +1,7 @@
 "use strict";
 (function () {
   const store = document.getElementById("page-data");
-  const data = store ? JSON.parse(store.textContent) : { classes: [], models: [], photos: [], entries: [] };
+  const data = store ? JSON.parse(store.textContent) : { classes: [], models: [], thresholds: [], photos: [], entries: [] };
   const photoOf = new Map(data.photos.map((photo, index) => [photo.id, index]));
   const entryOf = new Map(data.entries.map((entry) => [entry.photo + ":" + entry.class, entry]));
   const number = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -83,15 +83,102 @@
     return element("div", { className: "pics" }, frames);
   }
 
+  // What a model said of a photo: its score held against the threshold, and what that makes of it.
+  function said(entry, model) {
+    const seen = entry.models[model];
+    if (!seen) return "did not explain this photo";
+    const limit = data.thresholds[model][entry.class];
+    const held = "score " + sayScore(seen.score) + (limit === null ? "" : (seen.predicted ? " > " : " ≤ ") + "threshold " + sayScore(limit));
+    const word = entry.shown ? (seen.predicted ? "recognised" : "missed") : (seen.predicted ? "wrongly recognised" : "rightly not");
+    return held + ": " + word;
+  }
+
+  // A small picture that opens large: a button around it.
+  function opener(photo, classIndex, models, withPhoto) {
+    const button = element("button", { type: "button", className: "open" }, [pictures(photo, classIndex, models, withPhoto)]);
+    button.setAttribute("aria-label", "Open photo " + photo.id + " large");
+    button.setAttribute("aria-haspopup", "dialog");
+    button.addEventListener("click", () => large.show(button));
+    button.photo = photo;
+    button.classIndex = classIndex;
+    button.only = models;
+    return button;
+  }
+
   function fillTiles() {
-    for (const list of document.querySelectorAll(".tiles")) {
-      const models = list.dataset.models.split(",").map(Number);
-      if (models.length > 1) list.dataset.many = "";
+    for (const list of document.querySelectorAll(".shots[data-class]")) {
+      const models = list.dataset.models.split(",").map(Number), classIndex = Number(list.dataset.class);
+      const withPhoto = "photoToo" in list.dataset;
+      list.style.setProperty("--columns", models.length + (withPhoto ? 1 : 0));
       for (const item of list.querySelectorAll("li")) {
-        const photo = data.photos[photoOf.get(item.dataset.image)];
-        if (photo) item.prepend(pictures(photo, Number(list.dataset.class), models, "photoToo" in list.dataset));
+        const index = photoOf.get(item.dataset.image), photo = data.photos[index];
+        if (!photo) continue;
+        item.prepend(opener(photo, classIndex, models, withPhoto));
+        const entry = entryOf.get(index + ":" + classIndex);
+        if (entry) item.querySelector(".caption").append(...lines(entry, models));
       }
     }
+  }
+
+  function lines(entry, models) {
+    return models.map((model) => {
+      const wrong = entry.models[model] && entry.models[model].predicted !== entry.shown;
+      const name = models.length > 1 ? data.models[model] + ": " : "";
+      return element("span", { className: wrong ? "said wrong" : "said", textContent: name + said(entry, model) });
+    });
+  }
+
+  // One photo large, with the heatmaps of all models; the arrow keys go through its neighbours.
+  const large = (function () {
+    const dialog = document.getElementById("large");
+    if (!dialog) return { show() {} };
+    const body = document.getElementById("large-body"), title = document.getElementById("large-title");
+    const place = document.getElementById("large-place");
+    let around = [], at = 0;
+    function draw() {
+      const { photo, classIndex } = around[at];
+      const entry = entryOf.get(photoOf.get(photo.id) + ":" + classIndex);
+      title.textContent = photo.id;
+      const shows = entry ? (entry.shown ? "shows " : "does not show ") + data.classes[classIndex] : "";
+      const own = element("figure", {}, [photoFrame(photo, classIndex), element("figcaption", { textContent: shows })]);
+      const maps = entry ? data.models.map((name, model) => element("figure", {}, [mapFrame(photo, entry, model), caption(entry, model)])) : [];
+      body.replaceChildren(element("div", { className: "wide-pics" }, [own, ...maps]));
+      for (const made of body.querySelectorAll(".frame")) made.style.maxWidth = "calc(62vh * " + photo.width / photo.height + ")";
+      for (const image of body.querySelectorAll("img")) load(image);
+      place.textContent = (at + 1) + " of " + around.length;
+      document.getElementById("large-before").disabled = at === 0;
+      document.getElementById("large-after").disabled = at === around.length - 1;
+    }
+    function go(step) {
+      const to = at + step;
+      if (to < 0 || to >= around.length) return;
+      at = to;
+      draw();
+    }
+    document.getElementById("large-close").addEventListener("click", () => dialog.close());
+    document.getElementById("large-before").addEventListener("click", () => go(-1));
+    document.getElementById("large-after").addEventListener("click", () => go(1));
+    dialog.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowLeft") go(-1);
+      if (event.key === "ArrowRight") go(1);
+    });
+    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+    dialog.addEventListener("close", () => around[at] && around[at].focus());
+    return {
+      show(button) {
+        around = [...button.closest(".shots, .preview").querySelectorAll("button.open")];
+        at = around.indexOf(button);
+        draw();
+        dialog.showModal();
+      },
+    };
+  }());
+
+  function caption(entry, model) {
+    const seen = entry.models[model], parts = [element("strong", { textContent: data.models[model] }), " " + said(entry, model)];
+    if (seen && seen.ratio !== null) parts.push(" · μ " + say(seen.ratio));
+    if (seen && seen.cluster !== null) parts.push(" · group " + (seen.cluster + 1));
+    return element("figcaption", {}, parts);
   }
 
   // Tables: a heading is a button; the first press shows the largest number, or the first name.
@@ -119,32 +206,15 @@
 
   // The gallery.
   const cards = document.getElementById("gallery-cards");
-  const step = 12;
+  const step = window.matchMedia("(max-width: 44rem)").matches ? 8 : 24;
   let chosen = [], shown = 0;
 
-  function caption(model, seen) {
-    const parts = [element("strong", { textContent: data.models[model] })];
-    if (!seen) return element("figcaption", {}, parts);
-    parts.push(" f(x) = " + sayScore(seen.score) + (seen.predicted ? ", predicted" : ", not predicted"));
-    if (seen.ratio !== null) parts.push(" · μ " + say(seen.ratio));
-    if (seen.cluster !== null) parts.push(" · group " + (seen.cluster + 1));
-    return element("figcaption", {}, parts);
-  }
+  const every = data.models.map((name, model) => model);
 
   function card(entry) {
     const photo = data.photos[entry.photo];
-    const wrong = errors(entry).map((model) => data.models[model]);
-    const title = element("h3", {}, [element("span", { className: "id", textContent: photo.id })]);
-    if (wrong.length) {
-      const words = (entry.shown ? "missed by " : "wrongly predicted by ") + wrong.join(" and ");
-      title.append(element("span", { className: "wrong", textContent: words }));
-    }
-    const own = element("figure", {}, [photoFrame(photo, entry.class), element("figcaption", {
-      textContent: entry.shown ? "shows " + data.classes[entry.class] : "does not show " + data.classes[entry.class] })]);
-    const maps = data.models.map((name, model) => element("figure", {}, [mapFrame(photo, entry, model), caption(model, entry.models[model])]));
-    const row = element("div", { className: "row" }, [own, ...maps]);
-    row.style.setProperty("--columns", 1 + maps.length);
-    return element("article", { className: "card" }, [title, row]);
+    const words = element("p", { className: "caption" }, [element("span", { className: "id", textContent: photo.id }), ...lines(entry, every)]);
+    return element("li", {}, [opener(photo, entry.class, every, true), words]);
   }
 
   function errors(entry) {
@@ -215,8 +285,9 @@
       const first = shown;
       more();
       const next = cards.children[first];
-      if (next) { next.tabIndex = -1; next.focus({ preventScroll: true }); }
+      if (next) next.querySelector("button").focus({ preventScroll: true });
     });
+    cards.style.setProperty("--columns", 1 + data.models.length);
     const slider = document.getElementById("overlay");
     const mix = () => {
       document.documentElement.style.setProperty("--mix", String(slider.value / 100));
@@ -243,7 +314,9 @@
       for (const other of marks) other.classList.toggle("current", other === mark);
       const id = mark.dataset.image, photo = data.photos[photoOf.get(id)];
       const words = element("p", { className: "caption" }, [element("span", { className: "id", textContent: mark.getAttribute("aria-label") })]);
-      const content = photo ? [pictures(photo, Number(drawing.dataset.class), [Number(drawing.dataset.model)], true), words]
+      const entry = entryOf.get(photoOf.get(id) + ":" + drawing.dataset.class);
+      if (entry) words.append(...lines(entry, [Number(drawing.dataset.model)]));
+      const content = photo ? [opener(photo, Number(drawing.dataset.class), [Number(drawing.dataset.model)], true), words]
         : [words, element("p", { className: "soft", textContent: "Its picture is in the pages of its class." })];
       preview.replaceChildren(...content);
     }
@@ -277,9 +350,105 @@
     for (const id of links.keys()) inView.observe(document.getElementById(id));
   }
 
+  // Sections that fold: a link into one opens it.
+  function folds() {
+    const every = [...document.querySelectorAll("details.fold")], button = document.getElementById("fold-all");
+    function reveal(id) {
+      const target = id && document.getElementById(id);
+      if (!target) return;
+      for (let one = target.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
+      const own = target.querySelector(":scope > details.fold");
+      if (own) own.open = true;
+      target.scrollIntoView();
+    }
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest("a[href^='#']");
+      if (link) reveal(decodeURIComponent(link.hash.slice(1)));
+    });
+    window.addEventListener("hashchange", () => reveal(decodeURIComponent(location.hash.slice(1))));
+    if (location.hash) reveal(decodeURIComponent(location.hash.slice(1)));
+    if (button) button.addEventListener("click", () => {
+      const open = button.getAttribute("aria-pressed") !== "true";
+      for (const one of every) one.open = open;
+      button.setAttribute("aria-pressed", String(open));
+      button.textContent = open ? "Fold all sections" : "Open all sections";
+    });
+  }
+
+  // Words that explain themselves on hover and focus; Escape hides the explanation.
+  function words() {
+    const tip = document.getElementById("tip");
+    if (!tip) return;
+    let owner = null;
+    function hide() {
+      if (owner) owner.removeAttribute("aria-describedby");
+      owner = null;
+      tip.hidden = true;
+    }
+    function show(word) {
+      const meaning = document.getElementById("word-" + word.dataset.word);
+      if (!meaning) return;
+      hide();
+      owner = word;
+      tip.textContent = meaning.nextElementSibling.textContent;
+      tip.hidden = false;
+      word.setAttribute("aria-describedby", "tip");
+      settle();
+    }
+    function settle() {
+      if (!owner) return;
+      const place = owner.getBoundingClientRect(), width = tip.offsetWidth, height = tip.offsetHeight;
+      tip.style.left = Math.max(16, Math.min(place.left, document.documentElement.clientWidth - width - 16)) + "px";
+      tip.style.top = (place.bottom + height + 8 < window.innerHeight ? place.bottom + 6 : place.top - height - 6) + "px";
+    }
+    for (const word of document.querySelectorAll("[data-word]")) {
+      word.addEventListener("pointerenter", () => show(word));
+      word.addEventListener("focus", () => show(word));
+      word.addEventListener("blur", () => { if (owner === word) hide(); });
+      word.addEventListener("pointerleave", (event) => {
+        if (owner === word && event.relatedTarget !== tip && document.activeElement !== word) hide();
+      });
+    }
+    tip.addEventListener("pointerleave", hide);
+    window.addEventListener("scroll", settle, { passive: true });
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+  }
+
+  // Tables: taken away as CSV, with the ends of intervals in columns of their own; a cue where columns are hidden.
+  const text = (cell) => cell.textContent.replace(/\s+/g, " ").trim();
+  const quoted = (value) => '"' + (/^[=+\-@\t\r]/.test(value) && isNaN(Number(value)) ? "'" : "") + value.replace(/"/g, '""') + '"';
+  function csv(table) {
+    const body = [...table.tBodies[0].rows], head = [...table.tHead.rows[0].cells];
+    const between = head.map((cell, index) => body.some((row) => row.cells[index] && "low" in row.cells[index].dataset));
+    const names = head.flatMap((cell, index) => [text(cell), ...(between[index] ? [text(cell) + ", low", text(cell) + ", high"] : [])]);
+    const rows = body.map((row) => head.flatMap((one, index) => {
+      const cell = row.cells[index], flat = cell && "value" in cell.dataset && !cell.querySelector(".flag");
+      const value = !cell ? "" : flat ? cell.dataset.value : text(cell);
+      return [value, ...(between[index] ? [cell && cell.dataset.low || "", cell && cell.dataset.high || ""] : [])];
+    }));
+    return [names, ...rows].map((row) => row.map(quoted).join(",")).join("\n") + "\n";
+  }
+  function frames() {
+    for (const frame of document.querySelectorAll(".table")) {
+      const scroll = frame.querySelector(".scroll"), button = frame.querySelector("button.csv");
+      button.addEventListener("click", () => {
+        const link = element("a", { download: button.dataset.file, href: "data:text/csv;charset=utf-8," + encodeURIComponent(csv(frame.querySelector("table"))) });
+        document.body.append(link);
+        link.click();
+        link.remove();
+      });
+      const look = () => frame.toggleAttribute("data-wide", scroll.scrollLeft + scroll.clientWidth < scroll.scrollWidth - 2);
+      scroll.addEventListener("scroll", look, { passive: true });
+      new ResizeObserver(look).observe(scroll);
+    }
+  }
+
   fillTiles();
   document.querySelectorAll("table.sortable").forEach(sortable);
   document.querySelectorAll(".scatter").forEach(scatter);
   if (cards) gallery();
   contents();
+  frames();
+  words();
+  folds();
 }());

@@ -1,6 +1,0 @@
-"""Marks that recur in the photos of a class, such as tags and watermarks: found, then proved by editing."""
-
-from pfungst.audit.artefacts.config import ArtefactConfig
-from pfungst.audit.artefacts.finding import Artefacts, find_artefacts
-
-__all__ = ["ArtefactConfig", "Artefacts", "find_artefacts"]

@@ -1,5 +1,0 @@
-"""Context: how much each class lives off its surroundings."""
-
-from pfungst.audit.context.measuring import context_row, localisation_row, measure_context
-
-__all__ = ["context_row", "localisation_row", "measure_context"]

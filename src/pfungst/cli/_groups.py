@@ -1,0 +1,57 @@
+"""Option groups: a dataclass of options that several commands share, taken as one parameter.
+
+A command that is :func:`grouped` states ``photos: Photos`` where ``Photos`` is a :class:`Group`; on the
+command line that is every option of the group, and the command gets them as one object.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, get_type_hints
+
+Result = TypeVar("Result")
+
+
+class Group:
+    """Base of option groups: frozen dataclasses whose fields are ``Annotated`` as Typer takes parameters."""
+
+
+def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
+    """The command with each parameter that is a :class:`Group` replaced by the group's own options."""
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: kind for name, kind in hints.items() if inspect.isclass(kind) and issubclass(kind, Group)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        own = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+        parameters += _options_of(groups[name]) if name in groups else [own]
+
+    @functools.wraps(command)
+    def with_groups(**given: Any) -> Result:
+        built = {name: _built(kind, given) for name, kind in groups.items()}
+        return command(**given, **built)
+
+    del with_groups.__wrapped__  # Typer would read the signature of the inner one
+    with_groups.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_groups.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_groups
+
+
+def _options_of(kind: type[Group]) -> list[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
+    ]
+
+
+def _built(kind: type[Group], given: dict[str, Any]) -> Group:
+    """The group's object; its options are taken out of what was given."""
+    return kind(**{field.name: given.pop(field.name) for field in dataclasses.fields(kind)})  # type: ignore[arg-type]

@@ -1,0 +1,192 @@
+"""Whole audits in one call: models and photos from wherever they are, all examined, the report written.
+
+What is examined lies in :mod:`pfungst.audits`; here models are loaded and photos opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeAlias
+
+from pfungst.audits import AuditConfig, Comparison, Subject, audit_models, compare_audits
+from pfungst.audits.schema import Audit
+from pfungst.contract.classifier import Classifier
+from pfungst.errors import ConfigError
+from pfungst.evaluation.attributions import DEFAULT_RULE
+from pfungst.evaluation.statistics import BootstrapConfig
+from pfungst.front.edges import Photos, as_photos
+from pfungst.models import ModelReference
+from pfungst.progress import Progress, silent
+from pfungst.report.audit_page import write_report
+from pfungst.report.comparison_page import write_comparison
+from pfungst.runs.executor import Workers
+from pfungst.runs.identity import unchanged_model
+
+Model: TypeAlias = str | Path | ModelReference | Classifier | Subject
+"""A model's folder or name, also with the files that go with it, a classifier, or a subject of its own."""
+
+
+def audit(
+    models: Model | Sequence[Model],
+    photos: Photos,
+    out: str | Path,
+    config: AuditConfig | None = None,
+    *,
+    split: str = "test",
+    classes: Sequence[str] | None = None,
+    rules: Sequence[str] = (),
+    title: str | None = None,
+    surveys: str | Path | None = None,
+    workers: Workers = 1,
+    progress: Progress = silent,
+) -> Audit:
+    """Audit one or more models on the same photos, and write ``out/report.html``.
+
+    Parameters
+    ----------
+    models : path, ModelReference, Classifier or Subject, or a sequence of these
+        Folders of models, what else :func:`pfungst.models.load` takes, or models in memory.
+    photos : path or DataSet
+        A data set on disk, of which ``split`` is taken, or the photos themselves.
+    out : path
+        The audit's folder; an interrupted one goes on there.
+    config : AuditConfig, optional
+    split : str
+        Photos that no model has learned from; ``all`` for every one. Data sets without splits are dealt out
+        by the seed.
+    classes : sequence of str, optional
+        Default: all that a model and the photos have in common.
+    rules : sequence of str
+        Rules of the heatmaps: none, one for all models, or one for each.
+    title : str, optional
+    surveys : path, optional
+        A folder of surveys that other calls share; default ``out``.
+    workers, progress
+        As everywhere.
+
+    Returns
+    -------
+    Audit
+        ``audit.problems`` is the verdict.
+
+    Raises
+    ------
+    ConfigError
+        If models share a name or have no class in common with the photos, rules do not fit, or ``out`` was
+        begun with another configuration.
+    ModelError, DataError
+        If a model or the photos cannot be read, or a model's folder changes meanwhile.
+    """
+    config = config or AuditConfig()
+    chosen = _referred(_listed(models))
+    with ExitStack() as stack:
+        for model in chosen:
+            if isinstance(model, ModelReference):
+                stack.enter_context(unchanged_model(model.spec, model.identify))
+        result = audit_models(
+            subjects(chosen, rules),
+            as_photos(photos, split=split, random_state=config.random_state),
+            out,
+            config,
+            split=split,
+            classes=classes,
+            title=title,
+            surveys=surveys,
+            workers=workers,
+            progress=progress,
+        )
+        write_report(out)
+    return result
+
+
+def compare(
+    before: str | Path,
+    after: str | Path,
+    out: str | Path | None = None,
+    *,
+    random_state: int = 0,
+) -> Comparison:
+    """Hold two audits against each other.
+
+    Parameters
+    ----------
+    before, after : path
+        Folders of finished audits.
+    out : path, optional
+        Gets ``comparison.json`` and ``comparison.html``.
+    random_state : int
+        Seed of the intervals.
+
+    Raises
+    ------
+    DataError
+        If a folder is no audit.
+    ConfigError
+        If they have no class in common.
+    """
+    result = compare_audits(before, after, bootstrap=BootstrapConfig(random_state=random_state))
+    if out is not None:
+        result.save(out)
+        write_comparison(result, out)
+    return result
+
+
+def subjects(models: Sequence[Model], rules: Sequence[str] = ()) -> list[Subject]:
+    """Models as subjects of an audit: folders are loaded and named after themselves.
+
+    Raises
+    ------
+    ConfigError
+        If there are neither none, one nor as many rules.
+    """
+    chosen = rules_for(len(models), rules)
+    referred = _referred(models)
+    names = iter(headings([Path(model.spec) for model in referred if isinstance(model, ModelReference)]))
+    return [
+        _subject(model, next(names) if isinstance(model, ModelReference) else f"model {number}", rule)
+        for number, (model, rule) in enumerate(zip(referred, chosen, strict=True), 1)
+    ]
+
+
+def _referred(models: Sequence[Model]) -> list[ModelReference | Classifier | Subject]:
+    """The same models; a path or name as the reference that it stands for."""
+    return [ModelReference(spec=str(model)) if isinstance(model, (str, Path)) else model for model in models]
+
+
+def _subject(model: ModelReference | Classifier | Subject, name: str, rule: str) -> Subject:
+    if isinstance(model, Subject):
+        return model
+    if isinstance(model, ModelReference):
+        classifier = model.load()
+        identity = model.identity(classifier)
+        return Subject(name=name, classifier=classifier, kind=identity["kind"], identity=identity, rule=rule)
+    return Subject(name=name, classifier=model, rule=rule)
+
+
+def headings(models: Sequence[Path]) -> list[str]:
+    """Names of the model folders, with the folder above where two are the same."""
+    names = [path.resolve().name for path in models]
+    longer = [f"{path.resolve().parent.name}/{name}" for path, name in zip(models, names, strict=True)]
+    chosen = [name if names.count(name) == 1 else other for name, other in zip(names, longer, strict=True)]
+    return [
+        name if chosen.count(name) == 1 else f"{name} ({column})" for column, name in enumerate(chosen, 1)
+    ]
+
+
+def rules_for(count: int, rules: Sequence[str]) -> list[str]:
+    """The rule of each of ``count`` models; without any, the models' own.
+
+    Raises
+    ------
+    ConfigError
+        If there are neither none, one nor as many.
+    """
+    if len(rules) not in (0, 1, count):
+        raise ConfigError(f"{len(rules)} rules for {count} models", allowed=f"one --rule for all, or {count}")
+    return list(rules) if len(rules) == count else list(rules or [DEFAULT_RULE]) * count
+
+
+def _listed(models: Model | Sequence[Model]) -> list[Model]:
+    return list(models) if isinstance(models, (list, tuple)) else [models]  # type: ignore[list-item]
