@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pfungst.cli.main import app
 from pfungst.errors import ConfigError, ModelError
-from pfungst.models import load_model, references
+from pfungst.models import load, references
 
 runner = CliRunner()
 
@@ -72,7 +72,7 @@ def test_options_change_the_preset(tmp_path, exported):
     call("convert", exported, "--input", "unit", "--mean", "0.1,0.2,0.3", "--std", "0.5", "--resize", "warp",
          "--resize-length", 20, "--channels", "BGR", "--decision", "thresholds",
          "--out", tmp_path / "model")  # fmt: skip
-    model = load_model(tmp_path / "model")
+    model = load(tmp_path / "model")
     assert model.preprocess.mean == (0.1, 0.2, 0.3)
     assert model.preprocess.std == (0.5, 0.5, 0.5)
     seen = model.preprocess
@@ -93,9 +93,9 @@ def test_weights_go_with_names_alone(tmp_path, exported):
     with pytest.raises(ConfigError, match="1 times --weights for 0 networks known by name"):
         references([tmp_path / "model"], [exported])
     with pytest.raises(ConfigError, match="a model folder with its own"):
-        load_model(tmp_path / "model", weights=exported)
+        load(tmp_path / "model", weights=exported)
     found = references(["timm:resnet18", tmp_path / "model"], [exported])
     assert [model.weights for model in found] == [exported, None]
     assert found[0].identity()["network"] == "timm:resnet18"
     with pytest.raises(ModelError, match="no such model folder"):
-        load_model(tmp_path / "absent")
+        load(tmp_path / "absent")

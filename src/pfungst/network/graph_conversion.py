@@ -29,8 +29,8 @@ def convert_graph(
 ) -> NetworkClassifier:
     """Convert an ``.onnx`` or ``.pt2`` file into a classifier that can be saved, scored and explained.
 
-    Nothing in the file is executed. The scores are those that the file gives; explanations start before a
-    softmax or sigmoid at its end.
+    Nothing in the file is executed. The scores are the raw ones before a softmax or sigmoid at its end, which
+    is left out, and a warning says so.
 
     Parameters
     ----------

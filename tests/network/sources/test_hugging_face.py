@@ -84,7 +84,7 @@ def test_pixels_and_scores_on_photos(tmp_path, real_photos, case):
     step = 2.01 * model.preprocess.scale / min(model.preprocess.std)  # it rounds after each axis
     for photo in real_photos:
         wanted = processor(Image.fromarray(photo), return_tensors="pt")["pixel_values"]
-        found = model.inputs(model.input_view(photo)[None])
+        found = model.forward.inputs(model.look([photo]).pictures[0][None])
         assert (found - wanted).abs().max() <= step
         assert (found - wanted).abs().mean() <= 1e-3
         scores = network(found).logits.detach().numpy()

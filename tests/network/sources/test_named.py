@@ -35,7 +35,7 @@ def timm():
 
 
 def pixels(model, photo):
-    return model.inputs(model.input_view(photo)[None])
+    return model.forward.inputs(model.look([photo]).pictures[0][None])
 
 
 class TestTorchvision:

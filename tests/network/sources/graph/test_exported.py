@@ -33,7 +33,7 @@ def test_scores_are_those_of_the_program_on_photos(tmp_path, tiny, real_photos):
     model = convert_graph(tmp_path / "net.pt2", "imagenet", classes=["a", "b", "c", "d"])
     assert (model.preprocess.resize_length, model.decision) == (37, "highest")
     for photo in real_photos:
-        inputs = model.inputs(model.input_view(photo)[None])
+        inputs = model.forward.inputs(model.look([photo]).pictures[0][None])
         wanted = program(inputs).detach().numpy()
         np.testing.assert_allclose(model.scores([photo]), wanted, rtol=1e-4, atol=1e-5)
 
@@ -127,7 +127,9 @@ def test_a_model_folder_loads_without_the_file(tmp_path, tiny, real_photos):
 
 def test_a_sigmoid_at_the_end_means_several_labels(tmp_path, tiny):
     export(nn.Sequential(tiny, nn.Sigmoid()).eval(), tmp_path / "net.pt2", torch.zeros(1, 3, 32, 32))
-    assert convert_graph(tmp_path / "net.pt2", "unit").decision == "thresholds"
+    with pytest.warns(UserWarning, match="the network ends in sigmoid, which is left out"):
+        model = convert_graph(tmp_path / "net.pt2", "unit")
+    assert (model.decision, model.left_out) == ("thresholds", ("sigmoid",))
 
 
 def test_unknown_operators_are_named(tmp_path, example):

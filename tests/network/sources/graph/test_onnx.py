@@ -305,7 +305,7 @@ def test_networks_are_those_of_onnxruntime_on_photos(request, tmp_path, kind, op
     network = convert_graph(file, "imagenet", classes=["a", "b", "c", "d"])
     session = runtime.InferenceSession(str(file))
     for photo in real_photos:
-        inputs = network.inputs(network.input_view(photo)[None]).numpy()
+        inputs = network.forward.inputs(network.look([photo]).pictures[0][None]).numpy()
         np.testing.assert_allclose(
             network.scores([photo]), session.run(None, {"x": inputs})[0], rtol=1e-4, atol=1e-5
         )
@@ -471,9 +471,9 @@ class TestRefused:
 def test_a_head_is_replaced_for_training(tmp_path, tiny, example):
     from pfungst.network import replace_head
 
-    network = convert_graph(
-        export(nn.Sequential(tiny, nn.Softmax(1)), tmp_path / "net.onnx", example), "imagenet"
-    )
+    file = export(nn.Sequential(tiny, nn.Softmax(1)), tmp_path / "net.onnx", example)
+    with pytest.warns(UserWarning, match="the network ends in softmax, which is left out"):
+        network = convert_graph(file, "imagenet")
     assert network.info["ends_in"] == "softmax"
     new = replace_head(network, ["left", "right"])
     new.save(tmp_path / "model")

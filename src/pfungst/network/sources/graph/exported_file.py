@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from pfungst.errors import ConfigError, ModelError, PfungstError
 from pfungst.files import parse_json
-from pfungst.network.sources.graph.aten import ATEN, SYMBOLS, Call
+from pfungst.network.sources.graph import aten  # noqa: F401 - it fills the list
+from pfungst.network.sources.graph.aten_calls import ATEN, SYMBOLS, Call
 from pfungst.network.sources.graph.tracing import Signal, Traced, Tracer, finished, plain
 
 _MAX_ENTRY, _MAX_JSON, _MAX_NAMES = 16 * 2**30, 256 * 2**20, 100_000

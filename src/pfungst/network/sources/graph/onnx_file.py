@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from pfungst.errors import ConfigError, ModelError
 from pfungst.files import read_bounded
+from pfungst.network.sources.graph import onnx_layers, onnx_shapes  # noqa: F401 - they fill the list
 from pfungst.network.sources.graph.fusing import fused
-from pfungst.network.sources.graph.onnx_operators import Call
-from pfungst.network.sources.graph.onnx_shapes import OPERATORS
+from pfungst.network.sources.graph.onnx_operators import OPERATORS, Call
 from pfungst.network.sources.graph.tracing import Signal, Traced, Tracer, finished, plain
 from pfungst.network.sources.registry import needed
 
