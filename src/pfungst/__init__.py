@@ -17,6 +17,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Explanation": "pfungst.contract",
+    "Ledger": "pfungst.contract",
     "NetworkClassifier": "pfungst.network",
     "Preprocess": "pfungst.network",
     "audit": "pfungst.front",

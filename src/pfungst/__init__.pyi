@@ -1,5 +1,7 @@
 """The front door for type checkers; ``_HOMES`` in ``__init__.py`` says the same at run time."""
 
+from pfungst.contract import Explanation as Explanation
+from pfungst.contract import Ledger as Ledger
 from pfungst.fisher import train_fisher as train_fisher
 from pfungst.front import audit as audit
 from pfungst.front import compare as compare

@@ -18,6 +18,8 @@ def test_a_classifier_and_photos_in_memory_are_audited_and_reported(photos_in, t
     named = Subject(name="named", classifier=ColourClassifier(), rule="own")
     other = audit([named, ColourClassifier()], photos_in, tmp_path / "b", NOTHING)
     assert [model.name for model in other.models] == ["named", "model 2"]
+    called = audit({"mine": ColourClassifier()}, photos_in, tmp_path / "d", NOTHING, rules=["own"])
+    assert [(model.name, model.rule) for model in called.models] == [("mine", other.models[0].rule)]
     result = compare(tmp_path / "a", tmp_path / "b", tmp_path / "c")
     assert not any(change.changed for change in result.changes)
     assert (tmp_path / "c" / "comparison.html").is_file()

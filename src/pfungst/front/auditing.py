@@ -5,8 +5,9 @@ What is examined lies in :mod:`pfungst.audits`; here models are loaded and photo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,10 +27,11 @@ from pfungst.runs.identity import unchanged_model
 
 Model: TypeAlias = str | Path | ModelReference | Classifier | Subject
 """A model's folder or name, also with the files that go with it, a classifier, or a subject of its own."""
+_Referred: TypeAlias = ModelReference | Classifier | Subject
 
 
 def audit(
-    models: Model | Sequence[Model],
+    models: Model | Sequence[Model] | Mapping[str, Model],
     photos: Photos,
     out: str | Path,
     config: AuditConfig | None = None,
@@ -46,7 +48,7 @@ def audit(
 
     Parameters
     ----------
-    models : path, ModelReference, Classifier or Subject, or a sequence of these
+    models : path, ModelReference, Classifier or Subject, a sequence of these, or a mapping from names to them
         Folders of models, what else :func:`pfungst.models.load` takes, or models in memory.
     photos : path or DataSet
         A data set on disk, of which ``split`` is taken, or the photos themselves.
@@ -82,11 +84,10 @@ def audit(
     config = config or AuditConfig()
     chosen = _referred(_listed(models))
     with ExitStack() as stack:
-        for model in chosen:
-            if isinstance(model, ModelReference):
-                stack.enter_context(unchanged_model(model.spec, model.identify))
+        for model in (item for item in chosen if isinstance(item, ModelReference)):
+            stack.enter_context(unchanged_model(model.spec, model.identify))
         result = audit_models(
-            subjects(chosen, rules),
+            subjects(chosen, rules, names=tuple(models) if isinstance(models, Mapping) else ()),
             as_photos(photos, split=split, random_state=config.random_state),
             out,
             config,
@@ -133,8 +134,10 @@ def compare(
     return result
 
 
-def subjects(models: Sequence[Model], rules: Sequence[str] = ()) -> list[Subject]:
-    """Models as subjects of an audit: folders are loaded and named after themselves.
+def subjects(
+    models: Sequence[Model], rules: Sequence[str] = (), *, names: Sequence[str] = ()
+) -> list[Subject]:
+    """Models as subjects of an audit: folders are loaded and named after themselves, or as ``names`` say.
 
     Raises
     ------
@@ -143,21 +146,28 @@ def subjects(models: Sequence[Model], rules: Sequence[str] = ()) -> list[Subject
     """
     chosen = rules_for(len(models), rules)
     referred = _referred(models)
-    names = iter(headings([Path(model.spec) for model in referred if isinstance(model, ModelReference)]))
+    found = [_subject(*parts) for parts in zip(referred, _own_names(referred), chosen, strict=True)]
+    named = names or [subject.name for subject in found]
+    return [replace(subject, name=name) for subject, name in zip(found, named, strict=True)]
+
+
+def _own_names(models: Sequence[_Referred]) -> list[str]:
+    """Folders are called after themselves, models in memory are numbered."""
+    folders = iter(headings([Path(model.spec) for model in models if isinstance(model, ModelReference)]))
     return [
-        _subject(model, next(names) if isinstance(model, ModelReference) else f"model {number}", rule)
-        for number, (model, rule) in enumerate(zip(referred, chosen, strict=True), 1)
+        next(folders) if isinstance(model, ModelReference) else f"model {number}"
+        for number, model in enumerate(models, 1)
     ]
 
 
-def _referred(models: Sequence[Model]) -> list[ModelReference | Classifier | Subject]:
+def _referred(models: Sequence[Model]) -> list[_Referred]:
     """The same models; a path or name as the reference that it stands for."""
     return [ModelReference(spec=str(model)) if isinstance(model, (str, Path)) else model for model in models]
 
 
-def _subject(model: ModelReference | Classifier | Subject, name: str, rule: str) -> Subject:
+def _subject(model: _Referred, name: str, rule: str) -> Subject:
     if isinstance(model, Subject):
-        return model
+        return model if rule == DEFAULT_RULE else replace(model, rule=rule)
     if isinstance(model, ModelReference):
         classifier = model.load()
         identity = model.identity(classifier)
@@ -188,5 +198,7 @@ def rules_for(count: int, rules: Sequence[str]) -> list[str]:
     return list(rules) if len(rules) == count else list(rules or [DEFAULT_RULE]) * count
 
 
-def _listed(models: Model | Sequence[Model]) -> list[Model]:
+def _listed(models: Model | Sequence[Model] | Mapping[str, Model]) -> list[Model]:
+    if isinstance(models, Mapping):
+        return list(models.values())
     return list(models) if isinstance(models, (list, tuple)) else [models]  # type: ignore[list-item]
