@@ -213,7 +213,7 @@ class TestHostile:
         read_exported(changed(exported, tmp_path / "evil.pt2", edit))
 
     def test_torchscript_is_named(self, tmp_path, tiny):
-        with pytest.warns(DeprecationWarning, match="jit"):
+        with pytest.warns((DeprecationWarning, FutureWarning), match="jit"):
             torch.jit.trace(tiny, torch.zeros(1, 3, 32, 32)).save(tmp_path / "net.pt2")
         with pytest.raises(ModelError, match=r"is TorchScript, which is a program.*torch\.export\.save"):
             read_exported(tmp_path / "net.pt2")

@@ -275,6 +275,8 @@ _WITHOUT_EFFECT = frozenset(("as_none", "as_memory_format", "as_layout", "as_dev
 def _argument(arg: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
     """An argument's value: tensors and open sizes by name, plain values as they are."""
     ((kind, value),) = arg.items()
+    if kind == "as_float":
+        return float(value)  # infinity and NaN are written as words
     if kind in _WITHOUT_EFFECT:
         return None
     if kind in _PLAIN:
