@@ -321,7 +321,7 @@ def multi_head_attention(
     return F.linear(mixed.permute(2, 0, 1, 3).reshape(length, n, width), out_weight, out_bias), None
 
 
-def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: None = None) -> Tensor:
     return input / input.detach().norm(p, dim, keepdim=True).clamp_min(eps)
 
 

@@ -32,7 +32,7 @@ class Draws:
         def default_rng(seed=None):
             caller = sys._getframe(1).f_globals["__name__"]
             if caller.startswith("pfungst.") and not self._inside:
-                self.seeds.append(seed)
+                self.seeds.append(seed[0] if isinstance(seed, list) else seed)
             return make(seed)
 
         def streamed(seed, *parts):

@@ -6,11 +6,12 @@ import pytest
 
 from pfungst.contract.explanation import Explanation, Ledger
 from pfungst.contract.look import PlainLook
-from pfungst.contract.plain import to_plain
-from pfungst.errors import ConfigError
+from pfungst.contract.plain import from_plain, to_plain
+from pfungst.errors import ConfigError, Failure
 from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
 from pfungst.evaluation.quality import common_classes, measure_quality, sampled
 from pfungst.evaluation.replacement import ReplacementConfig
+from pfungst.evaluation.rows import Quality
 
 REPLACEMENT = ReplacementConfig(n_replaced=60, batch_size=10, repetitions=2)
 REGIONS = RegionConfig(size=12, steps=4, operators=("noise", "mean"), repetitions=2)
@@ -293,3 +294,36 @@ def test_defaults_fit_the_classifier(fisher_model):
     assert default_methods(Linear(), with_boxes=False) == ("regions",)
     assert default_rules(fisher_model)[3] == "epsilon=100"
     assert default_rules(Linear()) == ("default",)
+
+
+def test_a_trace_without_a_number_is_the_photos_failure(photos):
+    """Nothing is left to describe after some step: the photo is named, the others are measured."""
+
+    class Blind(Linear):
+        def scores(self, images):
+            found = super().scores(images)
+            edited = [not any(np.array_equal(image, whole) for whole in wholes) for image in images]
+            found[np.array(edited) & (np.array([image[-1, -1, 0] for image in images]) == corner)] = np.nan
+            return found
+
+    from pfungst.images.decode import decode
+
+    wholes = [decode(record.path) for record in photos]
+    corner = wholes[0][-1, -1, 0]
+    config = QualityConfig(methods=("regions",), rules=("default",), regions=REGIONS)
+    result = measure_quality(Blind(), photos, config, classes=["cat"])
+    assert "p0" in [failure.item for failure in result.failures]
+    assert "p0: f(x) is not a number after step 1, method regions" in result.failures[0].reason
+    assert result.curves
+
+
+def test_what_was_written_is_read_again(fisher_model, photos):
+    result = measure_quality(fisher_model, photos, CONFIG)
+    plain = json.loads(json.dumps(to_plain(result)))
+    assert to_plain(from_plain(Quality, plain)) == plain
+    former = {**plain, "failed": [{"image": "p9", "reason": "gone"}]}
+    del former["failures"]
+    assert from_plain(Quality, former).failures == (Failure("p9", "gone"),)
+    plain["curves"][0]["drop"]["low"].pop()
+    with pytest.raises(ValueError, match=r"curves\[0\] is not possible: traces of 6 steps with 6, 5, 6, 6"):
+        from_plain(Quality, plain)

@@ -58,7 +58,7 @@ def test_every_part_is_there(result, out):
     assert numbers["left_out"] == ["cat"]
     assert numbers["photos"] == {"train": 12, "val": 12, "test": 12}
     assert numbers["notes"] == []
-    assert numbers["failed"] == []
+    assert numbers["failures"] == []
     assert all(row["seconds"] > 0 for row in numbers["cost"])
 
 

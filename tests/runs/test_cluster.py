@@ -155,11 +155,12 @@ def test_workers_of_another_version_are_refused(cluster, monkeypatch):
 
     monkeypatch.setattr(module, "library_versions", lambda: {"numpy": "0.1"})
     with pytest.raises(ConfigError, match=r"has .*numpy .*Allowed: the versions of this process"):
-        module._require_same_versions(FakeClient())
+        module._require_same_versions(FakeClient(), {"tcp://worker"})
 
 
 class FakeClient:
-    def run(self, function):
+    def run(self, function, workers):
+        assert workers == ["tcp://worker"]
         return {"tcp://worker": {"numpy": "0.2"}}
 
 

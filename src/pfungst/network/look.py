@@ -122,6 +122,8 @@ class NetworkLook:
             For captions and files.
         rule : str or Composite
             A composite of :mod:`pfungst.network.lrp` or its name; ``cvpr2016`` has the settings of the paper.
+            By default ``epsilon-plus-flat``, or ``attnlrp`` for a network with norms, softmax or products of
+            signals inside; the explanation's ``rule`` names it.
 
         Returns
         -------

@@ -21,7 +21,7 @@ def precision_rows(tables: Mapping[str, Mapping[str, Any]], *, compared: bool) -
     Parameters
     ----------
     tables : mapping
-        Of :func:`pfungst.evaluation.scoring.evaluation_table`, by model.
+        Of :class:`pfungst.evaluation.scoring.Evaluation`, plain, by model.
     compared : bool
         Whether the published figures are of these photos; else their column is None.
     """

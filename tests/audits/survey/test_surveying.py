@@ -91,7 +91,7 @@ def test_a_survey_is_read_back_from_its_folder_alone(classifier, photos, tmp_pat
 
 
 def test_a_folder_without_a_survey_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"records.jsonl: is no readable journal"):
+    with pytest.raises(DataError, match=r"records.jsonl: cannot be read"):
         open_survey(tmp_path)
     run_items(len, [], keys=[], configuration={"seed": 0}, out=tmp_path / "other")
     with pytest.raises(DataError, match="is a run, but not a survey"):

@@ -11,13 +11,13 @@ from safetensors.numpy import save
 
 from fuzzing.mutation import INTEGERS, TEXTS, json_bytes, mutate_bytes, mutate_json, pick
 from fuzzing.target import Case, Target
-from pfungst.audits.schema import Audit
+from pfungst.audits.schema import FORMAT_VERSION, Audit
 from pfungst.evaluation.attributions import AttributionFolder
 from pfungst.runs.journal import _SEAL, Journal, _seal, read_records
 
 _AUDIT = {
     "format": "pfungst-audit",
-    "version": 1,
+    "version": FORMAT_VERSION,
     "audit": {
         "title": "t", "data": "d", "split": "test", "classes": ["cat"], "n_photos": 1,
         "photos": [{"id": "p", "height": 4, "width": 5, "positive": ["cat"],

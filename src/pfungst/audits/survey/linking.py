@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pfungst.errors import ConfigError
 from pfungst.runs.journal import read_configuration
+from pfungst.runs.manifest import MANIFEST_FILE
 from pfungst.runs.recorded import ARRAYS_FOLDER, RECORDS_FILE
 from pfungst.writing import make_folder, writing
 
@@ -33,7 +34,8 @@ def link_survey(source: Path, target: Path) -> None:
         with writing(place):
             for file in sorted((journal.parent / ARRAYS_FOLDER).glob("*.safetensors")):
                 _link(file, place / ARRAYS_FOLDER / file.name)
-            shutil.copyfile(journal, place / RECORDS_FILE)
+            for name in (RECORDS_FILE, MANIFEST_FILE):
+                shutil.copyfile(journal.with_name(name), place / name)
 
 
 def _require_same(source: Path, target: Path) -> None:

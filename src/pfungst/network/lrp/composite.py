@@ -59,8 +59,8 @@ class Composite:
     name : str
         For tables and explanations.
     types : mapping of str or type to Rule
-        Keys are kinds of operations (``convolution linear sum affine avg_pool max_pool lrn``) or classes of
-        modules.
+        Keys are kinds of operations (``convolution linear sum affine avg_pool max_pool lrn norm
+        multiplication contraction softmax``) or classes of modules.
     first : Rule, optional
         For the pixel layer.
     names : mapping of str to Rule
