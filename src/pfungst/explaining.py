@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.contract.classifier import Classifier, ImageArray
+from pfungst.contract.deciding import decided, predicted
 from pfungst.contract.explanation import Explanation
 from pfungst.contract.look import looking
 from pfungst.contract.plain import stored_as, to_plain
@@ -115,7 +116,7 @@ def explain_photos(
     out : path
         Folder of the pictures: one PNG for each photo and class, photo, heatmap and overlay over a legend.
     classes : str or sequence of str
-        ``top`` explains the highest score, ``predicted`` every class above its threshold; or names.
+        ``top`` explains the highest score, ``predicted`` every class that the model predicts; or names.
     options : mapping, optional
         The classifier's own, such as ``{"rule": "epsilon"}``.
     arrays : bool
@@ -253,9 +254,7 @@ class _ExplainPhotos:
     def __call__(self, photos: Sequence[Photo]) -> list[Finished]:
         ids = [photo.record.id for photo in photos]
         look = looking(self.classifier).look([photo.image for photo in photos], relevance=True)
-        names = (
-            [self._names(row) for row in finite_scores(look.scores)] if isinstance(self.wanted, str) else None
-        )
+        names = self._names(finite_scores(look.scores)) if isinstance(self.wanted, str) else None
         found = look.explain(names or [self.wanted] * len(photos), image_ids=ids, **self.options)
         return [
             Finished(
@@ -267,11 +266,13 @@ class _ExplainPhotos:
             for photo, group in zip(photos, found, strict=True)
         ]
 
-    def _names(self, scores: NDArray[np.float64]) -> list[str]:
-        if self.wanted == TOP:
-            return [self.classifier.classes[int(scores.argmax())]]
-        above = scores > self.classifier.thresholds
-        return [name for name, yes in zip(self.classifier.classes, above, strict=True) if yes]
+    def _names(self, scores: NDArray[np.float64]) -> list[list[str]]:
+        """The classes to explain of each photo."""
+        model = self.classifier
+        chosen = (
+            decided(scores, model.thresholds, "highest") if self.wanted == TOP else predicted(model, scores)
+        )
+        return [[name for name, yes in zip(model.classes, row, strict=True) if yes] for row in chosen]
 
     def _saved(self, explanation: Explanation, image: ImageArray) -> Heatmap:
         stem = f"{self.stems[explanation.image_id]}-{self.endings[explanation.class_name]}"

@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import warnings
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,60 @@ def write_torch(folder):
     exec(MY_NET, names)
     torch.manual_seed(0)
     torch.save(names["Net"]().state_dict(), folder / "weights.pt")
+    (folder / "classes.txt").write_text("cat\ndog\n")
+
+
+def write_sources(folder):
+    """Random weights in each form that the installed libraries can write."""
+    import torch
+    from safetensors.torch import save_file
+
+    (folder / "classes.txt").write_text("cat\ndog\n")
+    torch.manual_seed(0)
+    if has("timm"):
+        import timm
+        import torchvision
+
+        save_file(timm.create_model("resnet18", num_classes=2).state_dict(), folder / "timm.safetensors")
+        torch.save(torchvision.models.resnet18(num_classes=2).state_dict(), folder / "torchvision.pth")
+    if has("hf"):
+        import transformers
+
+        config = transformers.ResNetConfig(
+            embedding_size=8,
+            hidden_sizes=[8, 16],
+            depths=[1, 1],
+            layer_type="basic",
+            id2label={0: "cat", 1: "dog"},
+        )
+        transformers.AutoModelForImageClassification.from_config(config).save_pretrained(
+            folder / "hugging-face"
+        )
+        transformers.ConvNextImageProcessor(size={"shortest_edge": 64}).save_pretrained(
+            folder / "hugging-face"
+        )
+    if has("onnx"):
+        names = {}
+        exec(MY_NET, names)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter's own
+            torch.onnx.export(
+                names["Net"]().eval(),
+                (torch.zeros(1, 3, 64, 64),),
+                str(folder / "net.onnx"),
+                dynamo=False,
+                opset_version=17,
+            )
+
+
+def has(extra):
+    """Whether the packages of an extra can be imported."""
+    package = {"timm": "timm", "torchvision": "torchvision", "hf": "transformers", "onnx": "onnx"}[extra]
+    try:
+        import_module(package)
+    except (ImportError, RuntimeError):
+        return False
+    return True
 
 
 PREPARATIONS = {"caffe.md": write_caffe, "pytorch.md": write_torch}
@@ -105,7 +161,34 @@ def environment():
 
 
 def test_there_are_guides():
-    assert {page.name for page in GUIDES.glob("*.md")} == {"folder.md", "caffe.md", "pytorch.md", "own.md"}
+    assert {page.name for page in GUIDES.glob("*.md")} == {
+        "folder.md",
+        "caffe.md",
+        "pytorch.md",
+        "own.md",
+        "sources.md",
+    }
+
+
+def run_block(code, folder):
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", code],
+        cwd=folder, env=environment(), capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("extra", ["timm", "torchvision", "hf", "onnx"])
+def test_the_guide_to_networks_at_hand_runs_as_written(extra, tmp_path):
+    if not has(extra):
+        pytest.skip(f"the extra {'timm' if extra == 'torchvision' else extra} is not installed")
+    write_photos(tmp_path / "photos")
+    write_sources(tmp_path)
+    blocks = BLOCK.findall((GUIDES / "sources.md").read_text(encoding="utf-8"))
+    chosen = [code for language, name, code in blocks if name == extra]
+    assert chosen
+    for code in chosen:
+        run_block(code, tmp_path)
 
 
 @pytest.mark.parametrize("page", ["folder.md", "caffe.md", "pytorch.md", "own.md"])
@@ -120,11 +203,7 @@ def test_the_guide_runs_as_written(page, tmp_path):
             (tmp_path / name).write_text(code, encoding="utf-8")
             continue
         assert language == "sh"
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", code],
-            cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=600, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+        run_block(code, tmp_path)
     assert (tmp_path / "audit" / "report.html").is_file()
     audit = Audit.load(tmp_path / "audit")
     assert audit.classes == ("cat", "dog")

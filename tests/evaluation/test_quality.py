@@ -8,6 +8,7 @@ from pfungst.contract.explanation import Explanation, Ledger
 from pfungst.contract.look import PlainLook
 from pfungst.contract.plain import from_plain, to_plain
 from pfungst.errors import ConfigError, Failure
+from pfungst.evaluation.classes import common_classes
 from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
 from pfungst.evaluation.quality import measure_quality, sampled
 from pfungst.evaluation.replacement import ReplacementConfig

@@ -51,8 +51,11 @@ def test_json_round_trip(rng):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"channels": "GRB"}, "unknown channel order 'GRB'. Allowed: RGB, BGR."),
-        ({"resize": "squash"}, r"unknown resize rule 'squash'. Allowed: longest\+pad, shortest, warp."),
+        ({"channels": "GRB"}, "unknown channel order 'GRB'. Allowed: RGB, BGR, gray, RGBA."),
+        (
+            {"resize": "squash"},
+            r"unknown resize rule 'squash'. Allowed: longest\+pad, shortest, shortest-torchvision",
+        ),
         (
             {"input_size": (300, 20)},
             "an input of 300 x 20 pixels cannot be cropped from a photo resized to 256",

@@ -14,6 +14,7 @@ from pfungst.errors import ConfigError
 if TYPE_CHECKING:
     from pfungst.audits.survey import SurveyConfig
     from pfungst.contract.classifier import Classifier
+    from pfungst.models import ModelReference
     from pfungst.runs.executor import Workers as Crew
 
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 takes one for each processor.")]
@@ -55,6 +56,24 @@ Classes = Annotated[
 ]  # fmt: skip
 
 
+Weights = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Weights (.safetensors, .pth) of torchvision:NAME or timm:NAME; once for each such model.",
+    ),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option("--labels", metavar="FILE", help="Names of such a network's outputs, one a line."),
+]
+MODEL_HELP = (
+    "Model folder that `pfungst train` or `convert` wrote, a Hugging Face folder, or torchvision:NAME or "
+    "timm:NAME with --weights."
+)
+
+
 def crew(workers: int, scheduler: str | None) -> Crew:
     """Who works: the processes that ``--workers`` asks for, or the cluster of ``--scheduler``."""
     from pfungst.runs.executor import Cluster, default_workers
@@ -63,15 +82,21 @@ def crew(workers: int, scheduler: str | None) -> Crew:
 
 
 @contextlib.contextmanager
-def loaded_model(path: Path, views: str | None = None) -> Iterator[tuple[Classifier, dict[str, Any]]]:
-    """A model and its identity; at the end, its folder must still be the one that was loaded."""
-    from pfungst.contract.storage import model_identity
-    from pfungst.models import load
+def loaded_model(
+    model: Path | ModelReference,
+    views: str | None = None,
+    *,
+    weights: Sequence[Path] | None = None,
+    labels: Path | None = None,
+) -> Iterator[tuple[Classifier, dict[str, Any]]]:
+    """A model and its identity; at the end, its files must still be those that were loaded."""
+    from pfungst.models import references
     from pfungst.runs.identity import unchanged_model
 
-    with unchanged_model(path):
-        classifier = with_views(load(path), views)
-        yield classifier, model_identity(path, classifier)
+    (found,) = references([model], weights or (), labels) if isinstance(model, Path) else [model]
+    with unchanged_model(found.spec, found.identify):
+        classifier = with_views(found.load(), views)
+        yield classifier, found.identity(classifier)
 
 
 def survey_config(

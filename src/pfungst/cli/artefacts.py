@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @grouped
 def artefacts(
-    model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
+    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
     photos: Measured,
     rule: Annotated[str | None, typer.Option(help="Rule of the heatmaps; default the model's own.")] = None,
     max_photos: Annotated[
@@ -31,6 +31,8 @@ def artefacts(
     ] = 32,
     pairs: Annotated[int, typer.Option(help="Photos shown before and after each kind of edit.")] = 2,
     survey: _options.SurveyFolder = None,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     out: Annotated[
@@ -50,7 +52,7 @@ def artefacts(
     from pfungst.contract.plain import to_plain
 
     name = _options.headings([model])[0]
-    with _options.loaded_model(model) as (classifier, identity):
+    with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
         dataset, used = photos.new_to({name: classifier})
         config = ArtefactConfig(
             max_photos=max_photos,

@@ -33,6 +33,8 @@ def audit(
     ] = 40,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
     survey: _options.SurveyFolder = None,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     fail_on: _gate.FailOn = None,
@@ -49,6 +51,7 @@ def audit(
     """
     from pfungst.audits import AuditConfig
     from pfungst.front.auditing import audit as audited
+    from pfungst.models import references
     from pfungst.report.audit_page import REPORT_FILE
 
     gate = _gate.Gate.read(fail_on, fail_if, junit, sarif)
@@ -57,7 +60,7 @@ def audit(
     )
     with _run.progress_bar() as progress:
         result = audited(
-            models,
+            references(models, weights or (), labels),
             photos.data,
             out,
             config,

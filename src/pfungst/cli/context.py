@@ -35,6 +35,8 @@ def context(
         float, typer.Option(help="Rim around a box that is filled in with it, as a share of its side.")
     ] = 0.0,
     survey: _options.SurveyFolder = None,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     out: Annotated[
@@ -50,13 +52,15 @@ def context(
     is filled in from its surroundings. A class that is still predicted then lives off its context.
     """
     from pfungst.audits.context.measuring import measure_context
+    from pfungst.models import references
     from pfungst.report.context_figure import context_content, save_context
 
     names = _options.headings(models)
     options = _options.rule_options(names, rule or [])
     found: dict[str, Context] = {}
     with ExitStack() as stack:
-        loaded = [stack.enter_context(_options.loaded_model(folder)) for folder in models]
+        named = references(models, weights or (), labels)
+        loaded = [stack.enter_context(_options.loaded_model(model)) for model in named]
         dataset, used = photos.new_to(dict(zip(names, (classifier for classifier, _ in loaded), strict=True)))
         for name, (classifier, identity) in zip(names, loaded, strict=True):
             own_rule = options.get(name, {}).get("rule")

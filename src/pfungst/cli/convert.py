@@ -1,9 +1,10 @@
-"""``pfungst convert``: a Caffe network as a model folder."""
+"""``pfungst convert``: a network of Caffe, ONNX or ``torch.export`` as a model folder."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,71 +12,163 @@ from pfungst.cli import _run
 from pfungst.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pfungst.network import Preprocess
+    from pfungst.network import NetworkClassifier, Preprocess
 
 
 def convert(
-    prototxt: Annotated[Path, typer.Argument(help="The network's deploy.prototxt.")],
-    weights: Annotated[Path, typer.Argument(help="Its weights, a .caffemodel.")],
+    network: Annotated[
+        Path, typer.Argument(help="An .onnx or .pt2 file, or the deploy.prototxt of a Caffe network.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
+    weights: Annotated[Path | None, typer.Argument(help="Of a Caffe network: its .caffemodel.")] = None,
+    expected: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            help="ONNX and .pt2: what the network expects of a photo: imagenet, half (-1 to 1), unit "
+            "(0 to 1), raw (0 to 255), caffe, or its preprocessor_config.json.",
+        ),
+    ] = None,
     mean: Annotated[
         str | None,
         typer.Option(
             "--mean",
-            help="Mean pixel (B,G,R) or .binaryproto mean image.  [default: the prototxt's, or 104,117,123]",
+            help="Mean of each channel in the network's order (of 0-255 for Caffe, of scaled values else), "
+            "or a .binaryproto mean image.  [default for Caffe: the prototxt's, or 104,117,123]",
         ),
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option("--std", help="ONNX and .pt2: deviation of each channel.")
     ] = None,
     classes: Annotated[
         Path | None, typer.Option("--classes", help="Class names, one a line, in the order of the outputs.")
     ] = None,
     resize: Annotated[
-        str, typer.Option("--resize", help="Before the centre crop: shortest, longest+pad or warp.")
-    ] = "shortest",
+        str | None,
+        typer.Option(
+            "--resize",
+            help="Before the centre crop: shortest, longest+pad or warp.  [default: shortest]",
+        ),
+    ] = None,
     resize_length: Annotated[
-        int | None, typer.Option("--resize-length", help="Side that --resize aims at.  [default: 256]")
+        int | None,
+        typer.Option("--resize-length", help="Side that --resize aims at.  [default: 256 for 224]"),
     ] = None,
     crop: Annotated[
         int | None, typer.Option("--crop", help="Side of the crop, if not the prototxt's input size.")
     ] = None,
     scale: Annotated[
         float | None,
-        typer.Option("--scale", help="Factor after subtracting the mean.  [default: the prototxt's, or 1]"),
+        typer.Option(
+            "--scale", help="Factor of grey values: after subtracting the mean for Caffe, before it else."
+        ),
     ] = None,
-    channels: Annotated[str, typer.Option("--channels", help="Order of the input: BGR or RGB.")] = "BGR",
+    channels: Annotated[
+        str | None, typer.Option("--channels", help="BGR (default for Caffe), RGB, gray or RGBA.")
+    ] = None,
+    interpolation: Annotated[
+        str | None, typer.Option("--interpolation", help="ONNX and .pt2: bilinear, bicubic, nearest ...")
+    ] = None,
+    decision: Annotated[
+        str | None,
+        typer.Option(
+            "--decision",
+            help="ONNX and .pt2: 'highest' (one class a photo) or 'thresholds'.  "
+            "[default: by the last operation]",
+        ),
+    ] = None,
     output: Annotated[
         str | None, typer.Option("--output", help="Blob with the class scores, if not the last layer's.")
     ] = None,
 ) -> None:
-    """Convert a Caffe classification network (prototxt and caffemodel) into a model folder."""
-    from pfungst.network.caffe_conversion import convert as convert_files
-
-    with _run.progress_bar() as progress:
-        model = convert_files(
-            prototxt,
-            weights,
-            mean=None if mean is None else _mean(mean),
-            classes=classes,
-            scale=scale,
-            channels=channels,  # type: ignore[arg-type]  # checked by Preprocess
-            resize=resize,  # type: ignore[arg-type]
-            resize_length=resize_length,
-            crop=crop,
-            output=output,
-            progress=progress,
-        )
-        model.save(out)
+    """Convert a classification network into a model folder; nothing in a file is executed."""
+    common = {"resize": resize, "resize_length": resize_length, "channels": channels, "scale": scale}
+    if weights is None:
+        model = _graph(
+            network, expected, classes, decision, crop,
+            {**common, "mean": _numbers("--mean", mean), "std": _numbers("--std", std),
+             "interpolation": interpolation},
+        )  # fmt: skip
+    else:
+        given = {"--input": expected, "--std": std, "--decision": decision}
+        _check_caffe({**given, "--interpolation": interpolation})
+        model = _caffe(network, weights, mean, {**common, "classes": classes, "crop": crop, "output": output})
+    model.save(out)
     height, width = model.preprocess.input_size
     typer.echo(
-        f"{len(model.classes)} classes, input {height} x {width} {channels}, "
-        f"{_transform(model.preprocess)}: {out}"
+        f"{len(model.classes)} classes, decided by {model.decision}; input {height} x {width} "
+        f"{model.preprocess.channels}, {_transform(model.preprocess)}: {out}"
     )
 
 
+def _graph(
+    network: Path,
+    expected: str | None,
+    classes: Path | None,
+    decision: str | None,
+    crop: int | None,
+    changes: dict[str, Any],
+) -> NetworkClassifier:
+    from pfungst.network.graph_conversion import convert_graph
+    from pfungst.network.presets import PRESETS
+
+    if expected is None:
+        raise ConfigError(
+            f"{network} does not say what the network expects of a photo",
+            allowed=f"--input {', '.join(PRESETS)}, or the preprocessor_config.json that came with it",
+            hint="a Caffe network is a .prototxt and its .caffemodel",
+        )
+    return convert_graph(
+        network,
+        expected,
+        classes=classes,
+        decision=decision,  # type: ignore[arg-type]  # checked by NetworkClassifier
+        side=crop,
+        **changes,
+    )
+
+
+def _check_caffe(options: dict[str, str | None]) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigError(
+            f"{', '.join(given)} for a Caffe network", allowed="ONNX and .pt2 files alone have them"
+        )
+
+
+def _caffe(network: Path, weights: Path, mean: str | None, options: dict[str, Any]) -> NetworkClassifier:
+    from pfungst.network.caffe_conversion import convert as convert_files
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if mean is not None:
+        given["mean"] = _mean(mean)
+    with _run.progress_bar() as progress:
+        return convert_files(network, weights, progress=progress, **given)
+
+
 def _transform(preprocess: Preprocess) -> str:
-    """Mean and scale in Caffe's terms: the mean is subtracted first."""
-    pixel = ",".join(f"{value / preprocess.scale:g}" for value in preprocess.mean)
+    """How grey values become the network's input; mean and scale of Caffe in its terms, the mean first."""
+    scale = preprocess.scale
+    if set(preprocess.std) != {1.0}:
+        mean, std = (_shown(values) for values in (preprocess.mean, preprocess.std))
+        return f"scale {scale:.4g}, mean {mean}, std {std}"
+    pixel = _shown([value / scale for value in preprocess.mean])
     mean = f"mean {pixel}" if preprocess.mean_image is None else "a mean image"
-    return mean if preprocess.scale == 1 else f"{mean}, scale {preprocess.scale:g}"
+    return mean if scale == 1 else f"{mean}, scale {scale:.4g}"
+
+
+def _shown(values: Iterable[float]) -> str:
+    return ",".join(f"{value:.4g}" for value in values)
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    """Numbers separated by commas."""
+    try:
+        return None if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(
+            f"{option} {text}", allowed="numbers with commas, such as 0.485,0.456,0.406"
+        ) from error
 
 
 def _mean(text: str) -> tuple[float, ...] | Path:

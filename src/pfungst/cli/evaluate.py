@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,16 +15,19 @@ from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
     from pfungst.evaluation.scoring import Evaluation
+    from pfungst.evaluation.single_label import SingleLabel
 
 
 @grouped
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
+    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
     photos: Measured,
     views: Annotated[
         str | None,
         typer.Option(help="Networks only: 'center' (one crop) or 'sliding' (mean over windows)."),
     ] = None,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     out: Annotated[
@@ -33,12 +37,13 @@ def evaluate(
 ) -> None:
     """Measure how well a model ranks photos: average precision as PASCAL VOC defines it, class by class.
 
+    For a model that predicts the class of its highest score, also accuracy and what is taken for what.
     Difficult objects are ignored, as VOC does. Thresholds are the model's own, from its validation photos.
     """
     from pfungst.contract.plain import to_plain
     from pfungst.evaluation.scoring import evaluate as evaluate_dataset
 
-    with _options.loaded_model(model, views) as (classifier, identity):
+    with _options.loaded_model(model, views, weights=weights, labels=labels) as (classifier, identity):
         dataset, used = photos.new_to({_options.headings([model])[0]: classifier})
         with _run.progress_bar() as progress:
             found = evaluate_dataset(
@@ -55,6 +60,8 @@ def evaluate(
             _run.write_json(json, about | to_plain(found) | {"photos": to_plain(used)})
         if json != "-":
             _print(found, f"{model} on {dataset.name}")
+            if found.single_label is not None:
+                _print_single(found.single_label)
     _run.finish(found.failures)
 
 
@@ -69,3 +76,25 @@ def _print(found: Evaluation, title: str) -> None:
     rows.append(("mean", *means, "", "", "", "", ""))
     header = ("class", "AP %", "AP-11 %", "positives", "difficult", "threshold", "true pos.", "false pos.")
     _run.print_table(title, header, rows)
+
+
+def _print_single(alone: SingleLabel) -> None:
+    header = ("class", "recall %", "precision %", "taken for")
+    rows = [
+        (
+            name,
+            wording.share(alone.recall[name], 2),
+            wording.share(alone.precision[name], 2),
+            _others(name, row),
+        )
+        for name, row in alone.confusion.items()
+    ]
+    share = wording.share(alone.accuracy, 2)
+    title = f"highest score: accuracy {share} % of {alone.photos} photos with one class"
+    _run.print_table(title, header, rows)
+
+
+def _others(name: str, row: Mapping[str, int]) -> str:
+    """What else photos of a class were taken for, the most frequent first."""
+    wrong = sorted((count, said) for said, count in row.items() if said != name)[::-1]
+    return ", ".join(f"{said} {count}" for count, said in wrong[:3]) or "–"

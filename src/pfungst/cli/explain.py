@@ -13,7 +13,7 @@ from pfungst.evaluation import wording
 
 
 def explain(
-    model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
+    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Photos, or folders of photos, to explain.")
     ],
@@ -39,6 +39,8 @@ def explain(
         str | None, typer.Option(help="What the stabiliser absorbed: 'report' it, or 'spread' it evenly.")
     ] = None,
     arrays: Annotated[bool, typer.Option("--arrays", help="Also write relevance as safetensors.")] = False,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
@@ -52,7 +54,8 @@ def explain(
     from pfungst.explaining import explain_photos, wanted_classes
 
     given = {"rule": rule, "epsilon": epsilon, "relative": relative or None, "absorbed": absorbed}
-    with _options.loaded_model(model) as (classifier, identity), _run.progress_bar() as progress:
+    loaded = _options.loaded_model(model, weights=weights, labels=labels)
+    with loaded as (classifier, identity), _run.progress_bar() as progress:
         found = explain_photos(
             classifier,
             images,

@@ -23,18 +23,21 @@ def figure(
         list[str] | None,
         typer.Option("--rule", help="Rule of the heatmaps: once for all models, or once for each."),
     ] = None,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     side: Annotated[int, typer.Option("--side", help="Size of a cell in pixels.")] = 240,
 ) -> None:
     """Draw a row per photo and a column per model: photo first, class and score below each heatmap."""
     from pfungst.explaining import photo_files
-    from pfungst.models import load
+    from pfungst.models import references
     from pfungst.report.figure import FigureStyle, Photos, make_figure
     from pfungst.writing import write_with
 
     style = FigureStyle(side=side)
     headings = _options.headings(models)
     photos = Photos(photo_files(images))
-    classifiers = {heading: load(path) for heading, path in zip(headings, models, strict=True)}
+    found = references(models, weights or (), labels)
+    classifiers = {heading: model.load() for heading, model in zip(headings, found, strict=True)}
     with _run.progress_bar() as progress:
         picture = make_figure(
             classifiers,

@@ -9,7 +9,13 @@ import typer
 
 
 def pretrained(
-    name: Annotated[str, typer.Argument(help="efficientnet-lite0 (ImageNet weights; extra 'demo').")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="efficientnet-lite0 (ImageNet weights; extra 'demo'), torchvision:NAME, timm:NAME, or a "
+            "Hugging Face folder."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
     classes: Annotated[
         Path | None, typer.Option(help="Class names, one a line, in the order of the outputs.")
@@ -17,14 +23,18 @@ def pretrained(
     weights: Annotated[
         Path | None, typer.Option(help="State dict (.safetensors, .pth) in place of its own.")
     ] = None,
+    decision: Annotated[
+        str | None,
+        typer.Option(help="What it predicts: 'highest' (one class a photo) or 'thresholds' (any number)."),
+    ] = None,
 ) -> None:
     """Write a network known by name, as it comes, as a model folder: to explain it or to compare it."""
     from pfungst.contract.storage import check_target
     from pfungst.network import pretrained_network
-    from pfungst.network.caffe_conversion import read_class_names
+    from pfungst.network.class_names import read_class_names
 
     check_target(out)
     names = read_class_names(classes) if classes is not None else None
-    network = pretrained_network(name, names, weights=weights)
+    network = pretrained_network(name, names, weights=weights, decision=decision)  # type: ignore[arg-type]
     network.save(out)
-    typer.echo(f"{name}, {len(network.classes)} classes: {out}")
+    typer.echo(f"{name}, {len(network.classes)} classes, decided by {network.decision}: {out}")

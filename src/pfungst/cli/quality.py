@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @grouped
 def quality(
-    model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
+    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
     photos: Measured,
     method: Annotated[
         str | None,
@@ -51,6 +51,8 @@ def quality(
     max_images: Annotated[
         int | None, typer.Option(help="A seeded sample of so many photos that show a class.")
     ] = None,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     out: Annotated[
@@ -72,7 +74,7 @@ def quality(
     from pfungst.fisher import split_rules
     from pfungst.report.quality_figure import save_quality
 
-    with _options.loaded_model(model) as (classifier, identity):
+    with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
         dataset, used = photos.new_to({_options.headings([model])[0]: classifier})
         config = QualityConfig(
             methods=_run.comma_list(method) or default_methods(classifier, with_boxes=has_boxes(dataset)),

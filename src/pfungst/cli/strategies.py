@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @grouped
 def strategies(
-    model: Annotated[Path, typer.Argument(help="Model folder that `pfungst train` or `convert` wrote.")],
+    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
     data_set: Measured,
     out: Annotated[
         Path, typer.Option(help="Folder for heatmaps, figures and numbers; an interrupted run goes on there.")
@@ -36,6 +36,8 @@ def strategies(
     ] = None,
     max_clusters: Annotated[int, typer.Option(help="At most so many groups.")] = 8,
     survey: _options.SurveyFolder = None,
+    weights: _options.Weights = None,
+    labels: _options.Labels = None,
     workers: _options.Workers = 0,
     scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
@@ -59,7 +61,7 @@ def strategies(
         random_state=data_set.seed,
     )
     name_of_model = _options.headings([model])[0]
-    with _options.loaded_model(model) as (classifier, identity):
+    with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
         dataset, used = data_set.new_to({name_of_model: classifier})
         with _run.progress_bar() as progress:
             seen = surveyed(

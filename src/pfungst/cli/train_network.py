@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 def network(
     photos: Labelled,
     init: Annotated[
-        str, typer.Option(help="Where to start: efficientnet-lite0, small-cnn, or a model folder.")
+        str,
+        typer.Option(
+            help="Where to start: efficientnet-lite0, small-cnn, timm:NAME, torchvision:NAME, a Hugging Face "
+            "folder or a model folder."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
     weights: Annotated[
-        Path | None, typer.Option(help="State dict (.safetensors, .pth) to start from instead.")
+        Path | None,
+        typer.Option(help="State dict (.safetensors, .pth) to start from instead; 'random' for a seed's."),
     ] = None,
     train_split: Annotated[str, typer.Option(help="Photos to learn from.")] = "train",
     val_split: Annotated[str, typer.Option(help="Photos that choose the epoch and the thresholds.")] = "val",

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.contract.classifier import Classifier
+from pfungst.contract.deciding import Decision, decision_of
 from pfungst.contract.look import looking
 from pfungst.contract.plain import stored_as
 from pfungst.contract.ranking import average_precision, average_precision_11pt, equal_error_threshold
 from pfungst.contract.used import UsedPhotos, used_photos
 from pfungst.errors import Failure, PfungstError
 from pfungst.evaluation.classes import common_classes
+from pfungst.evaluation.single_label import SingleLabel, single_label
 from pfungst.images import DataSet
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
@@ -202,6 +204,8 @@ class Evaluation:
     images : int
         Photos that could be scored.
     classes_without_positives : tuple of str
+    single_label : SingleLabel or None
+        Of classifiers that predict the class of the highest score alone.
     failures : tuple of Failure
     photos : UsedPhotos or None
         What there is to tell of the photos.
@@ -212,12 +216,17 @@ class Evaluation:
     mean_ap_11pt: float = field(metadata=stored_as("map_11pt"))
     images: int
     classes_without_positives: tuple[str, ...] = ()
+    single_label: SingleLabel | None = None
     failures: tuple[Failure, ...] = ()
     photos: UsedPhotos | None = None
 
 
-def evaluated(scored: ScoredSet, thresholds: Sequence[float] | NDArray[np.float64]) -> Evaluation:
-    """The numbers of :func:`class_results` and their means."""
+def evaluated(
+    scored: ScoredSet,
+    thresholds: Sequence[float] | NDArray[np.float64],
+    decision: Decision = "thresholds",
+) -> Evaluation:
+    """The numbers of :func:`class_results` and their means, and those of the decision."""
     results = class_results(scored, thresholds)
     with_positives = [result for result in results.values() if result.positives]
     return Evaluation(
@@ -226,6 +235,9 @@ def evaluated(scored: ScoredSet, thresholds: Sequence[float] | NDArray[np.float6
         mean_ap_11pt=_mean([result.ap_11pt for result in with_positives]),
         images=len(scored.ids),
         classes_without_positives=tuple(name for name, row in results.items() if not row.positives),
+        single_label=single_label(scored.labels, scored.scores, scored.classes)
+        if decision == "highest"
+        else None,
         failures=scored.failures,
     )
 
@@ -245,7 +257,7 @@ def evaluate(
         classifier, dataset, classes=classes, identity=identity, out=out, workers=workers, progress=progress
     )
     known = dict(zip(classifier.classes, classifier.thresholds, strict=True))
-    found = evaluated(scored, [known[name] for name in scored.classes])
+    found = evaluated(scored, [known[name] for name in scored.classes], decision_of(classifier))
     return replace(found, photos=used_photos(dataset, {"the model": classifier}))
 
 

@@ -14,20 +14,20 @@ from typing import TypeAlias
 from pfungst.audits import AuditConfig, Comparison, Subject, audit_models, compare_audits
 from pfungst.audits.schema import Audit
 from pfungst.contract.classifier import Classifier
-from pfungst.contract.storage import model_identity
 from pfungst.errors import ConfigError
 from pfungst.evaluation.attributions import DEFAULT_RULE
 from pfungst.evaluation.statistics import BootstrapConfig
 from pfungst.front.edges import Photos, new_photos
-from pfungst.models import load
+from pfungst.models import ModelReference
 from pfungst.progress import Progress, silent
 from pfungst.report.audit_page import write_report
 from pfungst.report.comparison_page import write_comparison
 from pfungst.runs.executor import Workers
 from pfungst.runs.identity import unchanged_model
 
-Model: TypeAlias = str | Path | Classifier | Subject
-"""A model's folder, a classifier, or either with a name and a rule of its own."""
+Model: TypeAlias = str | Path | ModelReference | Classifier | Subject
+"""A model's folder or name, also with the files that go with it, a classifier, or a subject of its own."""
+_Referred: TypeAlias = ModelReference | Classifier | Subject
 
 
 def audit(
@@ -51,8 +51,8 @@ def audit(
 
     Parameters
     ----------
-    models : path, Classifier or Subject, a sequence of these, or a mapping from names to them
-        Folders of models, or models in memory.
+    models : path, ModelReference, Classifier or Subject, a sequence of these, or a mapping from names to them
+        Folders of models, what else :func:`pfungst.models.load` takes, or models in memory.
     photos : path or DataSet
         A data set on disk, of which ``split`` is taken, or the photos themselves.
     out : path
@@ -91,12 +91,11 @@ def audit(
         If a model or the photos cannot be read, or a model's folder changes meanwhile.
     """
     config = config or AuditConfig()
+    chosen = _referred(_listed(models))
     with ExitStack() as stack:
-        for folder in (model for model in _listed(models) if isinstance(model, (str, Path))):
-            stack.enter_context(unchanged_model(folder))
-        examined = subjects(
-            _listed(models), rules, names=tuple(models) if isinstance(models, Mapping) else ()
-        )
+        for model in (item for item in chosen if isinstance(item, ModelReference)):
+            stack.enter_context(unchanged_model(model.spec, model.identify))
+        examined = subjects(chosen, rules, names=tuple(models) if isinstance(models, Mapping) else ())
         data = new_photos(
             photos, {subject.name: subject.classifier for subject in examined}, include_seen=include_seen,
             split=split, format=format, images=images, random_state=config.random_state, progress=progress,
@@ -160,27 +159,32 @@ def subjects(
         If there are neither none, one nor as many rules.
     """
     chosen = rules_for(len(models), rules)
-    own = _own_names(models)
-    found = [_subject(*parts) for parts in zip(models, own, chosen, strict=True)]
+    referred = _referred(models)
+    found = [_subject(*parts) for parts in zip(referred, _own_names(referred), chosen, strict=True)]
     named = names or [subject.name for subject in found]
     return [replace(subject, name=name) for subject, name in zip(found, named, strict=True)]
 
 
-def _own_names(models: Sequence[Model]) -> list[str]:
+def _own_names(models: Sequence[_Referred]) -> list[str]:
     """Folders are called after themselves, models in memory are numbered."""
-    folders = iter(headings([Path(model) for model in models if isinstance(model, (str, Path))]))
+    folders = iter(headings([Path(model.spec) for model in models if isinstance(model, ModelReference)]))
     return [
-        next(folders) if isinstance(model, (str, Path)) else f"model {number}"
+        next(folders) if isinstance(model, ModelReference) else f"model {number}"
         for number, model in enumerate(models, 1)
     ]
 
 
-def _subject(model: Model, name: str, rule: str) -> Subject:
+def _referred(models: Sequence[Model]) -> list[_Referred]:
+    """The same models; a path or name as the reference that it stands for."""
+    return [ModelReference(spec=str(model)) if isinstance(model, (str, Path)) else model for model in models]
+
+
+def _subject(model: _Referred, name: str, rule: str) -> Subject:
     if isinstance(model, Subject):
         return model if rule == DEFAULT_RULE else replace(model, rule=rule)
-    if isinstance(model, (str, Path)):
-        classifier = load(model)
-        identity = model_identity(model, classifier)
+    if isinstance(model, ModelReference):
+        classifier = model.load()
+        identity = model.identity(classifier)
         return Subject(name=name, classifier=classifier, kind=identity["kind"], identity=identity, rule=rule)
     return Subject(name=name, classifier=model, rule=rule)
 

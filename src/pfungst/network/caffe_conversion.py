@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +16,11 @@ from pfungst.network.caffe.net import CaffeNet
 from pfungst.network.caffe.prototxt import NetSpec, read_prototxt
 from pfungst.network.caffe.transform import chosen_transform
 from pfungst.network.caffe.weights import read_binaryproto, read_caffemodel
+from pfungst.network.class_names import read_class_names
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.preprocess import ChannelOrder, Preprocess, ResizeRule
 from pfungst.progress import Progress, silent
 
-_MAX_CLASS_FILE_BYTES = 2**22
 _SQUASHING = ("softmax", "sigmoid")
 
 
@@ -204,47 +202,3 @@ def _class_names(classes: Sequence[str] | str | Path | None, n_classes: int) -> 
             allowed="one name for each output, in their order",
         )
     return names
-
-
-def read_class_names(path: str | Path) -> list[str]:
-    r"""Class names, one a line, in the order of the outputs.
-
-    A line may be a plain name, or begin with a WordNet id as in ``n01440764 tench, Tinca tinca``; of such a
-    line the first name is kept. Names that occur twice are told apart by that id or by their line number.
-
-    Raises
-    ------
-    ModelError
-        If the file is missing, not text, empty or larger than 4 MiB.
-
-    Examples
-    --------
-    >>> import tempfile; file = Path(tempfile.mkdtemp()) / "words.txt"
-    >>> _ = file.write_text("n01440764 tench, Tinca tinca\nn02012849 crane\nn03126707 crane\n")
-    >>> read_class_names(file)
-    ['tench', 'crane (n02012849)', 'crane (n03126707)']
-    """
-    source = Path(path)
-    try:
-        if source.stat().st_size > _MAX_CLASS_FILE_BYTES:
-            raise ModelError(source, "is too large for a list of class names", allowed="at most 4 MiB")
-        text = source.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ModelError(source, f"cannot be read ({error.strerror})", hint="one name a line") from error
-    except UnicodeDecodeError as error:
-        raise ModelError(source, "is not UTF-8 text", allowed="one name a line") from error
-    pairs = [
-        _name_of(line.strip(), number) for number, line in enumerate(text.splitlines(), 1) if line.strip()
-    ]
-    if not pairs:
-        raise ModelError(source, "holds no class names", allowed="one name a line")
-    counts = Counter(name for name, _ in pairs)
-    return [name if counts[name] == 1 else f"{name} ({mark})" for name, mark in pairs]
-
-
-def _name_of(line: str, number: int) -> tuple[str, str]:
-    """A line's name and what tells it from others of the same name."""
-    match = re.match(r"(n\d{8})[\s,]+(\S.*)", line)
-    if match is None:
-        return line, f"line {number}"
-    return match[2].split(",")[0].strip(), match[1]

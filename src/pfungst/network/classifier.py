@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pfungst.contract.classifier import ImageArray
+from pfungst.contract.deciding import Decision, checked_decision, decided
 from pfungst.contract.explanation import Explanation
 from pfungst.contract.storage import (
     ModelFolder,
@@ -49,8 +50,9 @@ class NetworkClassifier:
     Parameters
     ----------
     module : torch.nn.Module
-        Maps ``(n, 3, height, width)`` to ``(n, n_classes)``; of two classes it may give a single number, the
-        score of the second. It is left as it is: used as it stands if it is in evaluation mode, of ``dtype``
+        Maps ``(n, n_channels, height, width)`` to ``(n, n_classes)``, or to a tuple or dict with such scores
+        (:func:`pfungst.network.outputs.score_tensor`); of two classes it may give a single number, the score
+        of the second. It is left as it is: used as it stands if it is in evaluation mode, of ``dtype``
         and on ``device``, and copied if not.
     classes : sequence of str
         Names of the output's columns.
@@ -61,6 +63,9 @@ class NetworkClassifier:
         model loads without code; without it ``load`` is given the module.
     thresholds : (n_classes,) float, optional
         Decision thresholds on the raw scores; default 0, the middle of the hinge loss and of a sigmoid.
+    decision : {"thresholds", "highest"}
+        What is predicted: every class above its threshold, or the class with the highest score alone, as
+        for a network trained with a softmax.
     views : {"center", "sliding"}
         What ``scores`` looks at: the centre crop that ``explain`` explains, or the mean over windows with
         stride 20 on the photo with its shortest side ``preprocess.resize_length``.
@@ -101,6 +106,7 @@ class NetworkClassifier:
         *,
         architecture: Mapping[str, Any] | None = None,
         thresholds: NDArray[np.float64] | Sequence[float] | None = None,
+        decision: Decision = "thresholds",
         views: Views = "center",
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -114,6 +120,7 @@ class NetworkClassifier:
         self.module = _ready(module, device, dtype)
         self.preprocess = preprocess
         self.architecture = dict(architecture) if architecture is not None else None
+        self.decision: Decision = checked_decision(decision)
         self.views: Views = views
         self.device = device
         self.dtype = dtype
@@ -204,9 +211,8 @@ class NetworkClassifier:
         return np.concatenate(parts)
 
     def predict(self, images: Iterable[ImageArray]) -> NDArray[np.bool_]:
-        """Whether each class is predicted, ``(n_images, n_classes)``: ``scores > thresholds``."""
-        predicted: NDArray[np.bool_] = self.scores(images) > self._thresholds
-        return predicted
+        """Whether each class is predicted, ``(n_images, n_classes)``, by ``decision``."""
+        return decided(self.scores(images), self._thresholds, self.decision)
 
     def explain(
         self, image: ImageArray, class_name: str, *, image_id: str = "", **options: Any
@@ -234,6 +240,7 @@ class NetworkClassifier:
             "architecture": self.architecture,
             "classes": list(self._classes),
             "preprocess": self.preprocess.as_dict(),
+            "decision": self.decision,
             "views": self.views,
             "info": self.info,
             "left_out": list(self.left_out),
@@ -277,7 +284,12 @@ class NetworkClassifier:
             )
         try:
             checked_classes(content.config["classes"])
-            own = architectures.build(architecture or {}, empty=True) if module is None else deepcopy(module)
+            room = sum(array.size for array in content.arrays.values())
+            own = (
+                architectures.build(architecture or {}, empty=True, room=room)
+                if module is None
+                else deepcopy(module)
+            )
             target = own.eval()
             _fill(target, content.arrays)
             preprocess = Preprocess.from_dict(
@@ -289,6 +301,7 @@ class NetworkClassifier:
                 preprocess,
                 architecture=architecture,
                 thresholds=content.arrays["thresholds"],
+                decision=content.config.get("decision", "thresholds"),
                 views=content.config.get("views", "center"),
                 info={**(content.config.get("info") or {}), _TOLD: content.config.get("left_out")},
                 seen=content.seen,

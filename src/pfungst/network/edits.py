@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pfungst.contract.classifier import ImageArray
 from pfungst.contract.look import Chain, Edit
 from pfungst.network.forward import Forward
-from pfungst.network.views import ViewPlan, resized
+from pfungst.network.views import FILTER_RADII, ViewPlan, resized
 
 
 class Edited(Protocol):
@@ -51,8 +51,8 @@ class EditedPhoto:
     def __init__(self, image: ImageArray, plan: ViewPlan) -> None:
         self._photo, self._plan = image.copy(), plan
         self._height, self._width = plan.placement.resized
-        self._narrow = resized(image, image.shape[0], self._width).copy()
-        self._small = resized(self._narrow, self._height, self._width).copy()
+        self._narrow = self._resized(image, image.shape[0], self._width).copy()
+        self._small = self._resized(self._narrow, self._height, self._width).copy()
 
     def copy(self) -> EditedPhoto:
         """One that is edited apart from this one."""
@@ -68,23 +68,25 @@ class EditedPhoto:
         edit.apply(self._photo)
         rows = slice(edit.top, edit.top + edit.pixels.shape[0])
         part = self._photo[rows]
-        self._narrow[rows] = resized(part, part.shape[0], self._width)
-        columns = _reached(edit.left, edit.pixels.shape[1], self._photo.shape[1], self._width)
+        self._narrow[rows] = self._resized(part, part.shape[0], self._width)
+        columns = self._reached(edit.left, edit.pixels.shape[1])
         part = np.ascontiguousarray(self._narrow[:, columns])
-        self._small[:, columns] = resized(part, self._height, part.shape[1])
+        self._small[:, columns] = self._resized(part, self._height, part.shape[1])
+
+    def _resized(self, image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+        return resized(image, height, width, self._plan.placement.interpolation)
+
+    def _reached(self, start: int, count: int) -> slice:
+        """The resized columns into which some of ``count`` columns of the photo are mixed, or one more."""
+        step = self._photo.shape[1] / self._width
+        support = FILTER_RADII[self._plan.placement.interpolation] * max(step, 1.0)
+        first = math.floor((start - support) / step - 0.5)
+        last = math.ceil((start + count + support) / step - 0.5)
+        return slice(max(first, 0), min(last + 1, self._width))
 
     def views(self) -> NDArray[np.uint8]:
         """Its views as it is now."""
         return self._plan.cut(self._plan.placement.padded(self._small))
-
-
-def _reached(start: int, count: int, n_in: int, n_out: int) -> slice:
-    """The resized columns into which some of ``count`` columns of a photo are mixed, or one more."""
-    step = n_in / n_out
-    support = max(step, 1.0)
-    first = math.floor((start - support) / step - 0.5)
-    last = math.ceil((start + count + support) / step - 0.5)
-    return slice(max(first, 0), min(last + 1, n_out))
 
 
 @dataclass

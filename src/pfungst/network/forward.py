@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pfungst.errors import ConfigError
-from pfungst.network.lrp import LrpError, Recording
+from pfungst.network.lrp import Recording
+from pfungst.network.outputs import class_scores, score_tensor
 from pfungst.network.preprocess import Preprocess
 
 _PROCESSOR_BATCH = 4  # activations of more views leave the cache: EfficientNet-Lite0 31 ms a view, with 8 41
@@ -49,7 +50,7 @@ class Forward:
         return _PROCESSOR_BATCH if self.device == "cpu" else _ACCELERATOR_BATCH
 
     def inputs(self, views: NDArray[np.uint8]) -> Tensor:
-        """Views ``(n, height, width, 3)`` as the module's input, ``(n, 3, height, width)``, on its device."""
+        """Views ``(n, height, width, 3)`` as the module's input, ``(n, channels, height, width)``, there."""
         values = torch.from_numpy(self.preprocess.values(views))
         return values.to(device=self.device, dtype=self.dtype)
 
@@ -96,19 +97,19 @@ class Forward:
             ) from error
 
     def columns(self, output: Any) -> NDArray[np.float64]:
-        """A module's output as one score a class, ``(n, n_classes)`` float64.
+        """A module's output (:func:`score_tensor`) as one score a class, ``(n, n_classes)`` float64.
 
         Axes of one element are dropped. For two classes a single number may be given: the score of the
         second; the first has its negative.
         """
-        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        if not isinstance(output, Tensor) or found[1:] not in self._output_shapes:
+        found = score_tensor(output)
+        if tuple(found.shape[1:]) not in self._output_shapes:
             raise ConfigError(
-                f"the network's output is {found} for {self.n_classes} classes",
+                f"the network's output is {tuple(found.shape)} for {self.n_classes} classes",
                 allowed="a tensor (n, n_classes)",
                 hint="nn.Flatten() at its end, or class names that match its outputs",
             )
-        scores: NDArray[np.float64] = output.reshape(len(output), -1).double().cpu().numpy()
+        scores: NDArray[np.float64] = class_scores(found).double().cpu().numpy()
         return scores if scores.shape[1] == self.n_classes else np.concatenate([-scores, scores], axis=1)
 
     @property
@@ -131,5 +132,5 @@ def squashing(forward: Forward) -> tuple[str, ...]:
     black = np.zeros((1, *forward.preprocess.input_size, 3), dtype=np.uint8)
     try:
         return forward.record(black).left_out
-    except LrpError:
+    except ConfigError:
         return ()

@@ -16,7 +16,8 @@ from pfungst.contract.look import Chain, Trace, without_descriptors
 from pfungst.errors import ConfigError, unknown_name
 from pfungst.network.edits import EditedPhoto, EditedPicture, Scored, ViewQueue, lined_up
 from pfungst.network.forward import Forward
-from pfungst.network.lrp import Composite, LrpResult, Recording, class_scores
+from pfungst.network.lrp import Composite, LrpResult, Recording
+from pfungst.network.outputs import class_scores
 from pfungst.network.views import ViewPlan, Views
 
 DEFAULT_RULE = "suited"

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -46,11 +46,20 @@ def _sha256(lines: Iterator[str]) -> str:
 
 
 @contextlib.contextmanager
-def unchanged_model(folder: str | Path) -> Iterator[None]:
+def unchanged_model(
+    folder: str | Path, identify: Callable[[str | Path], dict[str, Any]] = model_identity
+) -> Iterator[None]:
     """Make sure that a model folder stays the same in the block in which it is loaded and used.
 
     A model is loaded once, so that files which are exchanged in the meantime change no number; but then the
     folder is no longer what the numbers are about, and that is said.
+
+    Parameters
+    ----------
+    folder : path
+        The model.
+    identify : callable
+        What tells it from another; default the SHA-256 of a model folder's files.
 
     Raises
     ------
@@ -65,11 +74,11 @@ def unchanged_model(folder: str | Path) -> Iterator[None]:
             classifier = load("model")
             measure_quality(classifier, data, identity=model_identity("model", classifier))
     """
-    before = model_identity(folder)
+    before = identify(folder)
     yield
     hint = "the numbers are those of the model that was loaded; keep a copy of it, or run again"
     try:
-        after = model_identity(folder)
+        after = identify(folder)
     except FileError as error:
         raise ModelError(folder, f"was changed while it was in use: {error.problem}", hint=hint) from error
     changed = [name for name in before if before[name] != after.get(name)]

@@ -212,7 +212,7 @@ def test_command_line(files, tmp_path):
     arguments = ["convert", *map(str, files), "--out", str(out), "--classes", str(tmp_path / "words")]
     result = CliRunner().invoke(app, [*arguments, "--mean", "1,2,3", "--resize-length", "32"])
     assert result.exit_code == 0, result.output
-    assert "5 classes, input 16 x 16 BGR, mean 1,2,3: " in result.output
+    assert "5 classes, decided by thresholds; input 16 x 16 BGR, mean 1,2,3: " in result.output
     config = json.loads((out / "model.json").read_text())["config"]
     assert config["preprocess"]["mean"] == [1, 2, 3]
     assert config["architecture"]["type"] == "caffe"

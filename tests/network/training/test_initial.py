@@ -11,6 +11,7 @@ from pfungst.errors import ConfigError, ModelError
 from pfungst.network import architectures
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.preprocess import Preprocess
+from pfungst.network.state_files import read_state_dict
 from pfungst.network.training.initial import find_head, initial_network, replace_head
 from pfungst.network.training.train import NetworkTraining, train_network
 from pfungst.network.views import center_view
@@ -116,25 +117,25 @@ def test_efficientnet_lite0_has_its_weights():
 def test_state_dicts_are_checked(tmp_path):
     good = tmp_path / "net.pth"
     torch.save({"w": torch.ones(2)}, good)
-    assert torch.equal(architectures.read_state_dict(good)["w"], torch.ones(2))
+    assert torch.equal(read_state_dict(good)["w"], torch.ones(2))
     digest = hashlib.sha256(good.read_bytes()).hexdigest()
     named = tmp_path / f"net-{digest[:8]}.pth"
     named.write_bytes(good.read_bytes())
-    architectures.read_state_dict(named)
+    read_state_dict(named)
     wrong = tmp_path / "net-00000000.pth"
     wrong.write_bytes(good.read_bytes())
     with pytest.raises(ModelError, match=f"SHA-256 begins with {digest[:8]}, not with 00000000"):
-        architectures.read_state_dict(wrong)
+        read_state_dict(wrong)
     with pytest.raises(ModelError, match="no such weight file"):
-        architectures.read_state_dict(tmp_path / "none.pth")
+        read_state_dict(tmp_path / "none.pth")
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(b"\x08\0\0\0\0\0\0\0garbage!")
     with pytest.raises(ModelError, match="is not a readable weight file"):
-        architectures.read_state_dict(damaged)
+        read_state_dict(damaged)
     other = tmp_path / "other.pth"
     torch.save({"w": [1, 2]}, other)
     with pytest.raises(ModelError, match="something else than named tensors"):
-        architectures.read_state_dict(other)
+        read_state_dict(other)
 
 
 def test_pickled_code_is_not_run(tmp_path):
@@ -144,7 +145,7 @@ def test_pickled_code_is_not_run(tmp_path):
 
     torch.save({"w": Evil()}, tmp_path / "evil.pth")
     with pytest.raises(ModelError, match="is not a readable weight file"):
-        architectures.read_state_dict(tmp_path / "evil.pth")
+        read_state_dict(tmp_path / "evil.pth")
     assert not (tmp_path / "written").exists()
 
 

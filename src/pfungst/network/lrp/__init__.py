@@ -33,7 +33,6 @@ from pfungst.network.lrp.rules import (
     ZPlus,
 )
 from pfungst.network.lrp.structure import Shares
-from pfungst.network.lrp.targets import class_scores
 
 __all__ = [
     "COMPOSITES",
@@ -65,7 +64,6 @@ __all__ = [
     "ZBox",
     "ZPlus",
     "Zero",
-    "class_scores",
     "composite",
     "quotient",
     "register_composite",

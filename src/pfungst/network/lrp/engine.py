@@ -20,8 +20,9 @@ from pfungst.network.lrp.plan import SUITED, Fallback, assignments, plan, suited
 from pfungst.network.lrp.result import LedgerRow, LrpLedger, LrpResult, joined
 from pfungst.network.lrp.rules import Bound
 from pfungst.network.lrp.tape import Tape, record
-from pfungst.network.lrp.targets import Targets, class_scores, starts
+from pfungst.network.lrp.targets import Targets, starts
 from pfungst.network.lrp.walk import Row, Walk
+from pfungst.network.outputs import class_scores
 
 
 def relevance(
@@ -43,7 +44,8 @@ def relevance(
     Parameters
     ----------
     module : torch.nn.Module
-        The network; its output is one tensor ``(n, n_outputs)``. A softmax or sigmoid at its end is left out.
+        The network; its output is a tensor ``(n, n_outputs)``, or a tuple or dict with one. A softmax or
+        sigmoid at its end is left out.
     inputs : (n, ...) floating tensor
         A batch, of the module's device and dtype.
     targets : int, (n,) or (n, n_targets) integers

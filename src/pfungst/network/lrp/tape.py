@@ -30,6 +30,7 @@ from pfungst.network.lrp.operations import (
     nonnegative_output,
 )
 from pfungst.network.lrp.overwriting import assigned, copied, overwrites, same_index, written_anew
+from pfungst.network.outputs import score_tensor
 
 
 @dataclass(eq=False)
@@ -390,7 +391,7 @@ def record(module: nn.Module, inputs: Tensor) -> Tape:
     Raises
     ------
     LrpError
-        If the module's output is not one tensor that depends on the input, or it works in training mode.
+        If the module's output is no scores that depend on the input, or it works in training mode.
     UnsupportedOperationError
         If it overwrites a tensor in a way that cannot be followed.
     """
@@ -400,11 +401,10 @@ def record(module: nn.Module, inputs: Tensor) -> Tape:
     with torch.no_grad(), _module_stack(module, recorder.stack):
         recorder.values[start] = value
         with recorder:
-            output = module(start)
-    if not isinstance(output, Tensor) or output not in recorder.values:
-        seen = "does not depend on its input by operations that can be followed"
+            output = score_tensor(module(start))
+    if output not in recorder.values:
         raise LrpError(
-            f"the network's output {seen if isinstance(output, Tensor) else type(output).__name__}",
+            "the network's output does not depend on its input by operations that can be followed",
             allowed="one tensor (n, outputs), made by PyTorch's own functions",
         )
     return Tape(recorder.nodes, value, recorder.values[output])

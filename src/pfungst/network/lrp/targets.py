@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from pfungst.network.lrp.errors import LrpError
+from pfungst.network.outputs import class_scores
 
 Targets = int | Sequence[int] | Sequence[Sequence[int]] | Tensor
 
@@ -44,21 +44,6 @@ def starts(
         start.scatter_(1, column[:, None], scores.gather(1, column[:, None]))
         found.append(start.view(outputs.shape))
     return found, chosen
-
-
-def class_scores(outputs: Tensor) -> Tensor:
-    """``(n, n_outputs)`` of a network's output; ``(n,)`` is one output, axes of one element are dropped.
-
-    Raises
-    ------
-    LrpError
-        If there is more than one number an output.
-    """
-    if outputs.dim() < 1 or math.prod(outputs.shape[2:]) != 1:
-        raise LrpError(
-            f"the network's output is {tuple(outputs.shape)}", allowed="(n, n_outputs), or output_relevance"
-        )
-    return outputs.reshape(outputs.shape[0], -1)
 
 
 def _checked_targets(targets: Targets | None, outputs: Tensor) -> Tensor:

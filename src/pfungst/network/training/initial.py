@@ -12,11 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pfungst.contract.deciding import Decision
+from pfungst.contract.storage import is_model_folder
 from pfungst.errors import ConfigError, unknown_name
 from pfungst.network import architectures
 from pfungst.network.classifier import NetworkClassifier
 from pfungst.network.forward import Forward, squashing
+from pfungst.network.opening import open_network
 from pfungst.network.preprocess import Preprocess
+from pfungst.network.sources import find_source, sources
+from pfungst.network.state_files import read_state_dict
 
 _SQUASHING = (
     nn.Softmax, nn.LogSoftmax, nn.Sigmoid, nn.LogSigmoid, nn.Tanh,
@@ -26,6 +31,10 @@ SMALL_CNN_INPUT = Preprocess(
     input_size=(96, 96), resize_length=112, mean=(127.0, 127.0, 127.0), std=(64.0, 64.0, 64.0)
 )
 """What ``small-cnn`` sees: quick to train, and small objects are still several pixels wide."""
+
+
+RANDOM = "random"
+"""In place of a file of weights: begin with random ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +68,14 @@ def initial_network(
     Parameters
     ----------
     init : str, path or NetworkClassifier
-        ``"efficientnet-lite0"`` (ImageNet weights), ``"small-cnn"`` (random weights), the folder of a saved
-        or converted network, or a classifier.
+        ``"efficientnet-lite0"`` (ImageNet weights), ``"small-cnn"`` (random weights), ``"timm:NAME"`` or
+        ``"torchvision:NAME"``, a Hugging Face folder, the folder of a saved or converted network, or a
+        classifier.
     classes : sequence of str
         The new classes.
     weights : path, optional
-        A state dict (``.safetensors`` or ``.pth``) to begin with in place of the named network's own.
+        A state dict (``.safetensors`` or ``.pth``) to begin with in place of the named network's own;
+        ``"random"`` begins a network of timm or torchvision with random weights.
     random_state : int
         Seed of new weights.
 
@@ -80,8 +91,13 @@ def initial_network(
     if str(init) in _NAMED:
         start = _NAMED[str(init)](weights, random_state)
         return replace_head(start, classes, random_state=random_state)
+    if not is_model_folder(init) and find_source(str(init)) is not None:
+        seed = random_state if str(weights) == RANDOM else None
+        start = open_network(init, weights=None if seed is not None else weights, random_state=seed)
+        return replace_head(start, classes, random_state=random_state)
     if not Path(init).exists():
-        raise unknown_name("initial network", str(init), [*_NAMED, "the folder of a saved network"])
+        forms = [source.form for source in sources()]
+        raise unknown_name("initial network", str(init), [*_NAMED, *forms, "the folder of a saved network"])
     if weights is not None:
         raise ConfigError("weights can only be given for a network known by name", allowed=", ".join(_NAMED))
     return replace_head(NetworkClassifier.load(init), classes, random_state=random_state)
@@ -92,6 +108,7 @@ def pretrained_network(
     classes: Sequence[str] | None = None,
     *,
     weights: str | Path | None = None,
+    decision: Decision | None = None,
     random_state: int = 0,
 ) -> NetworkClassifier:
     """A network known by name as it comes, with its own outputs.
@@ -101,11 +118,14 @@ def pretrained_network(
     Parameters
     ----------
     name : str
-        ``"efficientnet-lite0"`` (ImageNet weights) or ``"small-cnn"`` (random weights).
+        ``"efficientnet-lite0"`` (ImageNet weights) or ``"small-cnn"`` (random weights), or what
+        :func:`pfungst.network.opening.open_network` opens.
     classes : sequence of str, optional
         Names of its outputs; default ``output 0``, ``output 1`` …
     weights : path, optional
         A state dict (``.safetensors`` or ``.pth``) in place of the network's own.
+    decision : {"thresholds", "highest"}, optional
+        What it predicts; default ``highest``, as for networks trained on ImageNet.
     random_state : int
         Seed of random weights.
 
@@ -114,8 +134,10 @@ def pretrained_network(
     ConfigError
         If the name is unknown or the classes are not as many as the outputs.
     """
+    if find_source(name) is not None:
+        return open_network(name, weights=weights, classes=classes, decision=decision)
     if name not in _NAMED:
-        raise unknown_name("network", name, list(_NAMED))
+        raise unknown_name("network", name, [*_NAMED, *(source.form for source in sources())])
     network = _NAMED[name](weights, random_state)
     classes = network.classes if classes is None else classes
     if len(classes) != len(network.classes):
@@ -124,7 +146,13 @@ def pretrained_network(
             allowed=f"as many as its outputs, {len(network.classes)}",
         )
     preprocess = network.preprocess.with_resize("shortest")
-    return NetworkClassifier(network.module, classes, preprocess, architecture=network.architecture)
+    return NetworkClassifier(
+        network.module,
+        classes,
+        preprocess,
+        architecture=network.architecture,
+        decision=decision or "highest",
+    )
 
 
 def _start_efficientnet(weights: str | Path | None, random_state: int) -> NetworkClassifier:
@@ -143,7 +171,7 @@ def _start_small_cnn(weights: str | Path | None, random_state: int) -> NetworkCl
         torch.manual_seed(random_state)
         module = architectures.build(description)
     if weights is not None:
-        _load(module, architectures.read_state_dict(weights), weights)
+        _load(module, read_state_dict(weights), weights)
     return _unnamed(module, 2, SMALL_CNN_INPUT, description)
 
 
@@ -215,7 +243,7 @@ def _check_head(name: str, layer: nn.Linear | nn.Conv2d, output: Tensor, calls: 
 def dry_run(module: nn.Module, preprocess: Preprocess, *, noise: int | None = None) -> Tensor:
     """The output for one image: black, or noise of a seed."""
     reference = next(module.parameters(), torch.empty(0))
-    shape = (1, 3, *preprocess.input_size)
+    shape = (1, preprocess.n_channels, *preprocess.input_size)
     if noise is None:
         x = torch.zeros(shape)
     else:

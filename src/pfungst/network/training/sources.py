@@ -53,7 +53,7 @@ class CanvasSource:
         self.canvases, self.preprocess = canvases, preprocess
         height, width = preprocess.input_size
         bottom, right = canvases.shape[1] - height, canvases.shape[2] - width
-        center = center_offset(canvases.shape[1:3], preprocess.input_size)
+        center = center_offset(canvases.shape[1:3], preprocess.input_size, preprocess.resize)
         self._offsets = ((0, 0), (0, right), (bottom, 0), (bottom, right), center)
 
     def inputs(self, rows: NDArray[np.intp], views: NDArray[np.intp]) -> Tensor:

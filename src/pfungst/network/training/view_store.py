@@ -19,7 +19,7 @@ from pfungst.errors import ConfigError, Failure
 from pfungst.images.dataset import DataSet
 from pfungst.network.preprocess import Preprocess
 from pfungst.network.training.backbone import Backbone
-from pfungst.network.views import Placement, center_view, training_views
+from pfungst.network.views import center_view, place, training_views
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
 from pfungst.runs.photos import Photo, PhotoTask, run_photos
@@ -73,7 +73,7 @@ class CanvasTask:
 
     def _canvas(self, image: ImageArray) -> NDArray[np.uint8]:
         height, width = image.shape[:2]
-        placement = Placement.plan(height, width, self.preprocess.resize, self.preprocess.resize_length)
+        placement = place(height, width, self.preprocess)
         return placement.draw(image)
 
 

@@ -1,0 +1,1 @@
+"""Networks of other formats, written down step by step: ONNX and exported programs of PyTorch."""
