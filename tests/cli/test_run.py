@@ -125,3 +125,12 @@ def test_progress_is_silent_without_a_terminal(capsys):
             progress("photos", done, 2)
         progress("more", 1, 4)
     assert capsys.readouterr() == ("", "")
+
+
+def test_of_many_failures_the_first_are_listed(capsys):
+    with pytest.raises(typer.Exit) as ended:
+        _run.finish([f"photo {number}" for number in range(1, 31)])
+    assert ended.value.exit_code == _run.EXIT_INCOMPLETE
+    lines = capsys.readouterr().err.splitlines()
+    assert (lines[0], lines[1], lines[20]) == ("30 failed:", "  photo 1", "  photo 20")
+    assert lines[21:] == ["  and 10 more (--json lists all)"]

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from pfungst.audits.schema import Audit
+from pfungst.contract.used import UsedPhotos
 from pfungst.errors import ConfigError, DataError
 from pfungst.report import audit_page
 from pfungst.report.audit_page import SECTIONS, headline, write_report
@@ -179,6 +180,19 @@ def test_a_missing_part_becomes_a_sentence(copied, change, sentence):
     page = reported(copied(change))
     assert sentence in words(page)
     assert [item["id"] for item in page.all("section")] == [name for name, _ in SECTIONS]
+
+
+def test_what_is_known_of_the_photos_is_told_above_and_below(copied):
+    used = UsedPhotos(
+        data="set", photos=9, learned=4, overlap=("4 photos (a, …) that a model has learned from; left out",),
+        only_in_data=("<owl>",),
+    )  # fmt: skip
+    folder = copied(lambda audit: replace(audit, used=used))
+    write_report(folder)
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert text.count("4 photos (a, …) that a model has learned from; left out") == 2
+    assert text.count("classes of set that no model knows: &lt;owl&gt;") == 2
+    assert Audit.load(folder).used == used
 
 
 def test_a_missing_picture_is_said_and_one_outside_is_not_read(example, copied):

@@ -20,6 +20,9 @@ EXIT_INTERRUPTED, EXIT_STOPPED = 130, 143
 `--fail-on` or `--fail-if` names was found; 130 interrupted (Ctrl-C); 143 stopped (SIGTERM)."""
 
 
+_SHOWN_FAILURES = 20
+
+
 @dataclass
 class Settings:
     """What the options before the command say, and whether the system asked the process to end."""
@@ -119,12 +122,14 @@ def finish(failures: Sequence[Failure | PfungstError | str]) -> None:
 
 
 def tell_failures(failures: Sequence[Failure | PfungstError | str]) -> None:
-    """List what failed on standard error."""
+    """How much failed, and the first of it, on standard error."""
     if not failures:
         return
     typer.secho(f"{len(failures)} failed:", err=True, fg="yellow")
-    for failure in failures:
+    for failure in failures[:_SHOWN_FAILURES]:
         typer.echo(f"  {failure}", err=True)
+    if len(failures) > _SHOWN_FAILURES:
+        typer.echo(f"  and {len(failures) - _SHOWN_FAILURES} more (--json lists all)", err=True)
 
 
 def comma_list(text: str | None) -> tuple[str, ...] | None:

@@ -98,7 +98,8 @@ def audit(
         examined = subjects(chosen, rules, names=tuple(models) if isinstance(models, Mapping) else ())
         data = new_photos(
             photos, {subject.name: subject.classifier for subject in examined}, include_seen=include_seen,
-            split=split, format=format, images=images, random_state=config.random_state, progress=progress,
+            looks=True, split=split, format=format, images=images, random_state=config.random_state,
+            progress=progress,
         )  # fmt: skip
         result = audit_models(
             examined,

@@ -137,6 +137,7 @@ def new_photos(
     models: Mapping[str, Classifier],
     *,
     include_seen: bool = False,
+    looks: bool = False,
     progress: Progress = silent,
     **options: Any,
 ) -> DataSet:
@@ -151,6 +152,8 @@ def new_photos(
         By name.
     include_seen : bool
         Keep photos that a model has learned from.
+    looks : bool
+        Also name photos that look like one that a model has learned from; each is decoded for it, reduced.
     progress : Progress
     options
         As for :func:`as_photos`.
@@ -165,7 +168,7 @@ def new_photos(
     DataError
         If the set cannot be read, or no photo is left.
     """
-    return unseen(as_photos(photos, **options), models, include=include_seen, progress=progress)
+    return unseen(as_photos(photos, **options), models, include=include_seen, looks=looks, progress=progress)
 
 
 @contextmanager
