@@ -16,6 +16,7 @@ from PIL import Image
 
 import pfungst
 from pfungst.audits.schema import Audit
+from pfungst.images import open_dataset
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 pytestmark = pytest.mark.skipif(not GUIDES.is_dir(), reason="the guides are not beside the tests")
@@ -59,7 +60,9 @@ def write_photos(folder):
             height, width = 72, int(rng.integers(90, 110))
             rows, columns = np.mgrid[:height, :width] / rng.uniform(4, 7)
             pattern = np.sin(rows + columns) if warm else np.sin(rows) * np.sin(columns)
-            photo = 110 + 50 * pattern[..., None] * ([1, 0.6, 0.2] if warm else [0.2, 0.6, 1])
+            light = Image.fromarray(rng.integers(0, 90, (4, 5), dtype=np.uint8)).resize((width, height))
+            photo = 60 + 50 * pattern[..., None] * ([1, 0.6, 0.2] if warm else [0.2, 0.6, 1])
+            photo = photo + np.asarray(light)[..., None]  # no two photos look the same
             photo = np.clip(photo + rng.normal(0, 12, (height, width, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(photo).save(folder / name / f"photo{index:02d}.jpg", quality=90)
 
@@ -207,4 +210,14 @@ def test_the_guide_runs_as_written(page, tmp_path):
     assert (tmp_path / "audit" / "report.html").is_file()
     audit = Audit.load(tmp_path / "audit")
     assert audit.classes == ("cat", "dog")
-    assert audit.n_photos == 10
+    dealt = open_dataset(tmp_path / "photos").with_random_splits(random_state=0)
+    assert audit.n_photos == len(dealt.split("test")) > 3
+
+
+def test_the_tutorial_runs_as_written(tmp_path):
+    blocks = BLOCK.findall((GUIDES.parent / "tutorial.md").read_text(encoding="utf-8"))
+    assert {language for language, _, _ in blocks} == {"sh"}
+    for _, _, code in blocks:
+        run_block(code, tmp_path)
+    assert list((tmp_path / "heatmaps").glob("*.png"))
+    assert "coin" in Audit.load(tmp_path / "audit").classes
