@@ -173,7 +173,8 @@ def test_a_network_of_convolutions_keeps_its_default():
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_exported_graphs_are_explained_like_the_module(kind):
     net, x = made(kind)
-    graph = torch.export.export(net, (x,)).module()
+    any_batch = {0: torch.export.Dim.DYNAMIC}
+    graph = torch.export.export(net, (x,), dynamic_shapes=(any_batch,)).module()
     graph.training = False
     for part in graph.modules():
         part.training = False

@@ -135,7 +135,7 @@ class Recording:
     def _recorded(self, inputs: Tensor) -> Tape:
         try:
             return record(self._module, _in_fast_layout(inputs))
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
             reason = str(error).strip().split("\n", 1)[0][:200]
             raise LrpError(
                 f"the network fails on an input of shape {tuple(self._inputs.shape)} ({reason})",
