@@ -30,7 +30,8 @@ from torch import Tensor, nn
 
 from pfungst.errors import PfungstError
 from pfungst.network import lrp
-from pfungst.network.lrp.tape import differentiable, flat, record
+from pfungst.network.lrp.nested import differentiable, flat
+from pfungst.network.lrp.tape import record
 
 LIBRARIES = ("torchvision", "timm", "transformers")
 LIMITS = {"residual": 1e-9, "oracle": 1e-8, "replay": 1e-8, "residual_single": 1e-3}

@@ -44,7 +44,7 @@ def _blocks(*tensors: Tensor) -> Iterator[tuple[int, int, list[Tensor]]]:
     size = first.shape[1]
     step = _BLOCK if first.device.type == "cpu" else max(size, 1)
     for sample in range(first.shape[0]):
-        views = [item[sample if item.shape[0] > 1 else 0].split(step) for item in flat if item is not None]
+        views = [torch.split(item[sample if len(item) > 1 else 0], step) for item in flat if item is not None]
         for number, pieces in enumerate(zip(*views, strict=True)):
             yield sample, number, list(pieces)
 

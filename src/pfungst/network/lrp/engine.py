@@ -161,13 +161,19 @@ class Recording:
         try:
             return _explained(tape, targets, choice)
         except FoldedBatchError:
-            parts = _photo_by_photo(self._inputs, targets, choice)
-            return joined([_explained(self._one(photo), *one) for photo, *one in parts])
+            return joined(list(self._one_by_one(targets, choice)))
 
-    def _one(self, photo: Tensor) -> Tape:
-        tape = self._recorded(photo)
-        left_out(tape)
-        return tape
+    def _one_by_one(self, targets: Targets | None, choice: _Choice) -> Iterator[LrpResult]:
+        """Each photo recorded by itself; among the others where the module takes no other batch."""
+        parts = enumerate(_photo_by_photo(self._inputs, targets, choice))
+        for photo, (inputs, own_targets, own_choice) in parts:
+            try:
+                tape = self._recorded(inputs)
+            except LrpError:
+                yield _explained(self._raw_tape(), targets, choice, photo=photo)
+                continue
+            left_out(tape)
+            yield _explained(tape, own_targets, own_choice)
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,10 @@ class _Choice:
     fallback: Fallback | None
 
 
-def _explained(tape: Tape, targets: Targets | None, choice: _Choice) -> LrpResult:
+def _explained(
+    tape: Tape, targets: Targets | None, choice: _Choice, *, photo: int | None = None
+) -> LrpResult:
+    """The way back; of one ``photo`` of a batch relevance of the others is 0 at the output already."""
     with torch.no_grad():
         rules = choice.rules or suited(tape)
         steps = plan(tape, rules, fallback=choice.fallback, input_bounds=choice.input_bounds)
@@ -188,11 +197,17 @@ def _explained(tape: Tape, targets: Targets | None, choice: _Choice) -> LrpResul
         tape.nodes.clear()
         outputs = tape.output.tensor()
         sent, chosen = starts(outputs, targets, choice.output_relevance)
+        if photo is not None:
+            one = slice(photo, photo + 1)
+            photos.n, outputs, chosen = 1, outputs[one], chosen[one] if chosen is not None else None
+            sent = [_alone(item, one) for item in sent]
         table = assignments(steps)
         sums = [total(item) for item in sent]
         walk = Walk(photos, {id(tape.output): sent}, choice.fallback or "pass")
         rows = walk.back(steps)
         arrived = [item.contiguous() for item in walk.store[id(tape.input)]]
+        if photo is not None:
+            sums, arrived = [item[one] for item in sums], [item[one] for item in arrived]
     shape = chosen.shape if chosen is not None else torch.Size([photos.n])
     ledger = _ledger(sums, arrived, rows, shape)
     return LrpResult(
@@ -204,6 +219,12 @@ def _explained(tape: Tape, targets: Targets | None, choice: _Choice) -> LrpResul
         assignments=table,
         composite=rules.name,
     )
+
+
+def _alone(relevance: Tensor, one: slice) -> Tensor:
+    result = torch.zeros_like(relevance)
+    result[one] = relevance[one]
+    return result
 
 
 def _photo_by_photo(
