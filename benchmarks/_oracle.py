@@ -48,7 +48,17 @@ ACTIVATIONS = frozenset(
     ]
 )
 STATISTICS = frozenset(
-    ["norm", "vector_norm", "std", "var", "rsqrt", "reciprocal", "__rtruediv__", "__rpow__"]
+    [
+        "norm",
+        "vector_norm",
+        "linalg_vector_norm",
+        "std",
+        "var",
+        "rsqrt",
+        "reciprocal",
+        "__rtruediv__",
+        "__rpow__",
+    ]
 )
 SQUASHED = frozenset(["sigmoid", "hardsigmoid", "softmax", "erf"])
 MOVING = frozenset(

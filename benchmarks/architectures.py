@@ -30,7 +30,8 @@ from torch import Tensor, nn
 
 from pfungst.errors import PfungstError
 from pfungst.network import lrp
-from pfungst.network.lrp.tape import differentiable, flat, record
+from pfungst.network.lrp.nested import differentiable, flat
+from pfungst.network.lrp.tape import record
 
 LIBRARIES = ("torchvision", "timm", "transformers")
 LIMITS = {"residual": 1e-9, "oracle": 1e-8, "replay": 1e-8, "residual_single": 1e-3}
@@ -175,7 +176,7 @@ def main() -> None:
     parser.add_argument("--libraries", default=",".join(LIBRARIES))
     parser.add_argument("--only", help="names, comma-separated")
     parser.add_argument("--results", help="a file of results, one a line, to write and to go on from")
-    parser.add_argument("--memory", type=float, default=8.0, help="GiB a network may take")
+    parser.add_argument("--memory", type=float, default=16.0, help="GiB a network may take")
     parser.add_argument("--seconds", type=float, default=900.0, help="that a network may take")
     parser.add_argument("--child", nargs=2, metavar=("LIBRARY", "NAME"), help=argparse.SUPPRESS)
     options = parser.parse_args()

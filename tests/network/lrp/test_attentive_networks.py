@@ -173,7 +173,7 @@ def test_a_network_of_convolutions_keeps_its_default():
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_exported_graphs_are_explained_like_the_module(kind):
     net, x = made(kind)
-    graph = torch.export.export(net, (x,)).module()
+    graph = torch.export.export(net, (x,)).module()  # of batches of two only
     graph.training = False
     for part in graph.modules():
         part.training = False
@@ -181,6 +181,8 @@ def test_exported_graphs_are_explained_like_the_module(kind):
     got = lrp.relevance(graph, x, [1, 3], composite=EXACT)
     torch.testing.assert_close(got.outputs, wanted.outputs)
     torch.testing.assert_close(got.relevance, wanted.relevance, rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(got.ledger.arrived, wanted.ledger.arrived)
+    assert got.ledger.residual.abs().max() < 1e-12
 
 
 def test_what_is_taken_has_names():

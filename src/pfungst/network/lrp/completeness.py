@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from pfungst.network.lrp.errors import HiddenOperationError
-from pfungst.network.lrp.tape import Node, Tape, Value, flat
+from pfungst.network.lrp.nested import flat
+from pfungst.network.lrp.tape import Node, Tape, Value
 
 _checked: WeakKeyDictionary[nn.Module, set[Any]] = WeakKeyDictionary()
 _TOLERANCE = 1e-3

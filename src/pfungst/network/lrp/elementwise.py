@@ -44,15 +44,20 @@ def _blocks(*tensors: Tensor) -> Iterator[tuple[int, int, list[Tensor]]]:
     size = first.shape[1]
     step = _BLOCK if first.device.type == "cpu" else max(size, 1)
     for sample in range(first.shape[0]):
-        views = [item[sample if item.shape[0] > 1 else 0] for item in flat if item is not None]
-        for number, start in enumerate(range(0, size, step)):
-            yield sample, number, [view[start : start + step] for view in views]
+        views = [torch.split(item[sample if len(item) > 1 else 0], step) for item in flat if item is not None]
+        for number, pieces in enumerate(zip(*views, strict=True)):
+            yield sample, number, list(pieces)
 
 
 def _sums(tensor: Tensor) -> Tensor:
     size = tensor.numel() // tensor.shape[0]
     step = _BLOCK if tensor.device.type == "cpu" else max(size, 1)
     return torch.zeros(tensor.shape[0], -(-size // step), dtype=tensor.dtype, device=tensor.device)
+
+
+def _cells(sums: Tensor) -> list[tuple[Tensor, ...]]:
+    """Each number of ``sums`` as a place to write to."""
+    return [row.unbind() for row in sums.unbind()]
 
 
 @dataclass
@@ -88,6 +93,7 @@ def quotient(
     relevance, z = _common(relevance, z)
     out = relevance if out is None else aligned(out, relevance)
     stabiliser, zero = _sums(relevance), _sums(relevance)
+    taken = _cells(stabiliser) if epsilon else []
     for sample, number, (r, d, s) in _blocks(relevance, z, out):
         scaled = r if factor == 1.0 else r * factor
         if float(torch.amin(d.abs())) == 0:  # a sixth of the time of (d == 0).any()
@@ -99,7 +105,7 @@ def quotient(
         if epsilon:
             shift = torch.copysign(_scalar(epsilon, divisor), divisor)
             torch.div(scaled, divisor + shift, out=s)
-            stabiliser[sample, number] = torch.dot(shift, s)
+            torch.dot(shift, s, out=taken[sample][number])
         else:
             torch.div(scaled, divisor, out=s)
     return Quotient(out, _total(stabiliser), _total(zero))
@@ -120,19 +126,18 @@ def multiplied(values: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
     values = dense(values)
     factor = aligned(factor, values)
     sums = _sums(values)
+    cells = _cells(sums)
     for sample, number, (c, a) in _blocks(values, factor):
-        sums[sample, number] = torch.dot(c, a)
+        torch.dot(c, a, out=cells[sample][number])
         c.mul_(a)
     return values, _total(sums)
 
 
 def total(values: Tensor) -> Tensor:
     """Sum of each sample, ``(n,)`` float64."""
-    values = dense(values)
-    sums = _sums(values)
-    for sample, number, (v,) in _blocks(values):
-        sums[sample, number] = v.sum()
-    return _total(sums)
+    flat = rows(dense(values))
+    assert flat is not None
+    return flat.sum(dim=1).double()
 
 
 def negative_part(z: Tensor, z_plus: Tensor, offset: float = 0.0) -> tuple[Tensor, bool]:

@@ -137,7 +137,7 @@ class Recording:
     def _recorded(self, inputs: Tensor) -> Tape:
         try:
             return record(self._module, _in_fast_layout(inputs))
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
             reason = str(error).strip().split("\n", 1)[0][:200]
             raise LrpError(
                 f"the network fails on an input of shape {tuple(self._inputs.shape)} ({reason})",
@@ -163,13 +163,19 @@ class Recording:
         try:
             return _explained(tape, targets, choice)
         except FoldedBatchError:
-            parts = _photo_by_photo(self._inputs, targets, choice)
-            return joined([_explained(self._one(photo), target, own) for photo, target, own in parts])
+            return joined(list(self._one_by_one(targets, choice)))
 
-    def _one(self, photo: Tensor) -> Tape:
-        tape = self._recorded(photo)
-        left_out(tape)
-        return tape
+    def _one_by_one(self, targets: Targets | None, choice: _Choice) -> Iterator[LrpResult]:
+        """Each photo recorded by itself; among the others where the module takes no other batch."""
+        parts = enumerate(_photo_by_photo(self._inputs, targets, choice))
+        for photo, (inputs, own_targets, own_choice) in parts:
+            try:
+                tape = self._recorded(inputs)
+            except LrpError:
+                yield _explained(self._raw_tape(), targets, choice, photo=photo)
+                continue
+            left_out(tape)
+            yield _explained(tape, own_targets, own_choice)
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,10 @@ class _Choice:
     fallback: Fallback | None
 
 
-def _explained(tape: Tape, targets: Targets | None, choice: _Choice) -> LrpResult:
+def _explained(
+    tape: Tape, targets: Targets | None, choice: _Choice, *, photo: int | None = None
+) -> LrpResult:
+    """The way back; of one ``photo`` of a batch relevance of the others is 0 at the output already."""
     with torch.no_grad():
         rules = choice.rules or suited(tape)
         steps = plan(tape, rules, fallback=choice.fallback, input_bounds=choice.input_bounds)
@@ -190,11 +199,17 @@ def _explained(tape: Tape, targets: Targets | None, choice: _Choice) -> LrpResul
         tape.nodes.clear()
         outputs = tape.output.tensor()
         sent, chosen = starts(outputs, targets, choice.output_relevance)
+        if photo is not None:
+            one = slice(photo, photo + 1)
+            photos.n, outputs, chosen = 1, outputs[one], chosen[one] if chosen is not None else None
+            sent = [_alone(item, one) for item in sent]
         table = assignments(steps)
         sums = [total(item) for item in sent]
         walk = Walk(photos, {id(tape.output): sent}, choice.fallback or "pass")
         rows = walk.back(steps)
         arrived = [item.contiguous() for item in walk.store[id(tape.input)]]
+        if photo is not None:
+            sums, arrived = [item[one] for item in sums], [item[one] for item in arrived]
     shape = chosen.shape if chosen is not None else torch.Size([photos.n])
     ledger = _ledger(sums, arrived, rows, shape)
     return LrpResult(
@@ -206,6 +221,12 @@ def _explained(tape: Tape, targets: Targets | None, choice: _Choice) -> LrpResul
         assignments=table,
         composite=rules.name,
     )
+
+
+def _alone(relevance: Tensor, one: slice) -> Tensor:
+    result = torch.zeros_like(relevance)
+    result[one] = relevance[one]
+    return result
 
 
 def _photo_by_photo(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pfungst.network.lrp.tape import Node, Tape, Value, differentiable, flat
+from pfungst.network.lrp.nested import differentiable, flat
+from pfungst.network.lrp.tape import Node, Tape, Value
 
 _FILLING = frozenset({"pad", "constant_pad_nd", "unfold"})
 _MOVING = frozenset({"reshape", "rearrange"})

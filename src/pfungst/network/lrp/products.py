@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from pfungst.network.lrp.elementwise import multiplied, quotient, total
+from pfungst.network.lrp.nested import flat
 from pfungst.network.lrp.rules import Constant, Epsilon, Halves, Rule, SoftmaxTaylor
 from pfungst.network.lrp.structure import Outputs, Shares, pullback, single
-from pfungst.network.lrp.tape import Node, Value, flat
+from pfungst.network.lrp.tape import Node, Value
 
 _PLAIN = frozenset({"matmul", "bmm", "mm"})
 

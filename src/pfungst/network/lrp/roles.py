@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import torch
 
-from pfungst.network.lrp.tape import Node, Tape, Value, flat
+from pfungst.network.lrp.nested import flat
+from pfungst.network.lrp.tape import Node, Tape, Value
 
 _STATISTIC, _SQUASHED, _CLAMPED = 3, 2, 1
 _GATES = {

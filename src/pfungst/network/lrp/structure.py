@@ -117,12 +117,15 @@ def summed_positive(node: Node, outputs: Outputs, rule: ZPlus) -> Shares:
 
 def _in_proportion(terms: list[tuple[Value, Tensor]], z: Tensor, r: Tensor, epsilon: float) -> Shares:
     q = quotient(r, z, epsilon)
-    parts = [(value, (q.values * term).sum_to_size(value.shape)) for value, term in terms]
+    (first, one), (second, other) = terms
+    share, last = q.values * one, q.values.mul_(other)
+    parts = [(first, share.sum_to_size(first.shape)), (second, last.sum_to_size(second.shape))]
     return Shares(parts, {"stabiliser": q.stabiliser, "zero": q.zero})
 
 
 def _terms(node: Node, like: Tensor) -> list[tuple[Value, Tensor]]:
-    return [(value, _expanded(sign * value.tensor(), like)) for value, sign in _signed_terms(node)]
+    pairs = [(value, value.tensor(), sign) for value, sign in _signed_terms(node)]
+    return [(value, _expanded(x if sign == 1 else sign * x, like)) for value, x, sign in pairs]
 
 
 def _signed_terms(node: Node) -> list[tuple[Value, float]]:

@@ -20,6 +20,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from pfungst.network.lrp.decompose import decomposition
 from pfungst.network.lrp.errors import LrpError, UnsupportedOperationError
+from pfungst.network.lrp.nested import differentiable, flat, mapped
 from pfungst.network.lrp.operations import (
     KIND_OF,
     REPLAYED,
@@ -120,7 +121,7 @@ class Node:
         def put(item: Any) -> Any:
             return given[id(item)] if isinstance(item, Value) else item
 
-        return self.func(*_mapped(self.args, put), **_mapped(self.kwargs, put))
+        return self.func(*mapped(self.args, put), **mapped(self.kwargs, put))
 
     def replay(self) -> None:
         """Compute the outputs' numbers again."""
@@ -129,31 +130,6 @@ class Node:
         tensors = [item for item in flat(result) if differentiable(item)]
         for value, tensor in zip(self.outputs, tensors, strict=True):
             value.data = tensor
-
-
-def _mapped(item: Any, put: Callable[[Any], Any]) -> Any:
-    if isinstance(item, dict):
-        return {key: _mapped(value, put) for key, value in item.items()}
-    if type(item) in {tuple, list}:
-        return type(item)(_mapped(value, put) for value in item)
-    return put(item)
-
-
-def flat(item: Any) -> Iterator[Any]:
-    """The items of nested sequences and mappings, in order."""
-    if isinstance(item, Mapping):
-        for value in item.values():
-            yield from flat(value)
-    elif isinstance(item, (tuple, list)) and not isinstance(item, torch.Size):
-        for value in item:
-            yield from flat(value)
-    else:
-        yield item
-
-
-def differentiable(item: Any) -> bool:
-    """Whether an item is a tensor of real numbers."""
-    return isinstance(item, Tensor) and item.is_floating_point()
 
 
 @dataclass
@@ -265,7 +241,7 @@ class _Recorder(TorchFunctionMode):
             return value
 
         module_name, module = self.stack[-1]
-        bound = _mapped(args, put), _mapped(options, put)
+        bound = mapped(args, put), mapped(options, put)
         kind = _kind(base_name(name), *bound)
         node = Node(base_name(name), kind, func, full_name(func), *bound, inputs, module_name, module)
         node.decisions = {id(item): self.decisions[item] for item in flat([args, options])
