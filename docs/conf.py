@@ -48,6 +48,7 @@ warnings.filterwarnings("ignore", "Unknown section", UserWarning)  # in a docstr
 html_theme = "furo"
 html_title = f"Pfungst {release}"
 html_copy_source = False
+toc_object_entries = False  # names of functions in every page's navigation make the build slow
 
 
 def _list_exports(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: PLR0917

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -124,7 +126,9 @@ def command(tmp_path, monkeypatch):
     for name, image in PHOTOS:
         Image.fromarray(image).save(tmp_path / f"{name}.png")
     (tmp_path / "notes.txt").write_text("no photo")
-    monkeypatch.setattr(pfungst.models, "load", lambda path: HalfAndHalf("warm", path.name))
+    monkeypatch.setattr(
+        pfungst.models.ModelReference, "load", lambda self: HalfAndHalf("warm", Path(self.spec).name)
+    )
 
     def run(*arguments: str):
         return CliRunner().invoke(app, ["figure", *arguments])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,5 +30,7 @@ def _kernels() -> list[str]:
 
 
 def _is_own(path: str) -> bool:
-    """Not one that torch or another library brought along: whether that is loaded differs from run to run."""
-    return "torch" not in path
+    """Whether it is NumPy's, SciPy's or the system's; what another package brought is loaded or not."""
+    packages, file = Path(np.__file__).parents[1], Path(path)
+    inside = file.is_relative_to(packages)
+    return not inside or file.relative_to(packages).parts[0].startswith(("numpy", "scipy"))
