@@ -60,6 +60,7 @@ def photos(count: int) -> list[NDArray[np.uint8]]:
 def tracer_of(sizes: Sizes) -> tuple[Any, Any, NDArray[np.float32]]:
     """Dense SIFT of photos, a mixture fitted to them, and a classifier of six classes with random weights."""
     from pfungst.descriptors import dense_sift, fit_pca
+    from pfungst.fisher.machines import LinearMachines
     from pfungst.fisher.replacement import FisherTracer
     from pfungst.mixture import MixtureConfig, fit_mixture
 
@@ -71,7 +72,8 @@ def tracer_of(sizes: Sizes) -> tuple[Any, Any, NDArray[np.float32]]:
     mixture = fit_mixture(pca.transform(sample), config)
     values = pca.transform(found[rng.choice(len(found), sizes.descriptors, replace=False)])
     weights = rng.normal(0, 0.5, (6, 161 * sizes.components)).astype(np.float32)
-    return FisherTracer(values, mixture, weights, np.zeros(6), [str(c) for c in range(6)]), mixture, values
+    machines = LinearMachines(classes=tuple("012345"), weights=weights, bias=np.zeros(6))
+    return FisherTracer(values, mixture, machines), mixture, values
 
 
 def trace_report(sizes: Sizes) -> dict[str, Any]:

@@ -17,7 +17,7 @@ Dtype = type[np.float32] | type[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Decomposition:
+class Decomposition:
     """What all rules have.
 
     Attributes
@@ -39,7 +39,7 @@ class _Decomposition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Naive(_Decomposition):
+class Naive(Decomposition):
     """q_d(l) = m_d(l) / Z_d [9]: conserves, unstable where contributions cancel."""
 
     def dtype(self, n_descriptors: int) -> Dtype:
@@ -52,7 +52,7 @@ class Naive(_Decomposition):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Epsilon(_Decomposition):
+class Epsilon(Decomposition):
     """q_d(l) = m_d(l) / (Z_d + ε sgn Z_d) [11]: stable; the stabiliser absorbs relevance.
 
     Attributes
@@ -97,7 +97,7 @@ class Epsilon(_Decomposition):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Absolute(_Decomposition):
+class Absolute(Decomposition):
     """q_d(l) = |m_d(l)| / Σ_l' |m_d(l')| [12]: conserves, no stabiliser, loses the signs.
 
     Attributes
