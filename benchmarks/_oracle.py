@@ -144,6 +144,8 @@ class ModifiedGradients(TorchFunctionMode):
                 return OWN[name](*args, **given)
         if name in ACTIVATIONS and (name != "pow" or _signal(args[0])):
             return _activation(_anew(func, name), args, given)
+        if name in {"add", "sub"} and str(getattr(func, "__name__", "")).endswith("_"):
+            return func(*args, **given)  # in place, as others may read it there
         if name in {"div", "true_divide"} and len(args) > 1 and _signal(args[1]):
             return args[0] / args[1].detach()
         if name in {"mul", "multiply"} and len(signals) > 1:

@@ -97,7 +97,9 @@ def trace_report(sizes: Sizes) -> dict[str, Any]:
 
     end = values.copy()
     end[order] = mixture.sample(sizes.replaced, 5)
-    exact = improved(encode(end, mixture, dtype=np.float64).sums) @ tracer._machines.weights.T.astype(np.float64)
+    exact = improved(encode(end, mixture, dtype=np.float64).sums) @ tracer._machines.weights.T.astype(
+        np.float64
+    )
     difference = float(np.abs(trace()[0, -1] - exact).max())
     if difference > 1e-5:
         raise SystemExit(f"the trace is off by {difference}")

@@ -102,6 +102,13 @@ def test_gated_products_of_signals_are_halved_and_gates_are_not():
     torch.testing.assert_close(swiglu, torch.cat([r / 2, r / 2], 1))
     glu = back(lambda v: F.glu(v, 1), x, r).relevance
     torch.testing.assert_close(glu, torch.cat([r, torch.zeros_like(r)], 1))
+    for shaped in (
+        lambda v: (v @ w.T).mean(1, keepdim=True).sigmoid().expand_as(v[:, :4]),
+        lambda v: (v @ w.T).sigmoid().reshape(-1).view_as(v[:, :4]),
+        lambda v: (v @ w.T).sigmoid().type_as(v),
+    ):
+        gated = back(lambda v, shaped=shaped: shaped(v) * v[:, :4], x, r).relevance
+        torch.testing.assert_close(gated, torch.cat([r, torch.zeros_like(r)], 1))
     squeezed = back(lambda v: (v @ w.T).sigmoid() * v[:, :4], x, r).relevance
     torch.testing.assert_close(squeezed, torch.cat([r, torch.zeros_like(r)], 1))
 

@@ -200,6 +200,21 @@ def normalize(
     return input / size.clamp_min(eps)
 
 
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input`` in the shape of ``other``, of which nothing else is used."""
+    return input.expand(other.shape)
+
+
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input`` in the shape of ``other``, of which nothing else is used."""
+    return input.reshape(other.shape)
+
+
+def type_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input`` in the type of ``other``, of which nothing else is used."""
+    return input.to(other.dtype)
+
+
 def batch_norm(
     input: Tensor,
     weight: Tensor | None,
@@ -311,6 +326,10 @@ DECOMPOSED: Mapping[str, Callable[..., Any]] = {
     "addcdiv": addcdiv,
     "lerp": lerp,
     "normalize": normalize,
+    "expand_as": expand_as,
+    "reshape_as": reshape_as,
+    "view_as": reshape_as,
+    "type_as": type_as,
     "convolution": convolution,
     "native_layer_norm": layer_norm_with_statistics,
     "native_group_norm": group_norm_with_statistics,

@@ -21,10 +21,10 @@ _NAMES: dict[str, str] = {
     "log_softmax": "log_softmax _log_softmax special_log_softmax",
     "norm": "layer_norm group_norm instance_norm rms_norm",
     "identity": "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout "
-    "contiguous clone to float double type_as detach data positive alias _to_copy lift_fresh_copy",
-    "reshape": "reshape view _unsafe_view flatten unflatten squeeze unsqueeze reshape_as view_as ravel",
+    "contiguous clone to float double detach data positive alias _to_copy lift_fresh_copy",
+    "reshape": "reshape view _unsafe_view flatten unflatten squeeze unsqueeze ravel",
     "rearrange": "permute transpose swapaxes swapdims movedim moveaxis t T mT __getitem__ narrow select "
-    "chunk split tensor_split unbind split_with_sizes index_select flip roll expand expand_as repeat "
+    "chunk split tensor_split unbind split_with_sizes index_select flip roll expand repeat "
     "repeat_interleave tile broadcast_to pixel_shuffle pixel_unshuffle channel_shuffle "
     "unfold pad constant_pad_nd hsplit vsplit dsplit slice diagonal rot90 take_along_dim gather",
     "choice": "where masked_fill assigned copy index_put scatter index_copy slice_scatter select_scatter "
