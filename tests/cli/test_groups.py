@@ -1,25 +1,27 @@
 """Option groups: one parameter of a command is a bundle of options."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 from typer.testing import CliRunner
 
-from pfungst.cli._groups import Group, grouped
+from pfungst.cli._groups import Group, Sectioned, grouped
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work(Group):
+    panel: ClassVar[str] = "Labour"
+
     target: Annotated[str, typer.Argument(help="What to work on.")]
     workers: Annotated[int, typer.Option(min=0, help="Processes.")] = 0
     tags: Annotated[list[str] | None, typer.Option("--tag", help="Repeat it.")] = None
 
 
 def app(seen):
-    application = typer.Typer()
+    application = typer.Typer(rich_markup_mode=None)
 
-    @application.command()
+    @application.command(cls=Sectioned)
     @grouped
     def command(
         first: Annotated[str, typer.Argument(help="First.")],
@@ -52,3 +54,10 @@ def test_help_shows_every_option_of_a_group():
     text = CliRunner().invoke(app([]), ["--help"]).output
     assert "Do it." in text
     assert all(word in text for word in ("--workers", "--tag", "--loud", "Repeat it."))
+
+
+def test_help_has_a_section_for_the_options_of_a_group():
+    text = CliRunner().invoke(app([]), ["--help"]).output
+    arguments, options, labour = (text.index(f"\n{name}:\n") for name in ("Arguments", "Options", "Labour"))
+    assert arguments < text.index("What to work on.") < options < text.index("--loud") < labour
+    assert labour < text.index("--workers")

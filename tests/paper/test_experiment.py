@@ -80,7 +80,7 @@ def test_a_second_call_repeats_nothing(result, voc, out, config, monkeypatch):
         raise AssertionError("trained again")
 
     monkeypatch.setattr(training, "train_fisher", refused)
-    again = run_paper(voc, out, replace(config, workers=2))
+    again = run_paper(voc, out, config, workers=2)
     assert again.numbers["precision"] == result.numbers["precision"]
     assert again.numbers["cost"] == result.numbers["cost"]
 

@@ -5,37 +5,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from pfungst.cli import _run
+from pfungst.cli._groups import Group
 
 if TYPE_CHECKING:
     from pfungst.audits.gate import Failure, Limit
     from pfungst.audits.schema import Audit
 
-FailOn = Annotated[
-    str | None,
-    typer.Option(
-        help="End with exit code 4 if there is a problem of these kinds, separated by commas: "
-        "artefact, context, leak, heatmap, data."
-    ),
-]
-FailIf = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="LIMIT",
-        help="End with exit code 4 if a number of audit.json is so, such as 'map<0.6' or "
-        "'models[fisher].classes[horse].ap.low<0.5'. May be given several times.",
-    ),
-]
-Junit = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write JUnit XML: a test for each class and question.")
-]
-Sarif = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write SARIF 2.1.0: a result for each problem.")
-]
+
+@dataclass(frozen=True, kw_only=True)
+class GateOptions(Group):
+    """What a pipeline stops on, as it is typed."""
+
+    panel: ClassVar[str] = "Gate"
+
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            help="End with exit code 4 if there is a problem of these kinds, separated by commas: "
+            "artefact, context, leak, heatmap, data."
+        ),
+    ] = None
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIMIT",
+            help="End with exit code 4 if a number of audit.json is so, such as 'map<0.6' or "
+            "'models[fisher].classes[horse].ap.low<0.5'. May be given several times.",
+        ),
+    ] = None
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write JUnit XML: a test for each class and question.")
+    ] = None
+    sarif: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write SARIF 2.1.0: a result for each problem.")
+    ] = None
+
+    def read(self) -> Gate:
+        """What was asked for, checked."""
+        from pfungst.audits.gate import chosen_kinds, parse_limit
+
+        return Gate(
+            kinds=chosen_kinds(_run.comma_list(self.fail_on) or ()),
+            limits=tuple(parse_limit(text) for text in self.fail_if or ()),
+            junit=self.junit,
+            sarif=self.sarif,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,20 +65,6 @@ class Gate:
     limits: tuple[Limit, ...]
     junit: Path | None
     sarif: Path | None
-
-    @classmethod
-    def read(
-        cls, fail_on: str | None, fail_if: list[str] | None, junit: Path | None, sarif: Path | None
-    ) -> Gate:
-        """From the options' text."""
-        from pfungst.audits.gate import chosen_kinds, parse_limit
-
-        return cls(
-            kinds=chosen_kinds(_run.comma_list(fail_on) or ()),
-            limits=tuple(parse_limit(text) for text in fail_if or ()),
-            junit=junit,
-            sarif=sarif,
-        )
 
     def close(self, audit: Audit) -> None:
         """Write the files, print a line for each reason to stop, and stop if there is one."""

@@ -6,17 +6,51 @@ command line that is every option of the group, and the command gets them as one
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+
+from typer.core import TyperCommand
+from typer.models import OptionInfo
 
 Result = TypeVar("Result")
 
 
 class Group:
-    """Base of option groups: frozen dataclasses whose fields are ``Annotated`` as Typer takes parameters."""
+    """Base of option groups: frozen dataclasses whose fields are ``Annotated`` as Typer takes parameters.
+
+    Attributes
+    ----------
+    panel : str or None
+        Heading of the group's options in ``--help``.
+    """
+
+    panel: ClassVar[str | None] = None
+
+
+class Sectioned(TyperCommand):
+    """A command whose help has its own options first, then a section for each group's."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments, own options, and the groups' under their headings."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(_heading(parameter), []).append(record)
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
+def _heading(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return "Arguments"
+    return getattr(parameter, "rich_help_panel", None) or "Options"
 
 
 def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
@@ -46,10 +80,20 @@ def _options_of(kind: type[Group]) -> list[inspect.Parameter]:
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default,
-            annotation=hints[field.name],
+            annotation=_under(kind.panel, hints[field.name]),
         )
         for field in dataclasses.fields(kind)  # type: ignore[arg-type]
     ]
+
+
+def _under(panel: str | None, hint: Any) -> Any:
+    """The same annotation with its option below the panel's heading; arguments stay together."""
+    (info,) = hint.__metadata__
+    if panel is None or not isinstance(info, OptionInfo):
+        return hint
+    placed = copy.copy(info)
+    placed.rich_help_panel = panel
+    return Annotated[hint.__origin__, placed]
 
 
 def _built(kind: type[Group], given: dict[str, Any]) -> Group:

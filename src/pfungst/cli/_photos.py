@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -15,12 +15,15 @@ from pfungst.cli._groups import Group
 if TYPE_CHECKING:
     from pfungst.contract.classifier import Classifier
     from pfungst.contract.used import UsedPhotos
+    from pfungst.errors import Failure
     from pfungst.images import DataSet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Photos(Group):
     """A data set, as it is."""
+
+    panel: ClassVar[str] = "Photos"
 
     data: Annotated[
         Path,
@@ -50,6 +53,21 @@ class Labelled(Photos):
         """With its own splits, or with seeded ones (half train, a quarter each val and test)."""
         found = self.opened()
         return found if found.splits else found.with_random_splits(random_state=self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned(Labelled):
+    """A data set to learn from, and to choose settings by."""
+
+    train_split: Annotated[str, typer.Option(help="Photos to learn from.")] = "train"
+    val_split: Annotated[
+        str, typer.Option(help="Photos that choose settings, such as C or the epoch, and the thresholds.")
+    ] = "val"
+
+    def parts(self) -> tuple[DataSet, DataSet, tuple[Failure, ...]]:
+        """The photos of both splits, and what could not be read."""
+        found = self.dealt()
+        return found.split(self.train_split), found.split(self.val_split), found.failures
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,10 @@ import typer
 
 from pfungst.cli import _options, _run
 from pfungst.cli._groups import grouped
+from pfungst.cli._models import Model
 from pfungst.cli._photos import Measured
+from pfungst.cli._surveys import Surveyed
+from pfungst.cli._work import Crew
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
@@ -19,9 +22,10 @@ if TYPE_CHECKING:
 
 @grouped
 def artefacts(
-    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
+    model: Model,
     photos: Measured,
-    rule: Annotated[str | None, typer.Option(help="Rule of the heatmaps; default the model's own.")] = None,
+    surveyed: Surveyed,
+    crew: Crew,
     max_photos: Annotated[
         int, typer.Option(help="Photos of each class, and without it, in which marks are sought.")
     ] = 64,
@@ -30,11 +34,6 @@ def artefacts(
         int, typer.Option(help="Photos without the class that a suspect is pasted into.")
     ] = 32,
     pairs: Annotated[int, typer.Option(help="Photos shown before and after each kind of edit.")] = 2,
-    survey: _options.SurveyFolder = None,
-    weights: _options.Weights = None,
-    labels: _options.Labels = None,
-    workers: _options.Workers = 0,
-    scheduler: _options.Scheduler = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for records, pictures and numbers; an interrupted run goes on there."),
@@ -48,12 +47,10 @@ def artefacts(
     and pasted into photos without the class. It is called an artefact if both move the score.
     """
     from pfungst.audits.artefacts import ArtefactConfig, find_artefacts
-    from pfungst.audits.survey import survey as surveyed
     from pfungst.contract.plain import to_plain
 
-    name = _options.headings([model])[0]
-    with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
-        dataset, used = photos.new_to({name: classifier})
+    with model.loaded() as (classifier, identity):
+        dataset, used = photos.new_to({model.name: classifier})
         config = ArtefactConfig(
             max_photos=max_photos,
             max_suspects=suspects,
@@ -62,15 +59,17 @@ def artefacts(
             random_state=photos.seed,
         )
         with _run.progress_bar() as progress:
-            seen = surveyed(
+            seen = surveyed.of(
                 classifier,
                 dataset,
-                _options.survey_config(rule, photos.seed, photos=True),
+                model.name,
+                seed=photos.seed,
                 classes=photos.classes,
                 identity=identity,
-                out=_options.survey_place(survey, out, name),
-                workers=_options.crew(workers, scheduler),
+                out=out,
+                workers=crew.hired,
                 progress=progress,
+                photos=True,
             )
             found = find_artefacts(
                 classifier,
@@ -79,14 +78,14 @@ def artefacts(
                 identity=identity,
                 out=None if out is None else out / "artefacts",
                 pictures=out,
-                workers=_options.crew(workers, scheduler),
+                workers=crew.hired,
                 progress=progress,
             )
         failures = (*seen.failures, *found.failures)
         content = {**to_plain(found), "data": dataset.name, "photos": to_plain(used)}
         _write(content | {"failures": to_plain(failures)}, out, json)
         if json != "-":
-            _print(found, f"{model} on {dataset.name}")
+            _print(found, f"{model.model} on {dataset.name}")
     _run.finish(failures)
 
 

@@ -9,7 +9,10 @@ import typer
 
 from pfungst.cli import _gate, _options, _run
 from pfungst.cli._groups import grouped
+from pfungst.cli._models import Models
 from pfungst.cli._photos import Measured, tell
+from pfungst.cli._surveys import Shared
+from pfungst.cli._work import Crew
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
@@ -18,8 +21,11 @@ if TYPE_CHECKING:
 
 @grouped
 def audit(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Model folders to audit.")],
+    models: Models,
     photos: Measured,
+    surveys: Shared,
+    crew: Crew,
+    stops: _gate.GateOptions,
     out: Annotated[Path, typer.Option(help="Folder of the audit; an interrupted one goes on there.")],
     rule: Annotated[
         list[str] | None,
@@ -32,15 +38,6 @@ def audit(
         int, typer.Option(help="Photos on which heatmap quality is measured, a seeded sample.")
     ] = 40,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
-    survey: _options.SurveyFolder = None,
-    weights: _options.Weights = None,
-    labels: _options.Labels = None,
-    workers: _options.Workers = 0,
-    scheduler: _options.Scheduler = None,
-    fail_on: _gate.FailOn = None,
-    fail_if: _gate.FailIf = None,
-    junit: _gate.Junit = None,
-    sarif: _gate.Sarif = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Find out what models rely on, and write one report that a person reads first.
@@ -51,16 +48,15 @@ def audit(
     """
     from pfungst.audits import AuditConfig
     from pfungst.front.auditing import audit as audited
-    from pfungst.models import references
     from pfungst.report.audit_page import REPORT_FILE
 
-    gate = _gate.Gate.read(fail_on, fail_if, junit, sarif)
+    gate = stops.read()
     config = AuditConfig(
         parts=_run.comma_list(parts) or (), quality_images=quality_images, random_state=photos.seed
     )
     with _run.progress_bar() as progress:
         result = audited(
-            references(models, weights or (), labels),
+            models.references(models.models),
             photos.data,
             out,
             config,
@@ -71,8 +67,8 @@ def audit(
             classes=photos.classes,
             rules=rule or [],
             title=title,
-            surveys=survey,
-            workers=_options.crew(workers, scheduler),
+            surveys=surveys.survey,
+            workers=crew.hired,
             progress=progress,
         )
     if json is not None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import typer
+
+from pfungst.cli._groups import Sectioned
 
 
 def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typer.Typer) -> None:
@@ -26,22 +31,27 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typ
     from pfungst.cli.train_fisher import fisher
     from pfungst.cli.train_network import network
 
-    data.command("check")(check)
-    data.command("voc2007")(voc2007)
-    app.command("convert")(convert)
-    app.command("pretrained")(pretrained)
-    data.command("scenes")(scenes)
-    app.command("demo")(demo)
-    app.command("audit")(audit)
-    app.command("report")(report)
-    app.command("compare")(compare)
-    train.command("fisher")(fisher)
-    train.command("network")(network)
-    app.command("evaluate")(evaluate)
-    app.command("explain")(explain)
-    app.command("figure")(figure)
-    app.command("quality")(quality)
-    app.command("context")(context)
-    app.command("strategies")(strategies)
-    app.command("artefacts")(artefacts)
-    paper.command("voc2007")(paper_voc2007)
+    add(data, "check", check)
+    add(data, "voc2007", voc2007)
+    add(app, "convert", convert)
+    add(app, "pretrained", pretrained)
+    add(data, "scenes", scenes)
+    add(app, "demo", demo)
+    add(app, "audit", audit)
+    add(app, "report", report)
+    add(app, "compare", compare)
+    add(train, "fisher", fisher)
+    add(train, "network", network)
+    add(app, "evaluate", evaluate)
+    add(app, "explain", explain)
+    add(app, "figure", figure)
+    add(app, "quality", quality)
+    add(app, "context", context)
+    add(app, "strategies", strategies)
+    add(app, "artefacts", artefacts)
+    add(paper, "voc2007", paper_voc2007)
+
+
+def add(group: typer.Typer, name: str, command: Callable[..., Any]) -> None:
+    """Add a command to its group."""
+    group.command(name, cls=Sectioned)(command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,10 @@ import typer
 
 from pfungst.cli import _options, _run
 from pfungst.cli._groups import grouped
+from pfungst.cli._models import Models
 from pfungst.cli._photos import Measured
+from pfungst.cli._surveys import Shared, survey_config
+from pfungst.cli._work import Crew
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
@@ -20,10 +22,10 @@ if TYPE_CHECKING:
 
 @grouped
 def context(
-    models: Annotated[
-        list[Path], typer.Argument(metavar="MODEL...", help="Model folders; several are shown side by side.")
-    ],
+    models: Models,
     photos: Measured,
+    surveys: Shared,
+    crew: Crew,
     rule: Annotated[
         list[str] | None,
         typer.Option(help="Rule of the heatmaps: once for all models, or once for each; default their own."),
@@ -34,11 +36,6 @@ def context(
     margin: Annotated[
         float, typer.Option(help="Rim around a box that is filled in with it, as a share of its side.")
     ] = 0.0,
-    survey: _options.SurveyFolder = None,
-    weights: _options.Weights = None,
-    labels: _options.Labels = None,
-    workers: _options.Workers = 0,
-    scheduler: _options.Scheduler = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for records, figure and numbers; an interrupted run goes on there."),
@@ -52,27 +49,23 @@ def context(
     is filled in from its surroundings. A class that is still predicted then lives off its context.
     """
     from pfungst.audits.context.measuring import measure_context
-    from pfungst.models import references
     from pfungst.report.context_figure import context_content, save_context
 
-    names = _options.headings(models)
-    options = _options.rule_options(names, rule or [])
+    options = models.options(rule)
     found: dict[str, Context] = {}
-    with ExitStack() as stack:
-        named = references(models, weights or (), labels)
-        loaded = [stack.enter_context(_options.loaded_model(model)) for model in named]
-        dataset, used = photos.new_to(dict(zip(names, (classifier for classifier, _ in loaded), strict=True)))
-        for name, (classifier, identity) in zip(names, loaded, strict=True):
+    with models.loaded() as loaded:
+        dataset, used = photos.new_to({name: classifier for name, (classifier, _) in loaded.items()})
+        for name, (classifier, identity) in loaded.items():
             own_rule = options.get(name, {}).get("rule")
             with _run.progress_bar() as progress:
                 found[name] = measure_context(
                     classifier,
                     dataset,
-                    _options.survey_config(own_rule, photos.seed, edits=edits, margin=margin),
+                    survey_config(own_rule, photos.seed, edits=edits, margin=margin),
                     classes=photos.classes,
                     identity=identity,
-                    out=_options.survey_place(survey, out, name),
-                    workers=_options.crew(workers, scheduler),
+                    out=surveys.place(out, name),
+                    workers=crew.hired,
                     progress=progress,
                 )
     if json is not None:

@@ -3,19 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from pfungst.cli import _run
+from pfungst.cli._groups import Group, grouped
 from pfungst.errors import ConfigError
 
 if TYPE_CHECKING:
     from pfungst.network import NetworkClassifier, Preprocess
 
 
+@dataclass(frozen=True, kw_only=True)
+class Input(Group):
+    """How a photo becomes the network's input, where its files leave that open."""
+
+    panel: ClassVar[str] = "Input"
+
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            "--mean",
+            help="Mean of each channel in the network's order (of 0-255 for Caffe, of scaled values else), "
+            "or a .binaryproto mean image.  [default for Caffe: the prototxt's, or 104,117,123]",
+        ),
+    ] = None
+    std: Annotated[str | None, typer.Option("--std", help="ONNX and .pt2: deviation of each channel.")] = None
+    resize: Annotated[
+        str | None,
+        typer.Option(
+            "--resize",
+            help="Before the centre crop: shortest, longest+pad or warp.  [default: shortest]",
+        ),
+    ] = None
+    resize_length: Annotated[
+        int | None,
+        typer.Option("--resize-length", help="Side that --resize aims at.  [default: 256 for 224]"),
+    ] = None
+    crop: Annotated[
+        int | None, typer.Option("--crop", help="Side of the crop, if not the prototxt's input size.")
+    ] = None
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            "--scale", help="Factor of grey values: after subtracting the mean for Caffe, before it else."
+        ),
+    ] = None
+    channels: Annotated[
+        str | None, typer.Option("--channels", help="BGR (default for Caffe), RGB, gray or RGBA.")
+    ] = None
+    interpolation: Annotated[
+        str | None, typer.Option("--interpolation", help="ONNX and .pt2: bilinear, bicubic, nearest ...")
+    ] = None
+
+    def common(self) -> dict[str, Any]:
+        """What files of every kind take."""
+        return {
+            "resize": self.resize,
+            "resize_length": self.resize_length,
+            "channels": self.channels,
+            "scale": self.scale,
+        }
+
+
+@grouped
 def convert(
+    pixels: Input,
     network: Annotated[
         Path, typer.Argument(help="An .onnx or .pt2 file, or the deploy.prototxt of a Caffe network.")
     ],
@@ -29,45 +85,8 @@ def convert(
             "(0 to 1), raw (0 to 255), caffe, or its preprocessor_config.json.",
         ),
     ] = None,
-    mean: Annotated[
-        str | None,
-        typer.Option(
-            "--mean",
-            help="Mean of each channel in the network's order (of 0-255 for Caffe, of scaled values else), "
-            "or a .binaryproto mean image.  [default for Caffe: the prototxt's, or 104,117,123]",
-        ),
-    ] = None,
-    std: Annotated[
-        str | None, typer.Option("--std", help="ONNX and .pt2: deviation of each channel.")
-    ] = None,
     classes: Annotated[
         Path | None, typer.Option("--classes", help="Class names, one a line, in the order of the outputs.")
-    ] = None,
-    resize: Annotated[
-        str | None,
-        typer.Option(
-            "--resize",
-            help="Before the centre crop: shortest, longest+pad or warp.  [default: shortest]",
-        ),
-    ] = None,
-    resize_length: Annotated[
-        int | None,
-        typer.Option("--resize-length", help="Side that --resize aims at.  [default: 256 for 224]"),
-    ] = None,
-    crop: Annotated[
-        int | None, typer.Option("--crop", help="Side of the crop, if not the prototxt's input size.")
-    ] = None,
-    scale: Annotated[
-        float | None,
-        typer.Option(
-            "--scale", help="Factor of grey values: after subtracting the mean for Caffe, before it else."
-        ),
-    ] = None,
-    channels: Annotated[
-        str | None, typer.Option("--channels", help="BGR (default for Caffe), RGB, gray or RGBA.")
-    ] = None,
-    interpolation: Annotated[
-        str | None, typer.Option("--interpolation", help="ONNX and .pt2: bilinear, bicubic, nearest ...")
     ] = None,
     decision: Annotated[
         str | None,
@@ -82,17 +101,18 @@ def convert(
     ] = None,
 ) -> None:
     """Convert a classification network into a model folder; nothing in a file is executed."""
-    common = {"resize": resize, "resize_length": resize_length, "channels": channels, "scale": scale}
     if weights is None:
-        model = _graph(
-            network, expected, classes, decision, crop,
-            {**common, "mean": _numbers("--mean", mean), "std": _numbers("--std", std),
-             "interpolation": interpolation},
-        )  # fmt: skip
+        model = _graph(network, expected, classes, decision, pixels)
     else:
-        given = {"--input": expected, "--std": std, "--decision": decision}
-        _check_caffe({**given, "--interpolation": interpolation})
-        model = _caffe(network, weights, mean, {**common, "classes": classes, "crop": crop, "output": output})
+        _check_caffe(
+            {
+                "--input": expected,
+                "--std": pixels.std,
+                "--decision": decision,
+                "--interpolation": pixels.interpolation,
+            }
+        )
+        model = _caffe(network, weights, pixels, {"classes": classes, "output": output})
     model.save(out)
     height, width = model.preprocess.input_size
     typer.echo(
@@ -102,12 +122,7 @@ def convert(
 
 
 def _graph(
-    network: Path,
-    expected: str | None,
-    classes: Path | None,
-    decision: str | None,
-    crop: int | None,
-    changes: dict[str, Any],
+    network: Path, expected: str | None, classes: Path | None, decision: str | None, pixels: Input
 ) -> NetworkClassifier:
     from pfungst.network.graph_conversion import convert_graph
     from pfungst.network.presets import PRESETS
@@ -123,8 +138,11 @@ def _graph(
         expected,
         classes=classes,
         decision=decision,  # type: ignore[arg-type]  # checked by NetworkClassifier
-        side=crop,
-        **changes,
+        side=pixels.crop,
+        mean=_numbers("--mean", pixels.mean),
+        std=_numbers("--std", pixels.std),
+        interpolation=pixels.interpolation,
+        **pixels.common(),
     )
 
 
@@ -136,12 +154,13 @@ def _check_caffe(options: dict[str, str | None]) -> None:
         )
 
 
-def _caffe(network: Path, weights: Path, mean: str | None, options: dict[str, Any]) -> NetworkClassifier:
+def _caffe(network: Path, weights: Path, pixels: Input, options: dict[str, Any]) -> NetworkClassifier:
     from pfungst.network.caffe_conversion import convert as convert_files
 
-    given = {name: value for name, value in options.items() if value is not None}
-    if mean is not None:
-        given["mean"] = _mean(mean)
+    stated = {**pixels.common(), "crop": pixels.crop, **options}
+    given = {name: value for name, value in stated.items() if value is not None}
+    if pixels.mean is not None:
+        given["mean"] = _mean(pixels.mean)
     with _run.progress_bar() as progress:
         return convert_files(network, weights, progress=progress, **given)
 

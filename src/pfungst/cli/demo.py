@@ -8,9 +8,13 @@ from typing import Annotated
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._work import Crew
 
 
+@grouped
 def demo(
+    crew: Crew,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("pfungst-demo"),
     images: Annotated[int, typer.Option(help="Photos in each of the two sets.")] = 400,
     models: Annotated[str, typer.Option(help="Which classifiers, separated by commas.")] = "fisher,network",
@@ -18,8 +22,6 @@ def demo(
         bool, typer.Option("--twin", help="Also learn from the same scenes without the flaws, and compare.")
     ] = False,
     seed: _options.Seed = 0,
-    workers: _options.Workers = 0,
-    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Train on generated photos with two known flaws, and see whether an audit names them.
@@ -36,11 +38,10 @@ def demo(
         n_images=images,
         models=_run.comma_list(models) or (),
         twin=twin,
-        workers=_options.crew(workers, scheduler),
         random_state=seed,
     )
     with _run.progress_bar() as progress:
-        result = run_demo(out, config, progress=progress)
+        result = run_demo(out, config, workers=crew.hired, progress=progress)
     if json is not None:
         _run.write_json(json, {"page": str(result.page)} | to_plain(result))
     if json != "-":

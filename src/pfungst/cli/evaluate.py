@@ -10,7 +10,9 @@ import typer
 
 from pfungst.cli import _options, _run
 from pfungst.cli._groups import grouped
+from pfungst.cli._models import Model
 from pfungst.cli._photos import Measured
+from pfungst.cli._work import Crew
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
@@ -20,16 +22,13 @@ if TYPE_CHECKING:
 
 @grouped
 def evaluate(
-    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
+    model: Model,
     photos: Measured,
+    crew: Crew,
     views: Annotated[
         str | None,
         typer.Option(help="Networks only: 'center' (one crop) or 'sliding' (mean over windows)."),
     ] = None,
-    weights: _options.Weights = None,
-    labels: _options.Labels = None,
-    workers: _options.Workers = 0,
-    scheduler: _options.Scheduler = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the scores; an interrupted run goes on there.")
     ] = None,
@@ -43,8 +42,8 @@ def evaluate(
     from pfungst.contract.plain import to_plain
     from pfungst.evaluation.scoring import evaluate as evaluate_dataset
 
-    with _options.loaded_model(model, views, weights=weights, labels=labels) as (classifier, identity):
-        dataset, used = photos.new_to({_options.headings([model])[0]: classifier})
+    with model.loaded(views) as (classifier, identity):
+        dataset, used = photos.new_to({model.name: classifier})
         with _run.progress_bar() as progress:
             found = evaluate_dataset(
                 classifier,
@@ -52,14 +51,14 @@ def evaluate(
                 classes=photos.classes,
                 identity=identity,
                 out=out,
-                workers=_options.crew(workers, scheduler),
+                workers=crew.hired,
                 progress=progress,
             )
         if json is not None:
-            about = {"model": str(model), "data": str(photos.data), "split": photos.split}
+            about = {"model": str(model.model), "data": str(photos.data), "split": photos.split}
             _run.write_json(json, about | to_plain(found) | {"photos": to_plain(used)})
         if json != "-":
-            _print(found, f"{model} on {dataset.name}")
+            _print(found, f"{model.model} on {dataset.name}")
             if found.single_label is not None:
                 _print_single(found.single_label)
     _run.finish(found.failures)

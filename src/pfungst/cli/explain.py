@@ -8,12 +8,17 @@ from typing import Annotated
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._models import Model
+from pfungst.cli._work import Crew
 from pfungst.errors import PfungstError
 from pfungst.evaluation import wording
 
 
+@grouped
 def explain(
-    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
+    model: Model,
+    crew: Crew,
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Photos, or folders of photos, to explain.")
     ],
@@ -39,10 +44,6 @@ def explain(
         str | None, typer.Option(help="What the stabiliser absorbed: 'report' it, or 'spread' it evenly.")
     ] = None,
     arrays: Annotated[bool, typer.Option("--arrays", help="Also write relevance as safetensors.")] = False,
-    weights: _options.Weights = None,
-    labels: _options.Labels = None,
-    workers: _options.Workers = 0,
-    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:  # fmt: skip
     """Draw which pixels made a prediction: red supports the class, blue contradicts it, white is zero.
@@ -54,8 +55,7 @@ def explain(
     from pfungst.explaining import explain_photos, wanted_classes
 
     given = {"rule": rule, "epsilon": epsilon, "relative": relative or None, "absorbed": absorbed}
-    loaded = _options.loaded_model(model, weights=weights, labels=labels)
-    with loaded as (classifier, identity), _run.progress_bar() as progress:
+    with model.loaded() as (classifier, identity), _run.progress_bar() as progress:
         found = explain_photos(
             classifier,
             images,
@@ -64,17 +64,17 @@ def explain(
             options={name: value for name, value in given.items() if value is not None},
             arrays=arrays,
             identity=identity,
-            workers=_options.crew(workers, scheduler),
+            workers=crew.hired,
             progress=progress,
         )
     if found.failures and len(images) == 1 and not images[0].is_dir():
         raise PfungstError(found.failures[0].reason)
     if json is not None:
-        content = {"model": str(model), "explanations": found.heatmaps, "failures": found.failures}
+        content = {"model": str(model.model), "explanations": found.heatmaps, "failures": found.failures}
         _run.write_json(json, to_plain(content))
     if json != "-":
         table = [
             (row.image, row.class_name, wording.signed(row.score, 3), row.picture) for row in found.heatmaps
         ]
-        _run.print_table(f"{model}", ("photo", "class", "f(x)", "picture"), table)
+        _run.print_table(str(model.model), ("photo", "class", "f(x)", "picture"), table)
     _run.finish(found.failures)

@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
-from pfungst.cli import _options, _run
+from pfungst.cli import _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._models import Models
 
 
+@grouped
 def figure(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Model folders, a column each.")],
+    models: Models,
     images: Annotated[
         list[Path], typer.Option("--images", help="A photo or a folder of photos, a row each; repeatable.")
     ],
@@ -23,30 +26,24 @@ def figure(
         list[str] | None,
         typer.Option("--rule", help="Rule of the heatmaps: once for all models, or once for each."),
     ] = None,
-    weights: _options.Weights = None,
-    labels: _options.Labels = None,
     side: Annotated[int, typer.Option("--side", help="Size of a cell in pixels.")] = 240,
 ) -> None:
     """Draw a row per photo and a column per model: photo first, class and score below each heatmap."""
     from pfungst.explaining import photo_files
-    from pfungst.models import references
     from pfungst.report.figure import FigureStyle, Photos, make_figure
     from pfungst.writing import write_with
 
     style = FigureStyle(side=side)
-    headings = _options.headings(models)
     photos = Photos(photo_files(images))
-    found = references(models, weights or (), labels)
-    classifiers = {heading: model.load() for heading, model in zip(headings, found, strict=True)}
-    with _run.progress_bar() as progress:
+    with models.loaded() as loaded, _run.progress_bar() as progress:
         picture = make_figure(
-            classifiers,
+            {name: classifier for name, (classifier, _) in loaded.items()},
             photos,
             class_name=class_,
-            options=_options.rule_options(headings, rule or []),
+            options=models.options(rule),
             style=style,
             progress=progress,
         )
     write_with(out, lambda stream: picture.save(stream, format="PNG"))
-    typer.echo(f"{len(photos) - len(photos.failures)} photos, {len(models)} models: {out}")
+    typer.echo(f"{len(photos) - len(photos.failures)} photos, {len(models.models)} models: {out}")
     _run.finish(photos.failures)

@@ -9,9 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from pfungst.cli import _options, _run
+from pfungst.cli._groups import grouped
+from pfungst.cli._work import Crew
 
 
+@grouped
 def voc2007(
+    crew: Crew,
     data: Annotated[
         Path,
         typer.Option(help="VOCdevkit (`pfungst data voc2007` fetches it), or any folder in VOC layout with "
@@ -35,8 +39,6 @@ def voc2007(
         int, typer.Option(help="Photos on which the network's regions are perturbed.")
     ] = 200,
     seed: _options.Seed = 0,
-    workers: _options.Workers = 0,
-    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:  # fmt: skip
     """Repeat the experiment of "Analyzing Classifiers: Fisher Vectors and Deep Neural Networks".
@@ -56,11 +58,10 @@ def voc2007(
         limit=limit,
         fisher=FisherTraining(n_components=components, n_sampled=samples),
         region_photos=region_photos,
-        workers=_options.crew(workers, scheduler),
         random_state=seed,
     )
     with _run.progress_bar() as progress:
-        result = run_paper(data, out, config, progress=progress)
+        result = run_paper(data, out, config, workers=crew.hired, progress=progress)
     if json is not None:
         _run.write_json(json, dict(result.numbers))
     if json != "-":

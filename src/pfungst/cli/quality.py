@@ -3,58 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from pfungst.cli import _options, _run
-from pfungst.cli._groups import grouped
+from pfungst.cli._groups import Group, grouped
+from pfungst.cli._models import Model
 from pfungst.cli._photos import Measured
+from pfungst.cli._work import Crew
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
+    from pfungst.contract.classifier import Classifier
+    from pfungst.evaluation.config import QualityConfig
     from pfungst.evaluation.rows import BetweenRow, CurveRow, Quality
+    from pfungst.images import DataSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Group):
+    """What is measured, and how."""
+
+    panel: ClassVar[str] = "Measurement"
+
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="descriptors, regions, localisation, separated by commas. Default: descriptors for "
+            "Fisher vectors, regions for networks; localisation where there are boxes."
+        ),
+    ] = None
+    rules: Annotated[
+        str | None,
+        typer.Option(
+            help="Rules or composites, with commas (or semicolons). Default for Fisher vectors: "
+            "naive, epsilon=1, 10, 100, 1000, absolute; 'none' for attributions alone."
+        ),
+    ] = None
+    orders: Annotated[str, typer.Option(help="Of morf, random, lerf, with commas.")] = "morf,random,lerf"
+    operators: Annotated[
+        str, typer.Option(help="What regions are replaced with: noise, mean, blur, inpaint.")
+    ] = "noise"
+    descriptors: Annotated[int, typer.Option(help="Descriptors replaced in all.")] = 10_000
+    batch: Annotated[int, typer.Option(help="Descriptors replaced between two measurements.")] = 100
+    region_size: Annotated[int, typer.Option(help="Side of a region, in pixels of the model's input.")] = 9
+    region_steps: Annotated[int, typer.Option(help="Points of measurement for regions.")] = 100
+    regions_per_step: Annotated[int, typer.Option(help="Regions replaced between two measurements.")] = 1
+    repetitions: Annotated[int, typer.Option(help="Traces with new draws, noise or random order.")] = 5
+    tolerance: Annotated[float, typer.Option(help="Pixels the pointing game may miss a box by.")] = 15.0
+
+    def config(self, classifier: Classifier, data: DataSet, seed: int) -> QualityConfig:
+        """As the measurement takes it; what was not stated fits the classifier and the photos."""
+        from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
+        from pfungst.evaluation.quality import has_boxes
+        from pfungst.evaluation.replacement import ReplacementConfig
+        from pfungst.fisher import split_rules
+
+        return QualityConfig(
+            methods=_run.comma_list(self.method) or default_methods(classifier, with_boxes=has_boxes(data)),
+            rules=default_rules(classifier) if self.rules is None else split_rules(self.rules),
+            orders=_run.comma_list(self.orders) or (),
+            replacement=ReplacementConfig(
+                n_replaced=self.descriptors, batch_size=self.batch, repetitions=self.repetitions
+            ),
+            regions=RegionConfig(
+                size=self.region_size,
+                steps=self.region_steps,
+                per_step=self.regions_per_step,
+                operators=_run.comma_list(self.operators) or (),
+                repetitions=self.repetitions,
+            ),
+            tolerance=self.tolerance,
+            random_state=seed,
+        )
 
 
 @grouped
 def quality(
-    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
+    model: Model,
     photos: Measured,
-    method: Annotated[
-        str | None,
-        typer.Option(help="descriptors, regions, localisation, separated by commas. Default: descriptors for "
-                          "Fisher vectors, regions for networks; localisation where there are boxes."),
-    ] = None,
-    rules: Annotated[
-        str | None,
-        typer.Option(help="Rules or composites, with commas (or semicolons). Default for Fisher vectors: "
-                          "naive, epsilon=1, 10, 100, 1000, absolute; 'none' for attributions alone."),
-    ] = None,
+    settings: Settings,
+    crew: Crew,
     attributions: Annotated[
         list[str] | None,
         typer.Option(metavar="[NAME=]FOLDER", help="Your own relevance: FOLDER/<class>/<image>.npy or "
                      "FOLDER/<image>.safetensors. May be given several times."),
     ] = None,
-    orders: Annotated[str, typer.Option(help="Of morf, random, lerf, with commas.")] = "morf,random,lerf",
-    operators: Annotated[
-        str, typer.Option(help="What regions are replaced with: noise, mean, blur, inpaint.")
-    ] = "noise",
-    descriptors: Annotated[int, typer.Option(help="Descriptors replaced in all.")] = 10_000,
-    batch: Annotated[int, typer.Option(help="Descriptors replaced between two measurements.")] = 100,
-    region_size: Annotated[int, typer.Option(help="Side of a region, in pixels of the model's input.")] = 9,
-    region_steps: Annotated[int, typer.Option(help="Points of measurement for regions.")] = 100,
-    regions_per_step: Annotated[int, typer.Option(help="Regions replaced between two measurements.")] = 1,
-    repetitions: Annotated[int, typer.Option(help="Traces with new draws, noise or random order.")] = 5,
-    tolerance: Annotated[float, typer.Option(help="Pixels the pointing game may miss a box by.")] = 15.0,
     max_images: Annotated[
         int | None, typer.Option(help="A seeded sample of so many photos that show a class.")
     ] = None,
-    weights: _options.Weights = None,
-    labels: _options.Labels = None,
-    workers: _options.Workers = 0,
-    scheduler: _options.Scheduler = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for records, figures and numbers; an interrupted run goes on there."),
@@ -68,38 +108,20 @@ def quality(
     above the random order. The defaults are the paper's.
     """
     from pfungst.evaluation.attributions import folder_attributions
-    from pfungst.evaluation.config import QualityConfig, RegionConfig, default_methods, default_rules
-    from pfungst.evaluation.quality import has_boxes, measure_quality
-    from pfungst.evaluation.replacement import ReplacementConfig
-    from pfungst.fisher import split_rules
+    from pfungst.evaluation.quality import measure_quality
     from pfungst.report.quality_figure import save_quality
 
-    with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
-        dataset, used = photos.new_to({_options.headings([model])[0]: classifier})
-        config = QualityConfig(
-            methods=_run.comma_list(method) or default_methods(classifier, with_boxes=has_boxes(dataset)),
-            rules=default_rules(classifier) if rules is None else split_rules(rules),
-            orders=_run.comma_list(orders) or (),
-            replacement=ReplacementConfig(n_replaced=descriptors, batch_size=batch, repetitions=repetitions),
-            regions=RegionConfig(
-                size=region_size,
-                steps=region_steps,
-                per_step=regions_per_step,
-                operators=_run.comma_list(operators) or (),
-                repetitions=repetitions,
-            ),
-            tolerance=tolerance,
-            random_state=photos.seed,
-        )
+    with model.loaded() as (classifier, identity):
+        dataset, used = photos.new_to({model.name: classifier})
         with _run.progress_bar() as progress:
             result = measure_quality(
                 classifier,
                 dataset,
-                config,
+                settings.config(classifier, dataset, photos.seed),
                 classes=photos.classes,
                 attributions=folder_attributions(attributions or []),
                 max_images=max_images,
-                workers=_options.crew(workers, scheduler),
+                workers=crew.hired,
                 out=out,
                 identity=identity,
                 progress=progress,
@@ -110,7 +132,7 @@ def quality(
         if out is not None:
             save_quality(out, result)
         if json != "-":
-            _print(result, f"{model} on {dataset.name}")
+            _print(result, f"{model.model} on {dataset.name}")
     _run.finish(result.failures)
 
 

@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from pfungst.cli import _gate
+from pfungst.cli._groups import grouped
 
 
+@grouped
 def report(
+    stops: _gate.GateOptions,
     audit: Annotated[Path, typer.Argument(metavar="AUDIT", help="Folder that `pfungst audit` wrote.")],
     zero: Annotated[
         str,
@@ -27,10 +30,6 @@ def report(
             help="Also write what the audit can say of the technical documentation of the EU AI Act.",
         ),
     ] = None,
-    fail_on: _gate.FailOn = None,
-    fail_if: _gate.FailIf = None,
-    junit: _gate.Junit = None,
-    sarif: _gate.Sarif = None,
 ) -> None:
     """Write the page of a finished audit again, and documents made from its numbers.
 
@@ -41,7 +40,7 @@ def report(
     from pfungst.report.audit_page import write_report
     from pfungst.report.dossier import write_dossier
 
-    gate = _gate.Gate.read(fail_on, fail_if, junit, sarif)
+    gate = stops.read()
     found = Audit.load(audit)
     typer.echo(f"Open {write_report(audit, zero=zero).resolve()} in a browser.")  # type: ignore[arg-type]
     if dossier is not None:

@@ -9,7 +9,10 @@ import typer
 
 from pfungst.cli import _options, _run
 from pfungst.cli._groups import grouped
+from pfungst.cli._models import Model
 from pfungst.cli._photos import Measured
+from pfungst.cli._surveys import Surveyed
+from pfungst.cli._work import Crew
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
@@ -18,12 +21,13 @@ if TYPE_CHECKING:
 
 @grouped
 def strategies(
-    model: Annotated[Path, typer.Argument(help=_options.MODEL_HELP)],
+    model: Model,
     data_set: Measured,
+    surveyed: Surveyed,
+    crew: Crew,
     out: Annotated[
         Path, typer.Option(help="Folder for heatmaps, figures and numbers; an interrupted run goes on there.")
     ],
-    rule: Annotated[str | None, typer.Option(help="Rule of the heatmaps; default the model's own.")] = None,
     photos: Annotated[
         str, typer.Option(help="'true-positives' (shown and predicted), or all that are 'shown'.")
     ] = "true-positives",
@@ -35,11 +39,6 @@ def strategies(
         int | None, typer.Option(help="Neighbours that each heatmap is joined to; default by their number.")
     ] = None,
     max_clusters: Annotated[int, typer.Option(help="At most so many groups.")] = 8,
-    survey: _options.SurveyFolder = None,
-    weights: _options.Weights = None,
-    labels: _options.Labels = None,
-    workers: _options.Workers = 0,
-    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Find the different ways in which a model recognises a class, by grouping its heatmaps.
@@ -49,7 +48,6 @@ def strategies(
     the groups really stand apart.
     """
     from pfungst.audits.strategies.finding import StrategiesConfig, find_strategies
-    from pfungst.audits.survey import survey as surveyed
     from pfungst.report.strategies_figure import save_strategies
 
     config = StrategiesConfig(
@@ -60,25 +58,25 @@ def strategies(
         max_clusters=max_clusters,
         random_state=data_set.seed,
     )
-    name_of_model = _options.headings([model])[0]
-    with _options.loaded_model(model, weights=weights, labels=labels) as (classifier, identity):
-        dataset, used = data_set.new_to({name_of_model: classifier})
+    with model.loaded() as (classifier, identity):
+        dataset, used = data_set.new_to({model.name: classifier})
         with _run.progress_bar() as progress:
-            seen = surveyed(
+            seen = surveyed.of(
                 classifier,
                 dataset,
-                _options.survey_config(rule, data_set.seed),
+                model.name,
+                seed=data_set.seed,
                 classes=data_set.classes,
                 identity=identity,
-                out=_options.survey_place(survey, out, name_of_model),
-                workers=_options.crew(workers, scheduler),
+                out=out,
+                workers=crew.hired,
                 progress=progress,
             )
             found: dict[str, Strategies] = {}
             for position, name in enumerate(seen.classes, 1):
                 found[name] = find_strategies(seen, name, config, out=out)
                 progress("strategies", position, len(seen.classes))
-        title = f"{model} on {dataset.name}"
+        title = f"{model.model} on {dataset.name}"
         save_strategies(out, found, title=title, thumbnail=seen.thumbnail)
         if json is not None:
             _run.write_json(json, {"classes": found, "photos": used, "failures": seen.failures})

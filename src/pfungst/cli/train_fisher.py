@@ -2,56 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from pfungst.cli import _options, _run
-from pfungst.cli._groups import grouped
-from pfungst.cli._photos import Labelled
+from pfungst.cli._groups import Group, grouped
+from pfungst.cli._photos import Learned
+from pfungst.cli._work import Crew
 from pfungst.errors import Failure, PfungstError
 
+if TYPE_CHECKING:
+    from pfungst.descriptors import Descriptor
+    from pfungst.fisher.training import TrainedFisher
 
-@grouped
-def fisher(
-    photos: Labelled,
-    out: Annotated[Path, typer.Option(help="Model folder to write.")],
-    train_split: Annotated[str, typer.Option(help="Photos to learn from.")] = "train",
-    val_split: Annotated[str, typer.Option(help="Photos that choose C and the thresholds.")] = "val",
-    components: Annotated[int, typer.Option(help="K, components of the Gaussian mixture.")] = 256,
-    dims: Annotated[int, typer.Option(help="D, descriptor dimensions after PCA.")] = 80,
-    descriptor: Annotated[str, typer.Option(help="Local descriptors: 'sift' or 'colour'.")] = "sift",
+
+@dataclass(frozen=True, kw_only=True)
+class Descriptors(Group):
+    """Which local descriptors, and where they lie."""
+
+    panel: ClassVar[str] = "Descriptors"
+
+    descriptor: Annotated[str, typer.Option(help="Local descriptors: 'sift' or 'colour'.")] = "sift"
     step: Annotated[
         int | None,
         typer.Option(help="Distance of neighbouring descriptors in pixels. Default: 3; 4 for colour."),
-    ] = None,
+    ] = None
     bin_sizes: Annotated[
         str | None,
         typer.Option(
             help="Sides of a bin (a quarter of a descriptor) in pixels, one a scale, separated by commas. "
             "Default: 4,6,8,10; 4,6,8,12,16 for colour."
         ),
-    ] = None,
+    ] = None
     contrast: Annotated[
         float | None,
         typer.Option(help="SIFT with less gradient mass per pixel is dropped. Default: 0.005."),
-    ] = None,
+    ] = None
     max_height: Annotated[
         int | None, typer.Option(help="Reduce taller photos to this height first (useful for large photos).")
-    ] = None,
+    ] = None
     longest_side: Annotated[
         int | None,
         typer.Option(min=0, help="Reduce photos with a longer side to it first; 0 for none. Default: 2000."),
-    ] = None,
+    ] = None
+
+    def chosen(self) -> Descriptor:
+        """The descriptor of that name; what was not stated is its own default."""
+        from pfungst.descriptors import descriptor_from_dict
+
+        stated: dict[str, Any] = {
+            "step": self.step,
+            "bin_sizes": None if self.bin_sizes is None else _run.numbers("--bin-sizes", self.bin_sizes, int),
+            "contrast_threshold": self.contrast,
+            "max_height": self.max_height,
+        }
+        given = {name: value for name, value in stated.items() if value is not None}
+        if self.longest_side is not None:
+            given["longest_side"] = self.longest_side or None
+        return descriptor_from_dict({"name": self.descriptor, **given})
+
+
+@grouped
+def fisher(
+    photos: Learned,
+    descriptors: Descriptors,
+    crew: Crew,
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    components: Annotated[int, typer.Option(help="K, components of the Gaussian mixture.")] = 256,
+    dims: Annotated[int, typer.Option(help="D, descriptor dimensions after PCA.")] = 80,
     samples: Annotated[int, typer.Option(help="Descriptors sampled for PCA and mixture.")] = 1_000_000,
     mixture_start: Annotated[str, typer.Option(help="'k-means' or 'random'.")] = "k-means",
     iterations: Annotated[int, typer.Option(help="Of expectation-maximisation, at the most.")] = 40,
     c: Annotated[
         str, typer.Option("--c", help="Values of the SVM's C to choose from, separated by commas.")
     ] = "0.1,1,10,100",
-    workers: _options.Workers = 0,
-    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Train a Fisher-vector classifier: local descriptors, PCA, Gaussian mixture, linear SVMs.
@@ -61,25 +89,15 @@ def fisher(
     OUT.training, which goes when the model is written).
     """
     from pfungst.contract.storage import check_target
-    from pfungst.descriptors import descriptor_from_dict
     from pfungst.fisher import FisherTraining, train_fisher
     from pfungst.writing import remove_folder
 
     check_target(out)
-    dataset = photos.dealt()
-    chosen = {
-        "step": step,
-        "bin_sizes": None if bin_sizes is None else _run.numbers("--bin-sizes", bin_sizes, int),
-        "contrast_threshold": contrast,
-        "max_height": max_height,
-    }
-    given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    if longest_side is not None:
-        given["longest_side"] = longest_side or None
+    train, validation, unread = photos.parts()
     config = FisherTraining(
         n_components=components,
         dims=dims,
-        descriptor=descriptor_from_dict({"name": descriptor, **given}),
+        descriptor=descriptors.chosen(),
         n_sampled=samples,
         mixture_init=mixture_start,  # type: ignore[arg-type]  # checked by FisherTraining
         mixture_iterations=iterations,
@@ -89,16 +107,22 @@ def fisher(
     work = out.with_name(out.name + ".training")
     with _run.progress_bar() as progress:
         trained = train_fisher(
-            dataset.split(train_split),
-            dataset.split(val_split),
+            train,
+            validation,
             config,
             out=work,
-            workers=_options.crew(workers, scheduler),
+            workers=crew.hired,
             progress=progress,
         )
-    failures: list[Failure | PfungstError] = [*dataset.failures, *trained.failures]
+    failures: list[Failure | PfungstError] = [*unread, *trained.failures]
     trained.classifier.save(out)
     remove_folder(work)
+    _report(trained, failures, out, json)
+
+
+def _report(
+    trained: TrainedFisher, failures: Sequence[Failure | PfungstError], out: Path, json: str | None
+) -> None:
     summary = {
         "model": str(out),
         "classes": list(trained.classifier.classes),

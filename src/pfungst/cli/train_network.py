@@ -3,23 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from pfungst.cli import _options, _run
-from pfungst.cli._groups import grouped
-from pfungst.cli._photos import Labelled
+from pfungst.cli._groups import Group, grouped
+from pfungst.cli._photos import Learned
+from pfungst.cli._work import Crew
 from pfungst.errors import Failure, PfungstError
 
 if TYPE_CHECKING:
+    from pfungst.network import NetworkTraining
     from pfungst.network.training.train import TrainedNetwork
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descent(Group):
+    """How the network learns."""
+
+    panel: ClassVar[str] = "Training"
+
+    freeze: Annotated[
+        bool, typer.Option("--freeze/--train-all", help="Train the last layer only, or every layer.")
+    ] = True
+    epochs: Annotated[int | None, typer.Option(help="Passes over all views.")] = None
+    batch_size: Annotated[int, typer.Option(help="Views in a step.")] = 64
+    learning_rate: Annotated[float | None, typer.Option(help="At the start.")] = None
+    momentum: Annotated[float, typer.Option(help="Of the descent.")] = 0.9
+    weight_decay: Annotated[float | None, typer.Option(help="Of weights, not of biases.")] = None
+    step_epochs: Annotated[
+        int | None, typer.Option(help="Epochs between falls of the learning rate.  [default: a third]")
+    ] = None
+    step_factor: Annotated[float, typer.Option(help="What the learning rate falls to.")] = 0.1
+    geometry: Annotated[
+        str, typer.Option(help="longest+pad keeps the aspect and pads; warp makes a square.")
+    ] = "longest+pad"
+    refit: Annotated[
+        bool, typer.Option(help="Train again on training and validation photos for the best epochs.")
+    ] = True
+    threads: Annotated[
+        int, typer.Option(min=1, help="Of --train-all; the last digits depend on it, not on --workers.")
+    ] = 1
+    cache_gib: Annotated[float, typer.Option(help="Largest size of stored views on disk.")] = 8.0
+
+    def config(self, seed: int) -> NetworkTraining:
+        """As the training takes it."""
+        from pfungst.network import NetworkTraining
+
+        return NetworkTraining(
+            freeze=self.freeze,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            step_epochs=self.step_epochs,
+            step_factor=self.step_factor,
+            geometry=self.geometry,  # type: ignore[arg-type]  # checked by NetworkTraining
+            refit=self.refit,
+            max_cache_bytes=int(self.cache_gib * 2**30),
+            threads=self.threads,
+            random_state=seed,
+        )
 
 
 @grouped
 def network(
-    photos: Labelled,
+    photos: Learned,
+    descent: Descent,
+    crew: Crew,
     init: Annotated[
         str,
         typer.Option(
@@ -32,32 +87,6 @@ def network(
         Path | None,
         typer.Option(help="State dict (.safetensors, .pth) to start from instead; 'random' for a seed's."),
     ] = None,
-    train_split: Annotated[str, typer.Option(help="Photos to learn from.")] = "train",
-    val_split: Annotated[str, typer.Option(help="Photos that choose the epoch and the thresholds.")] = "val",
-    freeze: Annotated[
-        bool, typer.Option("--freeze/--train-all", help="Train the last layer only, or every layer.")
-    ] = True,
-    epochs: Annotated[int | None, typer.Option(help="Passes over all views.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Views in a step.")] = 64,
-    learning_rate: Annotated[float | None, typer.Option(help="At the start.")] = None,
-    momentum: Annotated[float, typer.Option(help="Of the descent.")] = 0.9,
-    weight_decay: Annotated[float | None, typer.Option(help="Of weights, not of biases.")] = None,
-    step_epochs: Annotated[
-        int | None, typer.Option(help="Epochs between falls of the learning rate.  [default: a third]")
-    ] = None,
-    step_factor: Annotated[float, typer.Option(help="What the learning rate falls to.")] = 0.1,
-    geometry: Annotated[
-        str, typer.Option(help="longest+pad keeps the aspect and pads; warp makes a square.")
-    ] = "longest+pad",
-    refit: Annotated[
-        bool, typer.Option(help="Train again on training and validation photos for the best epochs.")
-    ] = True,
-    threads: Annotated[
-        int, typer.Option(min=1, help="Of --train-all; the last digits depend on it, not on --workers.")
-    ] = 1,
-    cache_gib: Annotated[float, typer.Option(help="Largest size of stored views on disk.")] = 8.0,
-    workers: _options.Workers = 0,
-    scheduler: _options.Scheduler = None,
     json: _options.JsonTarget = None,
 ) -> None:
     """Train a network for several labels a photo: sum of hinge losses, ten views a photo.
@@ -66,41 +95,26 @@ def network(
     an interrupt, to the same numbers. Remove that folder to start anew.
     """
     from pfungst.contract.storage import check_target
-    from pfungst.network import NetworkTraining, initial_network, train_network
+    from pfungst.network import initial_network, train_network
     from pfungst.writing import remove_folder
 
     check_target(out)
-    config = NetworkTraining(
-        freeze=freeze,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        step_epochs=step_epochs,
-        step_factor=step_factor,
-        geometry=geometry,  # type: ignore[arg-type]  # checked by NetworkTraining
-        refit=refit,
-        max_cache_bytes=int(cache_gib * 2**30),
-        threads=threads,
-        random_state=photos.seed,
-    )
-    dataset = photos.dealt()
-    start = initial_network(init, dataset.classes, weights=weights, random_state=photos.seed)
+    train, validation, unread = photos.parts()
+    start = initial_network(init, train.classes, weights=weights, random_state=photos.seed)
     folder = out.with_name(out.name + ".training")
     with _run.progress_bar() as progress:
         trained = train_network(
             start,
-            dataset.split(train_split),
-            dataset.split(val_split),
-            config,
+            train,
+            validation,
+            descent.config(photos.seed),
             out=folder,
-            workers=_options.crew(workers, scheduler),
+            workers=crew.hired,
             progress=progress,
         )
     trained.classifier.save(out)
     remove_folder(folder)
-    _report(trained, (*dataset.failures, *trained.failures), out, json)
+    _report(trained, (*unread, *trained.failures), out, json)
 
 
 def _report(

@@ -54,8 +54,6 @@ class DemoConfig:
         Heatmap quality on fewer photos than by default, and fewer tests of suspects.
     twin : bool
         Also learn from the clean twin of the scenes, audit those models, and compare the two audits.
-    workers : int or Cluster
-        Processes, or a Dask cluster whose workers see ``out``.
     random_state : int
         Seed of scenes and training.
     """
@@ -77,7 +75,6 @@ class DemoConfig:
         )
     )
     twin: bool = False
-    workers: Workers = 1
     random_state: int = 0
 
     def __post_init__(self) -> None:
@@ -117,7 +114,13 @@ class DemoResult:
         return tuple(failure for audit in self.audits.values() for failure in audit.failures)
 
 
-def run_demo(out: str | Path, config: DemoConfig | None = None, *, progress: Progress = silent) -> DemoResult:
+def run_demo(
+    out: str | Path,
+    config: DemoConfig | None = None,
+    *,
+    workers: Workers = 1,
+    progress: Progress = silent,
+) -> DemoResult:
     """Make scenes, train on them, audit the models, and write reports.
 
     Parameters
@@ -125,13 +128,16 @@ def run_demo(out: str | Path, config: DemoConfig | None = None, *, progress: Pro
     out : path
         Folder for scenes, models and audits.
     config : DemoConfig, optional
+    workers : int or Cluster
+        Processes, or a Dask cluster whose workers see ``out``.
     progress : Progress
     """
     config = config or DemoConfig()
     target = Path(out)
+    run = _Run(target=target, config=config, workers=workers, progress=progress)
     audits, pages = {}, {}
     for variant in (FLAWED, CLEAN) if config.twin else (FLAWED,):
-        audits[variant] = _audited(variant, target, config, progress)
+        audits[variant] = run.audited(variant)
         pages[variant] = write_report(audit_folder(target, variant))
     if not config.twin:
         return DemoResult(audits=audits, pages=pages)
@@ -153,58 +159,71 @@ def audit_folder(target: Path, variant: str) -> Path:
     return target / ("audit" if variant == FLAWED else f"audit-{variant}")
 
 
-def _audited(variant: str, target: Path, config: DemoConfig, progress: Progress) -> Audit:
-    """Scenes of one kind, models that learn from them, and the audit of these on the test photos."""
-    root = target / "scenes" / variant
-    scenes = ScenesConfig(n_images=config.n_images, seed=config.random_state, clean=variant == CLEAN)
-    write_scenes(root, scenes, progress=lambda _, done, total: progress(f"{variant} scenes", done, total))
-    dataset = open_dataset(root)
-    told = named(progress, variant)
-    subjects = [_subject(model, variant, dataset, target, config, told) for model in config.models]
-    return audit_models(
-        subjects,
-        dataset.split("test"),
-        audit_folder(target, variant),
-        replace(config.audit, random_state=config.random_state),
-        split="test",
-        title=f"What do these classifiers look at? ({variant} scenes)",
-        workers=config.workers,
-        progress=told,
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What all parts of one demo share."""
 
+    target: Path
+    config: DemoConfig
+    workers: Workers
+    progress: Progress
 
-def _subject(  # noqa: PLR0917 - private, one caller
-    model: str, variant: str, dataset: DataSet, target: Path, config: DemoConfig, progress: Progress
-) -> Subject:
-    train = _train_fisher if model == "fisher" else _train_network
-    classifier = train(dataset, config, named(progress, TITLES[model]))
-    folder = classifier.save(target / "models" / f"{model}-{variant}")
-    return Subject(
-        name=TITLES[model],
-        classifier=classifier,
-        kind=model,
-        rule=RULES[model],
-        identity=model_identity(folder, classifier),
-    )
+    def audited(self, variant: str) -> Audit:
+        """Scenes of one kind, models that learn from them, and the audit of these on the test photos."""
+        dataset = self._scenes(variant)
+        told = named(self.progress, variant)
+        return audit_models(
+            [self._subject(model, variant, dataset, told) for model in self.config.models],
+            dataset.split("test"),
+            audit_folder(self.target, variant),
+            replace(self.config.audit, random_state=self.config.random_state),
+            split="test",
+            title=f"What do these classifiers look at? ({variant} scenes)",
+            workers=self.workers,
+            progress=told,
+        )
 
+    def _scenes(self, variant: str) -> DataSet:
+        root = self.target / "scenes" / variant
+        settings = ScenesConfig(
+            n_images=self.config.n_images, seed=self.config.random_state, clean=variant == CLEAN
+        )
+        told = named(self.progress, variant)
+        write_scenes(root, settings, progress=lambda _, done, total: told("scenes", done, total))
+        return open_dataset(root)
 
-def _train_fisher(dataset: DataSet, config: DemoConfig, progress: Progress) -> FisherClassifier:
-    settings = replace(config.fisher, random_state=config.random_state)
-    train, validation = dataset.split("train"), dataset.split("val")
-    return train_fisher(train, validation, settings, workers=config.workers, progress=progress).classifier
+    def _subject(self, model: str, variant: str, dataset: DataSet, told: Progress) -> Subject:
+        train = self._train_fisher if model == "fisher" else self._train_network
+        classifier = train(dataset, named(told, TITLES[model]))
+        folder = classifier.save(self.target / "models" / f"{model}-{variant}")
+        return Subject(
+            name=TITLES[model],
+            classifier=classifier,
+            kind=model,
+            rule=RULES[model],
+            identity=model_identity(folder, classifier),
+        )
 
+    def _train_fisher(self, dataset: DataSet, told: Progress) -> FisherClassifier:
+        trained = train_fisher(
+            dataset.split("train"),
+            dataset.split("val"),
+            replace(self.config.fisher, random_state=self.config.random_state),
+            workers=self.workers,
+            progress=told,
+        )
+        return trained.classifier
 
-def _train_network(dataset: DataSet, config: DemoConfig, progress: Progress) -> NetworkClassifier:
-    from pfungst.network import NetworkTraining, initial_network, train_network
+    def _train_network(self, dataset: DataSet, told: Progress) -> NetworkClassifier:
+        from pfungst.network import NetworkTraining, initial_network, train_network
 
-    start = initial_network("efficientnet-lite0", dataset.classes, random_state=config.random_state)
-    settings = NetworkTraining(epochs=config.network_epochs, refit=False, random_state=config.random_state)
-    trained = train_network(
-        start,
-        dataset.split("train"),
-        dataset.split("val"),
-        settings,
-        workers=config.workers,
-        progress=progress,
-    )
-    return trained.classifier
+        seed = self.config.random_state
+        trained = train_network(
+            initial_network("efficientnet-lite0", dataset.classes, random_state=seed),
+            dataset.split("train"),
+            dataset.split("val"),
+            NetworkTraining(epochs=self.config.network_epochs, refit=False, random_state=seed),
+            workers=self.workers,
+            progress=told,
+        )
+        return trained.classifier

@@ -38,14 +38,14 @@ def audit_both(study: Study) -> tuple[dict[str, Any], Audit]:
             config,
             split="test",
             title=f"Analyzing Classifiers on {study.photos.name}",
-            workers=study.config.workers,
+            workers=study.workers,
             progress=study.told(AUDIT),
         )
         write_report(folder)
         return {"problems": len(audit.problems), "failures": [str(failure) for failure in audit.failures]}
 
     configuration = {**on_test(study), "audit": asdict(config)}
-    record = run_stage(folder, configuration, work, workers=study.config.workers)
+    record = run_stage(folder, configuration, work, workers=study.workers)
     return record, Audit.load(folder)
 
 

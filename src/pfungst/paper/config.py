@@ -10,7 +10,6 @@ from pfungst.errors import ConfigError
 from pfungst.evaluation.config import RegionConfig
 from pfungst.evaluation.replacement import ReplacementConfig
 from pfungst.fisher import FisherTraining
-from pfungst.runs.executor import Workers, check_workers
 
 if TYPE_CHECKING:
     from pfungst.network import NetworkTraining
@@ -43,8 +42,6 @@ class PaperConfig:
         Regions of the network's input.
     region_photos : int
         Photos of the sample on which regions are perturbed.
-    workers : int or Cluster
-        Processes, or a cluster; the numbers do not depend on it.
     random_state : int
         Seed of everything.
     """
@@ -57,7 +54,6 @@ class PaperConfig:
     replacement: ReplacementConfig = field(default_factory=ReplacementConfig)
     regions: RegionConfig = field(default_factory=RegionConfig)
     region_photos: int = 200
-    workers: Workers = 1
     random_state: int = 0
 
     def __post_init__(self) -> None:
@@ -65,7 +61,6 @@ class PaperConfig:
             raise ConfigError(f"limit = {self.limit}", allowed="1 or more photos of each split, or no limit")
         if self.region_photos < 1:
             raise ConfigError(f"region_photos = {self.region_photos}", allowed="1 or more")
-        check_workers(self.workers)
         if self.random_state < 0:
             raise ConfigError(f"seed {self.random_state}", allowed="0 or more")
 

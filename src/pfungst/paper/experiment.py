@@ -18,6 +18,7 @@ from pfungst.paper.showing import show
 from pfungst.paper.study import Study
 from pfungst.paper.training import train_models
 from pfungst.progress import Progress, silent
+from pfungst.runs.executor import Workers
 from pfungst.writing import write_whole
 
 RESULTS_FILE = "results.json"
@@ -43,7 +44,12 @@ class PaperResult:
 
 
 def run_paper(
-    data: str | Path, out: str | Path, config: PaperConfig | None = None, *, progress: Progress = silent
+    data: str | Path,
+    out: str | Path,
+    config: PaperConfig | None = None,
+    *,
+    workers: Workers = 1,
+    progress: Progress = silent,
 ) -> PaperResult:
     """Run the experiment of *Analyzing Classifiers: Fisher Vectors and Deep Neural Networks*.
 
@@ -61,6 +67,8 @@ def run_paper(
     out : path
         Folder of models, records, pictures, ``results.json`` and ``paper.html``.
     config : PaperConfig, optional
+    workers : int or Cluster
+        Processes, or a cluster; the numbers do not depend on it.
     progress : Progress
 
     Raises
@@ -74,12 +82,12 @@ def run_paper(
     --------
     A partial run on 40 photos of each split::
 
-        result = run_paper("VOCdevkit", "paper", PaperConfig(limit=40, workers=2))
+        result = run_paper("VOCdevkit", "paper", PaperConfig(limit=40), workers=2)
         print(result.numbers["precision"][-1])
     """
     config = config or PaperConfig()
     photos = read_photos(data, classes=config.classes, limit=config.limit, random_state=config.random_state)
-    study = Study(photos=photos, out=Path(out), config=config, progress=progress)
+    study = Study(photos=photos, out=Path(out), config=config, workers=workers, progress=progress)
     trained = train_models(study)
     scored = measure_precision(study)
     quality = measure_heatmaps(study)

@@ -37,7 +37,7 @@ def measure_precision(study: Study) -> dict[str, Any]:
         }
         return {name: _precision(study, name, model) for name, model in models.items()}
 
-    return run_stage(study.out / SCORES, on_test(study), work, workers=study.config.workers)
+    return run_stage(study.out / SCORES, on_test(study), work, workers=study.workers)
 
 
 def _precision(study: Study, name: str, model: Any) -> Evaluation:
@@ -47,7 +47,7 @@ def _precision(study: Study, name: str, model: Any) -> Evaluation:
         study.photos.test,
         identity=model_identity(model_folder(study, _KINDS[name]), model),
         out=folder,
-        workers=study.config.workers,
+        workers=study.workers,
         progress=study.told(name),
     )
 
@@ -77,14 +77,14 @@ def _quality(study: Study, model: str, settings: Mapping[str, Any], max_images: 
             study.photos.test,
             config,
             max_images=max_images,
-            workers=study.config.workers,
+            workers=study.workers,
             out=folder,
             identity=model_identity(model_folder(study, model), classifier),
             progress=study.told(model),
         )
 
     configuration = {**on_test(study), "quality": to_plain(config), "max_images": max_images}
-    return run_stage(folder, configuration, work, workers=study.config.workers)
+    return run_stage(folder, configuration, work, workers=study.workers)
 
 
 def on_test(study: Study) -> dict[str, Any]:

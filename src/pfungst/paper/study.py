@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pfungst.paper.config import PaperConfig
 from pfungst.paper.photos import PaperPhotos
-from pfungst.progress import Progress, silent
+from pfungst.progress import Progress, named, silent
+from pfungst.runs.executor import Workers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,12 +18,9 @@ class Study:
     photos: PaperPhotos
     out: Path
     config: PaperConfig
+    workers: Workers = 1
     progress: Progress = silent
 
     def told(self, name: str) -> Progress:
         """Progress under the name of a part of the experiment."""
-
-        def tell(stage: str, done: int, total: int, /) -> None:
-            self.progress(f"{name}, {stage}", done, total)
-
-        return tell
+        return named(self.progress, name)

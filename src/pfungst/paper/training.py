@@ -57,7 +57,7 @@ def _train_fisher(study: Study) -> dict[str, Any]:
             photos.val,
             settings,
             out=unfinished,
-            workers=study.config.workers,
+            workers=study.workers,
             progress=told,
         )
         trained.classifier.save(model_folder(study, FISHER))
@@ -72,7 +72,7 @@ def _train_fisher(study: Study) -> dict[str, Any]:
         "photos": [data_identity(photos.train), data_identity(photos.val)],
         "training": plain_training(settings),
     }
-    return run_stage(study.out / FISHER, configuration, work, workers=study.config.workers)
+    return run_stage(study.out / FISHER, configuration, work, workers=study.workers)
 
 
 def _train_network(study: Study) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _train_network(study: Study) -> dict[str, Any]:
             photos.val,
             settings,
             out=unfinished,
-            workers=config.workers,
+            workers=study.workers,
             progress=study.told(config.network_name),
         )
         trained.classifier.save(model_folder(study, NETWORK))
@@ -109,7 +109,7 @@ def _train_network(study: Study) -> dict[str, Any]:
         "start": [file_sha256(file) for file in config.caffenet] if config.caffenet else STAND_IN,
         "training": plain_training(settings),
     }
-    return run_stage(folder, configuration, work, workers=study.config.workers)
+    return run_stage(folder, configuration, work, workers=study.workers)
 
 
 def _beginning(study: Study) -> NetworkClassifier | str:
