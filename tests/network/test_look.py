@@ -92,8 +92,9 @@ def test_photos_with_several_or_no_classes(photos):
         batch.forward, batch.classes, tuple(photos), views="center", batch_size=8, relevance=True
     )
     together, scores = look.explain(names, image_ids=list("pqr")), look.scores
-    assert batch.module.batches == [3]
+    assert batch.module.batches == [3, 1]  # the third photo's second class by a pass of its own
     assert [len(group) for group in together] == [1, 0, 2]
+    assert [item.class_name for item in together[2]] == ["c", "a"]
     for photo, group, row, wanted in zip(photos, together, scores, names, strict=True):
         for item, name in zip(group, wanted, strict=True):
             alone = one.explain(photo, name)

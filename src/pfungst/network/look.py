@@ -110,9 +110,9 @@ class NetworkLook:
     ) -> list[list[Explanation]]:
         """Explain classes of each photo's centre view by layer-wise relevance propagation.
 
-        All classes of a photo share one forward pass. The relevance of the input is summed over its channels
-        and handed back through crop, padding and resize to the photo's pixels; the sum is conserved (see
-        :mod:`pfungst.network.views`).
+        The classes of a photo share a forward pass, or two. The relevance of the input is summed over its
+        channels and handed back through crop, padding and resize to the photo's pixels; the sum is conserved
+        (see :mod:`pfungst.network.views`).
 
         Parameters
         ----------
@@ -144,25 +144,35 @@ class NetworkLook:
         columns = [[class_index(self._classes, name) for name in names] for names in class_names]
         ids = image_ids or [""] * len(self.images)
         found: list[list[Explanation]] = [[] for _ in columns]
-        for photos, recording in self._passes(columns):
-            wanted = [columns[photo] for photo in photos]
+        for photos, part, recording in self._passes(columns):
+            wanted = [columns[photo][part] for photo in photos]
             result, signs = _propagated(self._forward, recording, wanted, rule)
             for row, photo in enumerate(photos):
-                found[photo] = [
+                found[photo] += [
                     self._explanation(photo, column, result, (row, place), signs[row][place], ids[photo])
-                    for place, column in enumerate(columns[photo])
+                    for place, column in enumerate(wanted[row])
                 ]
         return found
 
-    def _passes(self, columns: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Recording]]:
-        """Recorded passes of batches of photos, those that have something to explain."""
-        wanted = [photo for photo, some in enumerate(columns) if some]
+    def _passes(self, columns: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], slice, Recording]]:
+        """Recorded passes of batches of photos, and which of each photo's classes are explained by them.
+
+        A pass goes back as often as the photo with the most classes needs, for all of its photos. So photos
+        of as many classes go together; and where all are in one pass that has been recorded already, those
+        with more than one class may get a pass of their own for the others.
+        """
+        counts = [len(some) for some in columns]
+        wanted = sorted((photo for photo, count in enumerate(counts) if count), key=counts.__getitem__)
+        everything = slice(None)
         if wanted and self._ahead:
-            yield list(range(len(self.images))), self._recorded
-            return
+            more = [photo for photo in wanted if counts[photo] > 1]
+            apart = _pays_apart(counts, len(more))
+            yield list(range(len(self.images))), slice(1) if apart else everything, self._recorded
+            wanted, everything = (more, slice(1, None)) if apart else ([], everything)
         for start in range(0, len(wanted), self._batch_size):
             photos = wanted[start : start + self._batch_size]
-            yield photos, self._forward.record(np.stack([self.pictures[photo] for photo in photos]))
+            views = np.stack([self.pictures[photo] for photo in photos])
+            yield photos, everything, self._forward.record(views)
 
     def _explanation(  # noqa: PLR0917 - private, one caller
         self, photo: int, column: int, result: LrpResult, at: tuple[int, int], sign: float, image_id: str
@@ -272,6 +282,12 @@ def class_index(classes: tuple[str, ...], name: str) -> int:
     if name not in classes:
         raise unknown_name("class", name, classes)
     return classes.index(name)
+
+
+def _pays_apart(counts: Sequence[int], n_more: int) -> bool:
+    """Whether photos with more classes than one are better passed again; that costs half a way back."""
+    width = max(counts)
+    return len(counts) * width > len(counts) + n_more * (width - 1 + 0.5)
 
 
 def _propagated(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_BLOCK = 1 << 15
+_BLOCK = 1 << 17
 
 
 def rows(tensor: Tensor) -> Tensor | None:
@@ -96,12 +96,14 @@ def quotient(
     taken = _cells(stabiliser) if epsilon else []
     for sample, number, (r, d, s) in _blocks(relevance, z, out):
         scaled = r if factor == 1.0 else r * factor
+        divisor = d
         if float(torch.amin(d.abs())) == 0:  # a sixth of the time of (d == 0).any()
             empty = d == 0
-            zero[sample, number] = scaled[empty].sum()
-            scaled, divisor = scaled.masked_fill(empty, 0.0), d.masked_fill(empty, 1.0)
-        else:
-            divisor = d
+            lost = (
+                scaled * empty
+            )  # by products: picking elements, or filling them in, takes four times as long
+            zero[sample, number] = lost.sum()
+            scaled, divisor = scaled - lost, d + empty
         if epsilon:
             shift = torch.copysign(_scalar(epsilon, divisor), divisor)
             torch.div(scaled, divisor + shift, out=s)

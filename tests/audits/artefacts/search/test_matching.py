@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from pfungst.audits.artefacts.search import matching
-from pfungst.audits.artefacts.search.matching import NO_MATCH, Matcher, Patch, best_near, cut
+from pfungst.audits.artefacts.search.matching import (
+    NO_MATCH,
+    Patch,
+    best_anywhere,
+    best_near,
+    cut,
+    similarities,
+)
 
 
 def slow_similarity(patch, photo, top, left):
@@ -35,7 +42,7 @@ def test_every_place_is_as_the_formula_says(photo):
     rng = np.random.default_rng(1)
     photo[:, :10, :10] *= 0.01  # hardly any pattern there
     patch = masked_patch(rng)
-    similar = Matcher([patch]).similarities(photo)[0]
+    similar = similarities(patch, photo)
     assert similar.shape == (33, 44)
     for top, left in ((0, 0), (2, 3), (32, 43), (17, 20), (32, 0)):
         assert similar[top, left] == pytest.approx(slow_similarity(patch, photo, top, left), abs=1e-5)
@@ -45,8 +52,7 @@ def test_a_patch_finds_itself_and_photos_may_differ_in_size(photo):
     patch = cut(photo, 11, 23, 9, 7)
     other = np.random.default_rng(2).normal(size=(6, 64, 33)).astype(np.float32)
     other[:, 40:49, 20:27] = 3 * patch.values
-    matcher = Matcher([patch])
-    found = [matcher.best(image)[0] for image in (photo, other, photo)]
+    found = [best_anywhere(patch, image) for image in (photo, other, photo)]
     assert [(match.top, match.left) for match in found] == [(11, 23), (40, 20), (11, 23)]
     assert found[0].similarity == pytest.approx(1, abs=1e-5)
     assert found[1].similarity == pytest.approx(1, abs=1e-5)
@@ -55,13 +61,13 @@ def test_a_patch_finds_itself_and_photos_may_differ_in_size(photo):
 def test_a_patch_larger_than_the_photo_matches_nowhere(photo):
     patch = cut(photo, 0, 0, 30, 40)
     small = photo[:, :20, :20]
-    assert Matcher([patch]).best(small) == [NO_MATCH]
+    assert best_anywhere(patch, small) == NO_MATCH
     assert best_near(patch, [small], [[(0, 0)]], 4) == [NO_MATCH]
 
 
 def test_near_a_place_is_the_same_as_a_part_of_the_whole(photo):
     patch = masked_patch(np.random.default_rng(3))
-    whole = Matcher([patch]).similarities(photo)[0]
+    whole = similarities(patch, photo)
     found = best_near(patch, [photo, photo], [[(12, 9)], [(0, 0), (30, 40)]], 3)
     part = whole[9:16, 6:13]
     assert found[0].similarity == pytest.approx(float(part.max()), abs=1e-5)

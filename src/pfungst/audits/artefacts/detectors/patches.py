@@ -13,7 +13,7 @@ from pfungst.audits.artefacts.config import ArtefactConfig
 from pfungst.audits.artefacts.detectors.patch_stamps import PatchStamp, lifted
 from pfungst.audits.artefacts.photos import ClassPhotos, SearchedPhoto
 from pfungst.audits.artefacts.search.features import packed
-from pfungst.audits.artefacts.search.matching import Match, Matcher, Patch, best_near
+from pfungst.audits.artefacts.search.matching import Match, Patch, best_anywhere, best_near
 from pfungst.audits.artefacts.search.mining import Candidate, Seen, merged, mine
 from pfungst.audits.artefacts.search.shaping import Grain
 from pfungst.audits.artefacts.suspects import Arrays, Carrier, Place, Suspect
@@ -49,7 +49,7 @@ class PatchSuspect(Suspect):
         """Its best match in the photo, near its place if it has one."""
         there = photo.look(self.scale)
         if self.kind == "look":
-            match = Matcher([self.patch]).best(there)[0]
+            match = best_anywhere(self.patch, there)
         else:
             places = self.patch.places((there.shape[1], there.shape[2]))
             match = best_near(self.patch, [there], [places], self.stray)[0]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -99,29 +99,16 @@ class Match:
 NO_MATCH = Match(-1.0, 0, 0)
 
 
-class Matcher:
-    """Patches made ready for whole photos; their transforms are kept for the last canvas."""
+def best_anywhere(patch: Patch, photo: Look) -> Match:
+    """The best place of a patch in a photo."""
+    return _best(similarities(patch, photo))
 
-    def __init__(self, patches: Sequence[Patch]) -> None:
-        self.patches = tuple(patches)
-        self._canvas: tuple[int, int] | None = None
-        self._transforms: list[Transforms] = []
 
-    def best(self, photo: Look) -> list[Match]:
-        """For each patch its best place in the photo."""
-        return [_best(similar) for similar in self.similarities(photo)]
-
-    def similarities(self, photo: Look) -> list[NDArray[np.float32]]:
-        """For each patch s at every place where it lies within the photo; empty where it does not fit."""
-        canvas = tuple(-(-length // 32) * 32 for length in photo.shape[1:])
-        if canvas != self._canvas:
-            self._canvas = (canvas[0], canvas[1])
-            self._transforms = [_transforms(patch, self._canvas) for patch in self.patches]
-        stack = _Stack(photo[None], self._canvas)
-        return [
-            _similar(stack, transforms, patch)[0]
-            for patch, transforms in zip(self.patches, self._transforms, strict=True)
-        ]
+def similarities(patch: Patch, photo: Look) -> NDArray[np.float32]:
+    """s at every place where the patch lies within the photo; empty where it does not fit."""
+    height, width = (-(-length // 32) * 32 for length in photo.shape[1:])
+    found: NDArray[np.float32] = _similar(_Stack(photo[None], (height, width)), patch)[0]
+    return found
 
 
 class Surroundings:
@@ -162,7 +149,7 @@ class Surroundings:
         best = [NO_MATCH] * self._count
         if self._stack is None:
             return best
-        similar = _similar(self._stack, _transforms(patch, self._shape), patch)
+        similar = _similar(self._stack, patch)
         for (index, corner), found in zip(self._owners, _all_best(similar), strict=True):
             if found.similarity > best[index].similarity:
                 best[index] = Match(found.similarity, found.top + corner[0], found.left + corner[1])
@@ -226,15 +213,15 @@ class _Stack:
         spectra: NDArray[Any] = fft.rfft2(self._energy, self.canvas)
         return spectra
 
-    def energy_within(self, shape: tuple[int, int]) -> NDArray[np.float32]:
-        """|F|² in a rectangle of that shape at each place where it lies within, ``(n, rows, columns)``."""
+    def size_within(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """|F| in a rectangle of that shape at each place where it lies within, ``(n, rows, columns)``."""
         if shape not in self._within:
             sums = np.pad(self._energy, ((0, 0), (1, 0), (1, 0))).astype(np.float64)
             sums = sums.cumsum(axis=1).cumsum(axis=2)
             height, width = shape
             inside = sums[:, height:, width:] - sums[:, :-height, width:]
             inside -= sums[:, height:, :-width] - sums[:, :-height, :-width]
-            self._within[shape] = inside.astype(np.float32)
+            self._within[shape] = np.sqrt(np.maximum(inside, 0)).astype(np.float32)
         return self._within[shape]
 
 
@@ -242,7 +229,9 @@ Transforms = tuple[NDArray[Any], NDArray[Any] | None]
 """Of a patch's values, and of its mask unless that is its whole rectangle."""
 
 
+@lru_cache(maxsize=4)
 def _transforms(patch: Patch, canvas: tuple[int, int]) -> Transforms:
+    """Kept for the patches at hand, which are looked for in one batch of photos after the other."""
     from scipy import fft
 
     rows, columns = (slice(min(side, limit)) for side, limit in zip(patch.shape, canvas, strict=True))
@@ -252,22 +241,34 @@ def _transforms(patch: Patch, canvas: tuple[int, int]) -> Transforms:
     return values, np.conj(fft.rfft2(patch.mask[rows, columns].astype(np.float32), canvas))
 
 
-def _similar(stack: _Stack, transforms: Transforms, patch: Patch) -> NDArray[np.float32]:
+def _similar(stack: _Stack, patch: Patch) -> NDArray[np.float32]:
     """s of a stack of photos, ``(n, rows, columns)``; places that wrap around the canvas are cut off."""
-    from scipy import fft
-
-    values, mask = transforms
     rows, columns = (whole - side + 1 for whole, side in zip(stack.size, patch.shape, strict=True))
     if rows < 1 or columns < 1 or patch.energy <= 0:
         return np.zeros((len(stack), 0, 0), dtype=np.float32)
-    products = fft.irfft2((stack.spectra * values).sum(axis=1), stack.canvas)
-    if mask is None:
-        energy = stack.energy_within(patch.shape)
-    else:
-        energy = fft.irfft2(stack.energy_spectra * mask, stack.canvas)[:, :rows, :columns]
-    own = np.float32(patch.energy)
-    similar = products[:, :rows, :columns] / np.sqrt(own * np.maximum(energy, own / 4))
-    return np.asarray(similar, dtype=np.float32)
+    values, mask = _transforms(patch, stack.canvas)
+    spectrum = stack.spectra[:, 0] * values[0]
+    for channel in range(1, len(values)):  # one after the other: all products at once leave the cache
+        spectrum += stack.spectra[:, channel] * values[channel]
+    products = _inverse(spectrum, rows, columns, stack.canvas)
+    size = stack.size_within(patch.shape) if mask is None else _size_under(mask, stack, rows, columns)
+    own = np.float32(np.sqrt(patch.energy))
+    products /= own * np.maximum(size, own / 2)
+    return products
+
+
+def _size_under(mask: NDArray[Any], stack: _Stack, rows: int, columns: int) -> NDArray[np.float32]:
+    """|F| under a mask, from the mask's transform."""
+    energy = _inverse(stack.energy_spectra * mask, rows, columns, stack.canvas)
+    return np.sqrt(np.maximum(energy, 0, out=energy), out=energy)
+
+
+def _inverse(spectrum: NDArray[Any], rows: int, columns: int, canvas: tuple[int, int]) -> NDArray[np.float32]:
+    """The first rows and columns of the inverse transform; the others are not worked out."""
+    from scipy import fft
+
+    half = fft.ifft(spectrum, axis=1, overwrite_x=True)[:, :rows]
+    return np.asarray(fft.irfft(half, canvas[1], axis=2)[:, :, :columns], dtype=np.float32)
 
 
 def _best(similar: NDArray[np.float32]) -> Match:

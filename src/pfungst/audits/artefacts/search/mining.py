@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from pfungst.audits.artefacts.config import ArtefactConfig
 from pfungst.audits.artefacts.search.features import Look
 from pfungst.audits.artefacts.search.matching import (
+    NO_MATCH,
     Match,
-    Matcher,
     Patch,
     Place,
     Surroundings,
+    best_anywhere,
     best_near,
     cut,
 )
@@ -27,6 +28,7 @@ _MARGIN, _QUANTILE = 0.1, 0.95
 _TURNS, _TRIES = 2, 4
 _IN_PLACE, _CLEARLY = 0.8, 1.25
 _OFF, _SOMETIMES = 0.1, 0.25
+_AT_A_TIME = 8  # photos without the class; most patches need no more
 Kind = Literal["place", "look"]
 
 
@@ -192,8 +194,7 @@ def _seed(photo: Seen, blob: Blob, side: int) -> Patch:
 class _Field:
     """The photos of a search, and the ways to look for a patch in them.
 
-    Each way finds None where too few photos of the class carry the patch. No level lies below ``alike``, so
-    where too few reach that, the photos without the class need not be looked at.
+    Each way finds None where too few photos of the class carry the patch.
     """
 
     def __init__(
@@ -206,25 +207,22 @@ class _Field:
     ) -> None:
         self.shown, self.others, self.config = shown, others, config
         self.grain, self.scale = grain, scale
-        shape, reach = (grain.side, grain.side), grain.side // 2
-        self._blobs = [
-            Surroundings(
-                [photo.look for photo in photos],
-                [_corners(photo, grain.side) for photo in photos],
-                shape,
-                reach,
-            )
-            for photos in (shown, others)
-        ]
+        self._shown_blobs = self._at_blobs(shown)
+        self._other_blobs = [self._at_blobs(photos) for photos in _parts(others)]
+
+    def _at_blobs(self, photos: Sequence[Seen]) -> Surroundings:
+        side = self.grain.side
+        return Surroundings(
+            [photo.look for photo in photos],
+            [_corners(photo, side) for photo in photos],
+            (side, side),
+            side // 2,
+        )
 
     def at_its_place(self, patch: Patch) -> Candidate | None:
         """Where a patch recurs if it keeps its distance from a corner, a side or the middle."""
-        return self._candidate(
-            patch,
-            "place",
-            self._near_places(patch, self.shown),
-            lambda: self._near_places(patch, self.others),
-        )
+        elsewhere = (self._near_places(patch, photos) for photos in _parts(self.others))
+        return self._candidate(patch, "place", self._near_places(patch, self.shown), elsewhere)
 
     def _near_places(self, patch: Patch, photos: Sequence[Seen]) -> list[Match]:
         places = [patch.places(photo.size) for photo in photos]
@@ -232,25 +230,22 @@ class _Field:
 
     def at_the_blobs(self, patch: Patch) -> Candidate | None:
         """Where a square patch recurs among the blobs of relevance."""
-        here, elsewhere = self._blobs
-        return self._candidate(patch, "look", here.best(patch), lambda: elsewhere.best(patch))
+        elsewhere = (blobs.best(patch) for blobs in self._other_blobs)
+        return self._candidate(patch, "look", self._shown_blobs.best(patch), elsewhere)
 
     def anywhere(self, patch: Patch) -> Candidate | None:
         """Where a patch recurs in the whole of the photos."""
-        matcher = Matcher([patch])
 
         def best(photos: Sequence[Seen]) -> list[Match]:
-            return [matcher.best(photo.look)[0] for photo in photos]
+            return [best_anywhere(patch, photo.look) for photo in photos]
 
-        return self._candidate(patch, "look", best(self.shown), lambda: best(self.others))
+        return self._candidate(patch, "look", best(self.shown), (best(part) for part in _parts(self.others)))
 
     def _candidate(
-        self, patch: Patch, kind: Kind, here: Sequence[Match], elsewhere: Callable[[], Sequence[Match]]
+        self, patch: Patch, kind: Kind, here: Sequence[Match], elsewhere: Iterable[Sequence[Match]]
     ) -> Candidate | None:
-        if not self._enough(here, self.config.alike):
-            return None
-        level = level_above([match.similarity for match in elsewhere()], self.config.alike)
-        if not self._enough(here, level):
+        level = self._level(here, elsewhere)
+        if level is None:
             return None
         matches = {
             photo.id: match for photo, match in zip(self.shown, here, strict=True) if match.similarity > level
@@ -267,8 +262,29 @@ class _Field:
             scale=self.scale,
         )
 
+    def _level(self, here: Sequence[Match], elsewhere: Iterable[Sequence[Match]]) -> float | None:
+        """The level that the photos without the class set; None as soon as too few of the class lie above it.
+
+        It is never below ``alike``. Photos not yet looked at count as the least alike that there are: with
+        them the level can but rise.
+        """
+        if not self._enough(here, self.config.alike):
+            return None
+        similarities: list[float] = []
+        for matches in elsewhere:
+            similarities += [match.similarity for match in matches]
+            unseen = [NO_MATCH.similarity] * (len(self.others) - len(similarities))
+            if not self._enough(here, level_above(similarities + unseen, self.config.alike)):
+                return None
+        level = level_above(similarities, self.config.alike)
+        return level if self._enough(here, level) else None
+
     def _enough(self, here: Sequence[Match], level: float) -> bool:
         return sum(match.similarity > level for match in here) >= self.config.min_photos
+
+
+def _parts(photos: Sequence[Seen]) -> list[Sequence[Seen]]:
+    return [photos[start : start + _AT_A_TIME] for start in range(0, len(photos), _AT_A_TIME)]
 
 
 def _corners(photo: Seen, side: int) -> list[Place]:
