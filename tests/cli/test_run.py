@@ -119,14 +119,6 @@ def test_lists_with_commas():
     assert _run.comma_list("") == ()
 
 
-def test_progress_is_silent_without_a_terminal(capsys):
-    with _run.progress_bar() as progress:
-        for done in range(3):
-            progress("photos", done, 2)
-        progress("more", 1, 4)
-    assert capsys.readouterr() == ("", "")
-
-
 def test_of_many_failures_the_first_are_listed(capsys):
     with pytest.raises(typer.Exit) as ended:
         _run.finish([f"photo {number}" for number in range(1, 31)])

@@ -35,23 +35,23 @@ def network(kind):
 
 
 @pytest.mark.parametrize("kind", ["pooled", "view"])
-def test_the_picture_is_what_the_scores_look_at(kind, photos, looked):
-    model = looked(network(kind))
+def test_the_picture_is_what_the_scores_look_at(kind, photos):
+    model = network(kind)
     images = [decode(record.path) for record in photos.records[:2]]
     look = model.look(images)
     assert [(picture.shape, picture.dtype) for picture in look.pictures] == [((64, 64, 3), np.uint8)] * 2
     assert look.picture_scores == pytest.approx(model.scores(images), abs=1e-5)
 
 
-def test_relevance_of_the_picture_goes_to_the_photo(photos, looked):
-    look = looked(network("pooled")).look([decode(photos.records[0].path)])
+def test_relevance_of_the_picture_goes_to_the_photo(photos):
+    look = network("pooled").look([decode(photos.records[0].path)])
     explanation = look.explain([["cat"]], rule="epsilon")[0][0]
     assert explanation.picture_relevance.shape == (64, 64)
     assert look.on_photo(explanation.picture_relevance) == pytest.approx(explanation.relevance)
 
 
-def test_a_run_over_a_network(photos, looked):
-    model = looked(network("pooled"))
+def test_a_run_over_a_network(photos):
+    model = network("pooled")
     assert default_methods(model, with_boxes=False) == ("regions",)
     config = QualityConfig(
         methods=("regions", "localisation"),
@@ -67,13 +67,13 @@ def test_a_run_over_a_network(photos, looked):
     assert min(gap) > 0
 
 
-def test_captums_attributions_are_ranked_by_the_same_run(photos, looked):
+def test_captums_attributions_are_ranked_by_the_same_run(photos):
     captum = pytest.importorskip("captum.attr", reason="captum is not installed")
     model = network("pooled")
     method = captum.InputXGradient(model.module)
 
     def attribution(image, class_name, image_id):
-        inputs = model.forward.inputs(looked(model).look([image]).pictures[0][None])
+        inputs = model.forward.inputs(model.look([image]).pictures[0][None])
         found = method.attribute(inputs.requires_grad_(), target=model.classes.index(class_name))
         return found[0].detach().numpy()  # (3, 64, 64): the channels are summed
 
@@ -83,7 +83,7 @@ def test_captums_attributions_are_ranked_by_the_same_run(photos, looked):
         regions=RegionConfig(size=16, steps=4, operators=("mean",), repetitions=2),
     )
     result = measure_quality(
-        looked(model), photos, config, classes=["cat"], attributions={"input x gradient": attribution}
+        model, photos, config, classes=["cat"], attributions={"input x gradient": attribution}
     )
     assert {row.rule for row in result.curves} == {"input x gradient", "-"}
     assert result.localisation[0].rule == "input x gradient"

@@ -67,10 +67,33 @@ def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
         built = {name: _built(kind, given) for name, kind in groups.items()}
         return command(**given, **built)
 
-    del with_groups.__wrapped__  # Typer would read the signature of the inner one
-    with_groups.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_groups.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return with_groups
+    return _signed(with_groups, parameters)
+
+
+def also(
+    command: Callable[..., Result], kind: type[Group], use: Callable[[Any], None]
+) -> Callable[..., Result]:
+    """The command with a group's options beside its own; ``use`` gets them before it starts."""
+    hints = get_type_hints(command, include_extras=True)
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+        for name, parameter in inspect.signature(command).parameters.items()
+    ]
+
+    @functools.wraps(command)
+    def with_more(**given: Any) -> Result:
+        use(_built(kind, given))
+        return command(**given)
+
+    return _signed(with_more, own + _options_of(kind))
+
+
+def _signed(command: Callable[..., Result], parameters: list[inspect.Parameter]) -> Callable[..., Result]:
+    """The command with that signature, which Typer reads."""
+    vars(command).pop("__wrapped__", None)  # Typer would read the signature of the inner one
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
 
 
 def _options_of(kind: type[Group]) -> list[inspect.Parameter]:

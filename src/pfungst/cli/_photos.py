@@ -84,7 +84,7 @@ class Measured(Labelled):
 
     def new_to(self, models: Mapping[str, Classifier]) -> tuple[DataSet, UsedPhotos]:
         """The photos that the models, by name, have not learned from, and what there is to tell of them."""
-        from pfungst.cli._run import progress_bar
+        from pfungst.cli._progress import progress_bar
         from pfungst.contract.used import used_photos
         from pfungst.front.edges import new_photos
 

@@ -1,18 +1,17 @@
-"""What all commands share: exit codes, error messages, progress bars, JSON output."""
+"""What all commands share: exit codes, error messages, JSON output."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 import typer
 
 from pfungst.errors import ConfigError, Failure, PfungstError
-from pfungst.progress import Progress
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_GATE = 1, 2, 3, 4
 EXIT_INTERRUPTED, EXIT_STOPPED = 130, 143
@@ -25,9 +24,10 @@ _SHOWN_FAILURES = 20
 
 @dataclass
 class Settings:
-    """What the options before the command say, and whether the system asked the process to end."""
+    """What options of every command say, and whether the system asked the process to end."""
 
     debug: bool = False
+    wide: bool = False
     stopped: bool = False
 
 
@@ -66,40 +66,6 @@ def _stop(_number: int, _frame: object) -> NoReturn:
 def _interrupted() -> NoReturn:
     typer.echo(f"pfungst: {'stopped' if settings.stopped else 'interrupted'}", err=True)
     sys.exit(EXIT_STOPPED if settings.stopped else EXIT_INTERRUPTED)
-
-
-@contextlib.contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A bar per stage on standard error, with the time left; silent where standard error is no terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("{task.description:<28}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("elapsed"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Bars(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=600) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(stage: str, done: int, total: int, /) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield show
 
 
 def write_json(target: str, content: Any) -> None:
@@ -151,17 +117,3 @@ def numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Numbe
         return [kind(part) for part in comma_list(text) or ()]
     except ValueError as error:
         raise ConfigError(f"{option} {text}", allowed="numbers separated by commas") from error
-
-
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on standard output: the first column names, the others hold numbers."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=escape(title), title_justify="left")
-    for position, name in enumerate(header):
-        table.add_column(name, justify="left" if position == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    Console().print(table)

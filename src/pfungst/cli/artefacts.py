@@ -12,7 +12,9 @@ from pfungst.cli import _options, _run
 from pfungst.cli._groups import grouped
 from pfungst.cli._models import Model
 from pfungst.cli._photos import Measured
+from pfungst.cli._progress import progress_bar
 from pfungst.cli._surveys import Surveyed
+from pfungst.cli._tables import print_table
 from pfungst.cli._work import Crew
 from pfungst.evaluation import wording
 
@@ -58,7 +60,7 @@ def artefacts(
             pairs=pairs,
             random_state=photos.seed,
         )
-        with _run.progress_bar() as progress:
+        with progress_bar() as progress:
             seen = surveyed.of(
                 classifier,
                 dataset,
@@ -111,7 +113,7 @@ def _print(found: Artefacts, title: str) -> None:
     ]
     if rows:
         header = ("suspect", "verdict", "share %", "elsewhere %", "removal", "insertion")
-        _run.print_table(f"{title}: suspects", header, rows)
+        print_table(f"{title}: suspects", header, rows)
     for name, note in found.notes.items():
         typer.echo(f"{name}: {note}")
         for item in found.by_class[name]:

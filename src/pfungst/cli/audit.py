@@ -11,7 +11,9 @@ from pfungst.cli import _gate, _options, _run
 from pfungst.cli._groups import grouped
 from pfungst.cli._models import Models
 from pfungst.cli._photos import Measured, tell
+from pfungst.cli._progress import progress_bar
 from pfungst.cli._surveys import Shared
+from pfungst.cli._tables import print_table
 from pfungst.cli._work import Crew
 from pfungst.evaluation import wording
 
@@ -54,7 +56,7 @@ def audit(
     config = AuditConfig(
         parts=_run.comma_list(parts) or (), quality_images=quality_images, random_state=photos.seed
     )
-    with _run.progress_bar() as progress:
+    with progress_bar() as progress:
         result = audited(
             models.references(models.models),
             photos.data,
@@ -101,7 +103,7 @@ def print_audit(audit: Audit) -> None:
 
 def _print_model(model: ModelAudit) -> None:
     header = ("class", "AP %", "true pos.", "context μ", "kept without object %", "A", "V", "artefacts")
-    _run.print_table(f"{model.name} ({model.rule})", header, [_row(row) for row in model.classes])
+    print_table(f"{model.name} ({model.rule})", header, [_row(row) for row in model.classes])
 
 
 def _row(row: ClassAudit) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import typer
 
-from pfungst.cli._groups import Sectioned
+from pfungst.cli import _run
+from pfungst.cli._groups import Group, Sectioned, also
 
 
 def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typer.Typer) -> None:
@@ -52,6 +54,24 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typ
     add(paper, "voc2007", paper_voc2007)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Output(Group):
+    """What every command takes."""
+
+    panel: ClassVar[str] = "Output"
+
+    wide: Annotated[
+        bool,
+        typer.Option("--wide", help="Tables with all columns and intervals, however wide the terminal."),
+    ] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False
+
+
 def add(group: typer.Typer, name: str, command: Callable[..., Any]) -> None:
-    """Add a command to its group."""
-    group.command(name, cls=Sectioned)(command)
+    """Add a command to its group, with the options that all have."""
+    group.command(name, cls=Sectioned)(also(command, Output, _heed))
+
+
+def _heed(output: Output) -> None:
+    _run.settings.wide = output.wide
+    _run.settings.debug = _run.settings.debug or output.debug

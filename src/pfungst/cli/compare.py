@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pfungst.cli import _gate, _options, _run
+from pfungst.cli._tables import print_table
 from pfungst.evaluation import wording
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _print(result: Comparison) -> None:
     header = ("class, measure", "before", "after", "difference", "changed")
     for model in dict.fromkeys(change.model for change in result.changes):
         rows = [_row(change) for change in result.changes if change.model == model]
-        _run.print_table(model, header, rows)
+        print_table(model, header, rows)
     for item in result.artefacts:
         typer.echo(f"{item.status}: {item.class_name}, {item.model}, {item.where}")
         for sentence in (item.before, item.after):

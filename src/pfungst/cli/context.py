@@ -11,7 +11,9 @@ from pfungst.cli import _options, _run
 from pfungst.cli._groups import grouped
 from pfungst.cli._models import Models
 from pfungst.cli._photos import Measured
+from pfungst.cli._progress import progress_bar
 from pfungst.cli._surveys import Shared, survey_config
+from pfungst.cli._tables import print_table
 from pfungst.cli._work import Crew
 from pfungst.evaluation import wording
 
@@ -57,7 +59,7 @@ def context(
         dataset, used = photos.new_to({name: classifier for name, (classifier, _) in loaded.items()})
         for name, (classifier, identity) in loaded.items():
             own_rule = options.get(name, {}).get("rule")
-            with _run.progress_bar() as progress:
+            with progress_bar() as progress:
                 found[name] = measure_context(
                     classifier,
                     dataset,
@@ -95,7 +97,7 @@ def _print(rows: dict[str, ContextRow], title: str) -> None:
         )
         for name, row in rows.items()
     ]
-    _run.print_table(f"{title}: relevance", header, cells)
+    print_table(f"{title}: relevance", header, cells)
     typer.echo(
         "µ: relevance per pixel outside the boxes over that inside; control: in an equal area off the object "
         "over that inside.\noutside, area: share of positive relevance and of the photo outside the boxes.\n"
@@ -119,9 +121,7 @@ def _print_edits(rows: dict[str, ContextRow], title: str) -> None:
         )
         for name, row in rows.items()
     ]
-    _run.print_table(
-        title, ("class", "kept %", "control %", "beyond chance %", "drop of f", "control"), cells
-    )
+    print_table(title, ("class", "kept %", "control %", "beyond chance %", "drop of f", "control"), cells)
     typer.echo(
         "kept: true positives still predicted; control: an equal area off the object; beyond chance: of\n"
         "what the model can tell about the class, the part left without the object; *: lives off its context."

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from pfungst.cli import _run
 from pfungst.cli._groups import Group, grouped
+from pfungst.cli._progress import progress_bar
 from pfungst.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _caffe(network: Path, weights: Path, pixels: Input, options: dict[str, Any])
     given = {name: value for name, value in stated.items() if value is not None}
     if pixels.mean is not None:
         given["mean"] = _mean(pixels.mean)
-    with _run.progress_bar() as progress:
+    with progress_bar() as progress:
         return convert_files(network, weights, progress=progress, **given)
 
 

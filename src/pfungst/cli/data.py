@@ -11,6 +11,8 @@ import typer
 from pfungst.cli import _run
 from pfungst.cli._groups import grouped
 from pfungst.cli._photos import Photos
+from pfungst.cli._progress import progress_bar
+from pfungst.cli._tables import print_table
 
 if TYPE_CHECKING:
     from pfungst.images import DataSet
@@ -35,7 +37,7 @@ def voc2007(
     from pfungst.images import download
     from pfungst.images.reading import open_dataset
 
-    with _run.progress_bar() as progress:
+    with progress_bar() as progress:
         folder = download.fetch_voc2007(
             out,
             url=url or download.VOC2007_URL,
@@ -63,7 +65,7 @@ def check(
     from pfungst.images.checking import checked
 
     found = photos.opened()
-    with _run.progress_bar() as progress:
+    with progress_bar() as progress:
         found = checked(found, looks=looks, pixels=decode, workers=workers, progress=progress)
     _report(found, json)
 
@@ -90,24 +92,16 @@ def _list_problems(problems: Sequence[str]) -> None:
 
 
 def _print_table(data: DataSet) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from pfungst.images.checking import count_classes
 
-    table = Table(title=escape(f"{data.name}: {len(data)} photos"), title_justify="left")
-    table.add_column("class")
-    for title in ("photos", "difficult only", "objects", *data.splits):
-        table.add_column(escape(title), justify="right")
-    for name, count in count_classes(data).items():
-        numbers = (count.positive, count.difficult, count.objects, *count.splits.values())
-        table.add_row(escape(name), *map(str, numbers))
-    totals = (len(data), "", sum(len(record.boxes) for record in data), *map(len, data.splits.values()))
-    table.add_section()
-    table.add_row("all photos", *map(str, totals))
-    console = Console()
-    console.print(table)
-    console.print(escape(f"Read as {data.layout}: {data.evidence}."), highlight=False, soft_wrap=True)
+    rows = [
+        (name, *map(str, (count.positive, count.difficult, count.objects, *count.splits.values())))
+        for name, count in count_classes(data).items()
+    ]
+    objects = sum(len(record.boxes) for record in data)
+    rows.append(("all photos", *map(str, (len(data), "", objects, *map(len, data.splits.values())))))
+    header = ("class", "photos", "difficult only", "objects", *data.splits)
+    print_table(f"{data.name}: {len(data)} photos", header, rows, totals=1)
+    typer.echo(f"Read as {data.layout}: {data.evidence}.")
     for line in data.unused:
-        console.print(escape(f"Not used: {line}."), highlight=False, soft_wrap=True)
+        typer.echo(f"Not used: {line}.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pfungst.cli import _run
+from pfungst.cli._progress import progress_bar
 
 
 def scenes(
@@ -21,6 +21,6 @@ def scenes(
     from pfungst.demo.scenes import ScenesConfig, write_scenes
 
     config = ScenesConfig(n_images=images, size=size, seed=seed, clean=clean)
-    with _run.progress_bar() as progress:
+    with progress_bar() as progress:
         root = write_scenes(out, config, progress=progress)
     typer.echo(f"{images} scenes ({'clean' if clean else 'two flaws planted'}, seed {seed}): {root}")

@@ -9,6 +9,7 @@ import typer
 
 from pfungst.cli import _options, _run
 from pfungst.cli._groups import grouped
+from pfungst.cli._progress import progress_bar
 from pfungst.cli._work import Crew
 
 
@@ -40,7 +41,7 @@ def demo(
         twin=twin,
         random_state=seed,
     )
-    with _run.progress_bar() as progress:
+    with progress_bar() as progress:
         result = run_demo(out, config, workers=crew.hired, progress=progress)
     if json is not None:
         _run.write_json(json, {"page": str(result.page)} | to_plain(result))

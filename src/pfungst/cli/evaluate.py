@@ -12,6 +12,8 @@ from pfungst.cli import _options, _run
 from pfungst.cli._groups import grouped
 from pfungst.cli._models import Model
 from pfungst.cli._photos import Measured
+from pfungst.cli._progress import progress_bar
+from pfungst.cli._tables import print_table
 from pfungst.cli._work import Crew
 from pfungst.evaluation import wording
 
@@ -44,7 +46,7 @@ def evaluate(
 
     with model.loaded(views) as (classifier, identity):
         dataset, used = photos.new_to({model.name: classifier})
-        with _run.progress_bar() as progress:
+        with progress_bar() as progress:
             found = evaluate_dataset(
                 classifier,
                 dataset,
@@ -74,7 +76,7 @@ def _print(found: Evaluation, title: str) -> None:
     means = (wording.share(found.mean_ap, 2), wording.share(found.mean_ap_11pt, 2))
     rows.append(("mean", *means, "", "", "", "", ""))
     header = ("class", "AP %", "AP-11 %", "positives", "difficult", "threshold", "true pos.", "false pos.")
-    _run.print_table(title, header, rows)
+    print_table(title, header, rows, totals=1)
 
 
 def _print_single(alone: SingleLabel) -> None:
@@ -90,7 +92,7 @@ def _print_single(alone: SingleLabel) -> None:
     ]
     share = wording.share(alone.accuracy, 2)
     title = f"highest score: accuracy {share} % of {alone.photos} photos with one class"
-    _run.print_table(title, header, rows)
+    print_table(title, header, rows)
 
 
 def _others(name: str, row: Mapping[str, int]) -> str:

@@ -10,6 +10,8 @@ import typer
 from pfungst.cli import _options, _run
 from pfungst.cli._groups import grouped
 from pfungst.cli._models import Model
+from pfungst.cli._progress import progress_bar
+from pfungst.cli._tables import print_table
 from pfungst.cli._work import Crew
 from pfungst.errors import PfungstError
 from pfungst.evaluation import wording
@@ -55,7 +57,7 @@ def explain(
     from pfungst.explaining import explain_photos, wanted_classes
 
     given = {"rule": rule, "epsilon": epsilon, "relative": relative or None, "absorbed": absorbed}
-    with model.loaded() as (classifier, identity), _run.progress_bar() as progress:
+    with model.loaded() as (classifier, identity), progress_bar() as progress:
         found = explain_photos(
             classifier,
             images,
@@ -76,5 +78,5 @@ def explain(
         table = [
             (row.image, row.class_name, wording.signed(row.score, 3), row.picture) for row in found.heatmaps
         ]
-        _run.print_table(str(model.model), ("photo", "class", "f(x)", "picture"), table)
+        print_table(str(model.model), ("photo", "class", "f(x)", "picture"), table)
     _run.finish(found.failures)

@@ -10,6 +10,7 @@ import typer
 from pfungst.cli import _run
 from pfungst.cli._groups import grouped
 from pfungst.cli._models import Models
+from pfungst.cli._progress import progress_bar
 
 
 @grouped
@@ -35,7 +36,7 @@ def figure(
 
     style = FigureStyle(side=side)
     photos = Photos(photo_files(images))
-    with models.loaded() as loaded, _run.progress_bar() as progress:
+    with models.loaded() as loaded, progress_bar() as progress:
         picture = make_figure(
             {name: classifier for name, (classifier, _) in loaded.items()},
             photos,

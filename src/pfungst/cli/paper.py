@@ -10,6 +10,8 @@ import typer
 
 from pfungst.cli import _options, _run
 from pfungst.cli._groups import grouped
+from pfungst.cli._progress import progress_bar
+from pfungst.cli._tables import print_table
 from pfungst.cli._work import Crew
 
 
@@ -60,7 +62,7 @@ def voc2007(
         region_photos=region_photos,
         random_state=seed,
     )
-    with _run.progress_bar() as progress:
+    with progress_bar() as progress:
         result = run_paper(data, out, config, workers=crew.hired, progress=progress)
     if json is not None:
         _run.write_json(json, dict(result.numbers))
@@ -76,7 +78,7 @@ def _print(numbers: Mapping[str, Any]) -> None:
     for note in numbers["notes"]:
         typer.echo(note)
     header, cells = tables.precision_cells(numbers["precision"], numbers["network"])
-    _run.print_table(f"{numbers['data']}: average precision (11 points) %", header, cells)
+    print_table(f"{numbers['data']}: average precision (11 points) %", header, cells)
     for model, rows in numbers["quality"].items():
         header, cells = tables.quality_cells(rows)
-        _run.print_table(f"{model}: heatmap quality", header, cells)
+        print_table(f"{model}: heatmap quality", header, cells)

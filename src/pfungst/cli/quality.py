@@ -13,6 +13,8 @@ from pfungst.cli import _options, _run
 from pfungst.cli._groups import Group, grouped
 from pfungst.cli._models import Model
 from pfungst.cli._photos import Measured
+from pfungst.cli._progress import progress_bar
+from pfungst.cli._tables import print_table
 from pfungst.cli._work import Crew
 from pfungst.evaluation import wording
 
@@ -113,7 +115,7 @@ def quality(
 
     with model.loaded() as (classifier, identity):
         dataset, used = photos.new_to({model.name: classifier})
-        with _run.progress_bar() as progress:
+        with progress_bar() as progress:
             result = measure_quality(
                 classifier,
                 dataset,
@@ -160,7 +162,7 @@ def _print_curves(rows: Sequence[CurveRow], result: Quality, title: str) -> None
         name = "random order" if row.order == "random" else f"{row.rule} {_ORDERS[row.order]}"
         mean = wording.number(area.mean) if area is not None else ""
         cells.append((name, wording.with_interval(row.a), wording.with_interval(row.v), mean))
-    _run.print_table(title, ("order", "A", "V", "ABPC"), cells)
+    print_table(title, ("order", "A", "V", "ABPC"), cells)
 
 
 def _print_localisation(result: Quality) -> None:
@@ -176,7 +178,7 @@ def _print_localisation(result: Quality) -> None:
         for row in result.localisation
     ]
     header = ("class, rule", "point %", "chance", "mass %", "rank %", "chance", "scored", "no box", "no map")
-    _run.print_table("localisation of positive relevance in the boxes", header, rows)
+    print_table("localisation of positive relevance in the boxes", header, rows)
 
 
 _ORDERS = {"morf": "MoRF", "lerf": "LeRF"}

@@ -11,7 +11,9 @@ from pfungst.cli import _options, _run
 from pfungst.cli._groups import grouped
 from pfungst.cli._models import Model
 from pfungst.cli._photos import Measured
+from pfungst.cli._progress import progress_bar
 from pfungst.cli._surveys import Surveyed
+from pfungst.cli._tables import print_table
 from pfungst.cli._work import Crew
 from pfungst.evaluation import wording
 
@@ -60,7 +62,7 @@ def strategies(
     )
     with model.loaded() as (classifier, identity):
         dataset, used = data_set.new_to({model.name: classifier})
-        with _run.progress_bar() as progress:
+        with progress_bar() as progress:
             seen = surveyed.of(
                 classifier,
                 dataset,
@@ -94,6 +96,6 @@ def _print(found: dict[str, Strategies], title: str) -> None:
         for cluster in result.clusters
     ]  # fmt: skip
     header = ("class", "group", "photos", "share %", "off object %", "p", "most typical")
-    _run.print_table(title, header, rows)
+    print_table(title, header, rows)
     for name, result in found.items():
         typer.echo(f"{name}: {result.note}")

@@ -12,6 +12,8 @@ import typer
 from pfungst.cli import _options, _run
 from pfungst.cli._groups import Group, grouped
 from pfungst.cli._photos import Learned
+from pfungst.cli._progress import progress_bar
+from pfungst.cli._tables import print_table
 from pfungst.cli._work import Crew
 from pfungst.errors import Failure, PfungstError
 
@@ -105,7 +107,7 @@ def fisher(
         random_state=photos.seed,
     )
     work = out.with_name(out.name + ".training")
-    with _run.progress_bar() as progress:
+    with progress_bar() as progress:
         trained = train_fisher(
             train,
             validation,
@@ -137,5 +139,5 @@ def _report(
             (c, "–" if score is None else f"{100 * score:.2f}")
             for c, score in summary["validation_map"].items()
         ]
-        _run.print_table(f"{out}: C = {trained.c:g} chosen", ("C", "validation mAP %"), rows)
+        print_table(f"{out}: C = {trained.c:g} chosen", ("C", "validation mAP %"), rows)
     _run.finish(failures)

@@ -12,6 +12,8 @@ import typer
 from pfungst.cli import _options, _run
 from pfungst.cli._groups import Group, grouped
 from pfungst.cli._photos import Learned
+from pfungst.cli._progress import progress_bar
+from pfungst.cli._tables import print_table
 from pfungst.cli._work import Crew
 from pfungst.errors import Failure, PfungstError
 
@@ -102,7 +104,7 @@ def network(
     train, validation, unread = photos.parts()
     start = initial_network(init, train.classes, weights=weights, random_state=photos.seed)
     folder = out.with_name(out.name + ".training")
-    with _run.progress_bar() as progress:
+    with progress_bar() as progress:
         trained = train_network(
             start,
             train,
@@ -137,6 +139,6 @@ def _report(
              "–" if epoch.mean_ap is None else f"{100 * epoch.mean_ap:.2f}")
             for number, epoch in enumerate(trained.history, start=1)
         ]  # fmt: skip
-        _run.print_table(f"{out}: epoch {trained.best_epoch + 1} chosen",
+        print_table(f"{out}: epoch {trained.best_epoch + 1} chosen",
                          ("epoch", "loss", "validation mAP %"), rows)  # fmt: skip
     _run.finish(failures)
