@@ -19,28 +19,28 @@ def test_all_is_shown_where_there_is_room(capsys, monkeypatch):
     text = printed(capsys, monkeypatch, 80)
     assert "61.5 [50.1, 70.2]" in text
     assert "kept without object %" in text
-    assert "To fit" not in text
+    assert "Left out" not in text
 
 
 def test_headings_take_several_lines_before_anything_goes(capsys, monkeypatch):
-    text = printed(capsys, monkeypatch, 62)
-    assert max(map(len, text.splitlines())) <= 62
+    text = printed(capsys, monkeypatch, 58)
+    assert max(map(len, text.splitlines())) <= 58
     assert "87.0 [70.1, 95.4]" in text
     assert "kept without object %" not in text
     assert all(word in text for word in ("kept", "without", "object"))
-    assert "To fit" not in text
+    assert "Left out" not in text
 
 
 def test_intervals_go_first_then_columns_and_it_is_said(capsys, monkeypatch):
-    text = printed(capsys, monkeypatch, 42)
-    assert all(len(line) <= 42 for line in text.splitlines() if not line.startswith("To fit"))
+    text = printed(capsys, monkeypatch, 38)
+    assert all(len(line) <= 38 for line in text.splitlines() if not line.startswith("Left out"))
     assert "61.5" in text
     assert "[" not in text
     assert "87.0" in text
-    assert "To fit 42 columns: intervals left out. All of it: --wide, or --json FILE." in text
-    text = printed(capsys, monkeypatch, 30)
+    assert "Left out to fit 38 columns: intervals (all: --wide, or --json FILE)" in text
+    text = printed(capsys, monkeypatch, 26)
     assert "87.0" not in text
-    assert "intervals left out; columns left out: kept without object %." in text
+    assert "intervals; the columns kept without object % (" in text
 
 
 @pytest.mark.parametrize("width", range(20, 90))
@@ -64,7 +64,7 @@ def test_wide_shows_everything(capsys, monkeypatch):
     monkeypatch.setattr(_run.settings, "wide", True)
     text = printed(capsys, monkeypatch, 30)
     assert "87.0 [70.1, 95.4]" in text
-    assert "To fit" not in text
+    assert "Left out" not in text
 
 
 def test_a_file_gets_the_whole_table(capsys, monkeypatch):
@@ -78,7 +78,7 @@ def test_a_file_gets_the_whole_table(capsys, monkeypatch):
 def test_totals_stand_below_a_line(capsys, monkeypatch):
     lines = printed(capsys, monkeypatch, 80, totals=1).splitlines()
     horse = next(number for number, line in enumerate(lines) if "horse" in line)
-    assert lines[horse + 1].startswith("├")
+    assert lines[horse + 1].startswith("─")
     assert "cat" in lines[horse + 2]
 
 

@@ -15,8 +15,8 @@ import typer
 from pfungst.cli._run import settings
 
 _INTERVAL = re.compile(r" \[[^\[\]]*\]$")
-_FRAME, _GAP = 1, 3
-"""Characters of a table's frame: one, and three for each column."""
+_GAP = 3
+"""Characters between two columns."""
 _NARROW = 16
 """Characters that a long name of the first column is cut to at the least."""
 _ENDLESS = 10_000
@@ -43,7 +43,7 @@ class Shown:
     @property
     def width(self) -> int:
         """Characters of a line, with the headings broken between words as narrow as they can be."""
-        return _FRAME + sum(width + _GAP for width in self.widths)
+        return sum(self.widths) + _GAP * (len(self.widths) - 1)
 
     @property
     def widths(self) -> list[int]:
@@ -77,14 +77,14 @@ def fitted(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | No
     while shown.width > width and len(shown.header) > 2:
         gone.insert(0, shown.header[-1])
         shown = replace(shown, header=shown.header[:-1], rows=tuple(row[:-1] for row in shown.rows))
-    return replace(shown, notes=(*shown.notes, f"columns left out: {', '.join(gone)}")) if gone else shown
+    return replace(shown, notes=(*shown.notes, f"the columns {', '.join(gone)}")) if gone else shown
 
 
 def _without_intervals(shown: Shown, _width: int) -> Shown:
     rows = tuple(tuple(_INTERVAL.sub("", cell) for cell in row) for row in shown.rows)
     if rows == shown.rows:
         return shown
-    return replace(shown, rows=rows, notes=(*shown.notes, "intervals left out"))
+    return replace(shown, rows=rows, notes=(*shown.notes, "intervals"))
 
 
 def _cut_names(shown: Shown, width: int) -> Shown:
@@ -109,7 +109,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
     width = None if settings.wide else terminal_width()
     shown = fitted(header, rows, width)
-    table = Table()
+    table = Table(show_edge=False, pad_edge=False)
     for position, heading in enumerate(_headings(shown, width)):
         table.add_column(Text(heading), justify="left" if position == 0 else "right", no_wrap=True)
     for position, row in enumerate(shown.rows, 1):
@@ -118,15 +118,14 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     console.print(Text(title, style="italic"), soft_wrap=True)
     console.print(table, soft_wrap=True, crop=False)
     if shown.notes:
-        typer.echo(f"To fit {width} columns: {'; '.join(shown.notes)}. All of it: --wide, or --json FILE.")
+        typer.echo(f"Left out to fit {width} columns: {'; '.join(shown.notes)} (all: --wide, or --json FILE)")
 
 
 def _headings(shown: Shown, width: int | None) -> list[str]:
     """On one line each where there is room, else in lines as long as the column is wide."""
-    room = _FRAME + sum(
-        max(len(name), cells) + _GAP for name, cells in zip(shown.header, shown.widths, strict=True)
-    )
-    if width is None or room <= width:
+    broken = zip(shown.header, shown.widths, strict=True)
+    more = sum(max(len(name) - cells, 0) for name, cells in broken)
+    if width is None or shown.width + more <= width:
         return list(shown.header)
     return [textwrap.fill(name, cells) for name, cells in zip(shown.header, shown.widths, strict=True)]
 
