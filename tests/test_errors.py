@@ -67,3 +67,9 @@ def test_errors_about_a_photo_name_it(tmp_path):
         with pytest.raises(type(passing)) as caught, about_photo("a.png"):
             raise passing
         assert caught.value is passing
+
+
+def test_of_many_names_the_most_alike_are_listed():
+    many = [f"class {number}" for number in range(900)]
+    text = str(unknown_name("class", "hors", [*many, "sorrel", "Horse", "sea horse"]))
+    assert text == "unknown class 'hors'. Allowed: 903 names, the closest of them Horse, sea horse, sorrel."

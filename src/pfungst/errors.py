@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from pathlib import Path
 
 _MAX_MESSAGE = 8000
+_LISTED = 24
+"""Of more names than that an error lists the most alike alone."""
 
 
 def printable(text: str, *, most: int = 1000) -> str:
@@ -128,8 +131,26 @@ class ModelError(FileError):
 
 
 def unknown_name(kind: str, name: str, known: object) -> ConfigError:
-    """An error for a name that is not one of the known ones."""
+    """An error for a name that is not one of the known ones; of many, the three most alike are listed."""
     if isinstance(known, (set, frozenset)):
         known = sorted(known, key=str)
-    names = ", ".join(map(str, known)) if isinstance(known, (list, tuple, dict)) else str(known)
-    return ConfigError(f"unknown {kind} {name!r}", allowed=names)
+    if not isinstance(known, (list, tuple, dict)):
+        return ConfigError(f"unknown {kind} {name!r}", allowed=str(known))
+    names = [str(item) for item in known]
+    if len(names) <= _LISTED:
+        return ConfigError(f"unknown {kind} {name!r}", allowed=", ".join(names))
+    return ConfigError(
+        f"unknown {kind} {name!r}",
+        allowed=f"{len(names)} names, the closest of them {', '.join(_closest(name, names))}",
+    )
+
+
+def _closest(name: str, names: Sequence[str]) -> list[str]:
+    """Three names that are most alike, whatever their case; those that contain it first."""
+    wanted = name.casefold()
+
+    def distance(other: str) -> tuple[bool, float]:
+        text = other.casefold()
+        return wanted not in text, -SequenceMatcher(None, wanted, text).ratio()
+
+    return sorted(names, key=distance)[:3]

@@ -11,6 +11,7 @@ import typer
 
 from pfungst.cli._groups import Group, grouped
 from pfungst.cli._progress import progress_bar
+from pfungst.cli._targets import ModelTarget
 from pfungst.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ class Input(Group):
 
 @grouped
 def convert(
+    target: ModelTarget,
     pixels: Input,
     network: Annotated[
         Path, typer.Argument(help="An .onnx or .pt2 file, or the deploy.prototxt of a Caffe network.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
     weights: Annotated[Path | None, typer.Argument(help="Of a Caffe network: its .caffemodel.")] = None,
     expected: Annotated[
         str | None,
@@ -101,6 +102,7 @@ def convert(
     ] = None,
 ) -> None:
     """Convert a classification network into a model folder; nothing in a file is executed."""
+    target.check()
     if weights is None:
         model = _graph(network, expected, classes, decision, pixels)
     else:
@@ -113,11 +115,11 @@ def convert(
             }
         )
         model = _caffe(network, weights, pixels, {"classes": classes, "output": output})
-    model.save(out)
+    model.save(target.out)
     height, width = model.preprocess.input_size
     typer.echo(
         f"{len(model.classes)} classes, decided by {model.decision}; input {height} x {width} "
-        f"{model.preprocess.channels}, {_transform(model.preprocess)}: {out}"
+        f"{model.preprocess.channels}, {_transform(model.preprocess)}: {target.out}"
     )
 
 

@@ -7,8 +7,13 @@ from typing import Annotated
 
 import typer
 
+from pfungst.cli._groups import grouped
+from pfungst.cli._targets import ModelTarget
 
+
+@grouped
 def pretrained(
+    target: ModelTarget,
     name: Annotated[
         str,
         typer.Argument(
@@ -16,7 +21,6 @@ def pretrained(
             "Hugging Face folder."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Model folder to write.")],
     classes: Annotated[
         Path | None, typer.Option(help="Class names, one a line, in the order of the outputs.")
     ] = None,
@@ -29,12 +33,11 @@ def pretrained(
     ] = None,
 ) -> None:
     """Write a network known by name, as it comes, as a model folder: to explain it or to compare it."""
-    from pfungst.contract.storage import check_target
     from pfungst.network import pretrained_network
     from pfungst.network.class_names import read_class_names
 
-    check_target(out)
+    target.check()
     names = read_class_names(classes) if classes is not None else None
     network = pretrained_network(name, names, weights=weights, decision=decision)  # type: ignore[arg-type]
-    network.save(out)
-    typer.echo(f"{name}, {len(network.classes)} classes, decided by {network.decision}: {out}")
+    network.save(target.out)
+    typer.echo(f"{name}, {len(network.classes)} classes, decided by {network.decision}: {target.out}")

@@ -14,6 +14,7 @@ from pfungst.cli._groups import Group, grouped
 from pfungst.cli._photos import Learned
 from pfungst.cli._progress import progress_bar
 from pfungst.cli._tables import print_table
+from pfungst.cli._targets import ModelTarget
 from pfungst.cli._work import Crew
 from pfungst.errors import Failure, PfungstError
 
@@ -71,9 +72,9 @@ class Descriptors(Group):
 @grouped
 def fisher(
     photos: Learned,
+    target: ModelTarget,
     descriptors: Descriptors,
     crew: Crew,
-    out: Annotated[Path, typer.Option(help="Model folder to write.")],
     components: Annotated[int, typer.Option(help="K, components of the Gaussian mixture.")] = 256,
     dims: Annotated[int, typer.Option(help="D, descriptor dimensions after PCA.")] = 80,
     samples: Annotated[int, typer.Option(help="Descriptors sampled for PCA and mixture.")] = 1_000_000,
@@ -90,11 +91,10 @@ def fisher(
     validation photos together. Defaults are the paper's. The same command goes on after an interrupt (from
     OUT.training, which goes when the model is written).
     """
-    from pfungst.contract.storage import check_target
     from pfungst.fisher import FisherTraining, train_fisher
     from pfungst.writing import remove_folder
 
-    check_target(out)
+    target.check()
     train, validation, unread = photos.parts()
     config = FisherTraining(
         n_components=components,
@@ -106,20 +106,19 @@ def fisher(
         c_values=tuple(_run.numbers("--c", c, float)),
         random_state=photos.seed,
     )
-    work = out.with_name(out.name + ".training")
     with progress_bar() as progress:
         trained = train_fisher(
             train,
             validation,
             config,
-            out=work,
+            out=target.unfinished,
             workers=crew.hired,
             progress=progress,
         )
     failures: list[Failure | PfungstError] = [*unread, *trained.failures]
-    trained.classifier.save(out)
-    remove_folder(work)
-    _report(trained, failures, out, json)
+    trained.classifier.save(target.out)
+    remove_folder(target.unfinished)
+    _report(trained, failures, target.out, json)
 
 
 def _report(

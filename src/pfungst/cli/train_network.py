@@ -14,6 +14,7 @@ from pfungst.cli._groups import Group, grouped
 from pfungst.cli._photos import Learned
 from pfungst.cli._progress import progress_bar
 from pfungst.cli._tables import print_table
+from pfungst.cli._targets import ModelTarget
 from pfungst.cli._work import Crew
 from pfungst.errors import Failure, PfungstError
 
@@ -75,6 +76,7 @@ class Descent(Group):
 @grouped
 def network(
     photos: Learned,
+    target: ModelTarget,
     descent: Descent,
     crew: Crew,
     init: Annotated[
@@ -84,7 +86,6 @@ def network(
             "folder or a model folder."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Model folder to write.")],
     weights: Annotated[
         Path | None,
         typer.Option(help="State dict (.safetensors, .pth) to start from instead; 'random' for a seed's."),
@@ -96,27 +97,25 @@ def network(
     Views and checkpoints are kept in OUT.training until the model is written: the same command goes on after
     an interrupt, to the same numbers. Remove that folder to start anew.
     """
-    from pfungst.contract.storage import check_target
     from pfungst.network import initial_network, train_network
     from pfungst.writing import remove_folder
 
-    check_target(out)
+    target.check()
     train, validation, unread = photos.parts()
     start = initial_network(init, train.classes, weights=weights, random_state=photos.seed)
-    folder = out.with_name(out.name + ".training")
     with progress_bar() as progress:
         trained = train_network(
             start,
             train,
             validation,
             descent.config(photos.seed),
-            out=folder,
+            out=target.unfinished,
             workers=crew.hired,
             progress=progress,
         )
-    trained.classifier.save(out)
-    remove_folder(folder)
-    _report(trained, (*unread, *trained.failures), out, json)
+    trained.classifier.save(target.out)
+    remove_folder(target.unfinished)
+    _report(trained, (*unread, *trained.failures), target.out, json)
 
 
 def _report(
