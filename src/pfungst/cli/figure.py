@@ -35,7 +35,8 @@ def figure(
 
     style = FigureStyle(side=side)
     headings = _options.headings(models)
-    photos = Photos(photo_files(images))
+    files, left_out = photo_files(images)
+    photos = Photos(files)
     found = references(models, weights or (), labels)
     classifiers = {heading: model.load() for heading, model in zip(headings, found, strict=True)}
     with _run.progress_bar() as progress:
@@ -49,4 +50,4 @@ def figure(
         )
     write_with(out, lambda stream: picture.save(stream, format="PNG"))
     typer.echo(f"{len(photos) - len(photos.failures)} photos, {len(models)} models: {out}")
-    _run.finish(photos.failures)
+    _run.finish([*left_out, *photos.failures])

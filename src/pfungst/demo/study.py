@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pfungst.audits import ArtefactConfig, AuditConfig, Subject, audit_models
 from pfungst.audits.comparing import Comparison, compare_audits
 from pfungst.audits.schema import Audit
+from pfungst.contract.seen import unseen
 from pfungst.contract.storage import model_identity
 from pfungst.demo.scenes import ScenesConfig, write_scenes
 from pfungst.descriptors import SiftConfig
@@ -163,7 +164,7 @@ def _audited(variant: str, target: Path, config: DemoConfig, progress: Progress)
     subjects = [_subject(model, variant, dataset, target, config, told) for model in config.models]
     return audit_models(
         subjects,
-        dataset.split("test"),
+        unseen(dataset.split("test"), {subject.name: subject.classifier for subject in subjects}),
         audit_folder(target, variant),
         replace(config.audit, random_state=config.random_state),
         split="test",

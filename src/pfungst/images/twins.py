@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -193,6 +193,24 @@ def twin_problems(data: DataSet, twins: Sequence[Twins]) -> list[str]:
     if unlike:
         problems.append(f"{len(unlike)} photos stand there twice with different labels ({_named(unlike)})")
     return problems
+
+
+def shared_files(data: DataSet, *, workers: int = 4, progress: Progress = silent) -> DataSet:
+    """The same data set with equal files that stand in different splits among its problems.
+
+    Parameters
+    ----------
+    data : DataSet
+    workers : int
+        Threads that read files.
+    progress : Progress
+    """
+    data = data.with_digests(workers=workers, progress=progress)
+    marks = dict(
+        zip((record.id for record in data), split_marks(data, data.records).tolist(), strict=True)
+    )
+    apart = [pair for pair in _equal(data.records) if not marks[pair.one] & marks[pair.other]]
+    return replace(data, problems=(*data.problems, *twin_problems(data, apart)))
 
 
 def _line(kind: str, one: str, other: str, pairs: Sequence[Twins]) -> str:
