@@ -188,15 +188,15 @@ def test_numbers_may_be_written_in_other_ways(coco, kind, side):
     keys = {"images": ["id"], "annotations": ["image_id", "category_id"], "categories": ["id"]}
     content = {"images": PHOTOS, "annotations": THINGS, "categories": CATEGORIES}
     for name in keys if side == "all" else [side]:
-        content[name] = [
-            entry | {key: kind(entry[key]) for key in keys[name]} for entry in content[name]
-        ]
+        content[name] = [entry | {key: kind(entry[key]) for key in keys[name]} for entry in content[name]]
     data = open_dataset(coco(**content))
     assert data.labels().tolist() == [[0, 1], [1, 0], [-1, -1]]
     assert data.problems == ()
 
 
-@pytest.mark.parametrize("prefix", ["/home/me/photos/", "C:\\Users\\me\\", "https://example.org/", "photos\\"])
+@pytest.mark.parametrize(
+    "prefix", ["/home/me/photos/", "C:\\Users\\me\\", "https://example.org/", "photos\\"]
+)
 def test_photos_that_lay_elsewhere_when_the_file_was_written(coco, prefix):
     images = [entry | {"file_name": prefix + entry["file_name"]} for entry in PHOTOS]
     data = open_dataset(coco(images=images))

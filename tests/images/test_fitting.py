@@ -209,7 +209,7 @@ class TestUnits:
         names = [f"{number}.jpg" for number in range(4)]
         boxes = dict.fromkeys(names, (2, 3, 20, 25)) | {"3.jpg": (30, 22, 40, 32)}
         made.coco(tmp_path / "instances.json", names, photos=tmp_path, boxes=boxes)
-        with pytest.raises(DataError, match="1 of 4 .* read as two corners all would lie within"):
+        with pytest.raises(DataError, match=r"1 of 4 .* read as two corners all would lie within"):
             open_dataset(tmp_path)
         boxes["0.jpg"] = (20, 12, 19, 20)  # no two corners
         made.coco(tmp_path / "instances.json", names, photos=tmp_path, boxes=boxes)
@@ -246,7 +246,9 @@ class TestUnits:
         assert sum(len(record.boxes) for record in data) == 3
         said = [problem for problem in data.problems if "are they in" in problem]
         assert len(said) == (parts is not None)
-        assert all(problem.startswith("3 boxes lie within the first") and parts in problem for problem in said)
+        assert all(
+            problem.startswith("3 boxes lie within the first") and parts in problem for problem in said
+        )
 
     def test_a_few_boxes_outside_cost_their_boxes_alone(self, made, tmp_path):
         names = [f"{number}.jpg" for number in range(5)]
@@ -287,7 +289,9 @@ class TestBadBoxes:
         made.write(tmp_path / "Annotations/a.xml", made.xml("a.jpg", objects=(("disc", (40, 13, 21, 32)),)))
         assert [box.edges for record in open_dataset(tmp_path) for box in record.boxes] == [DISC]
 
-    @pytest.mark.parametrize("corners", [(21, 13, 21, 32), (21, 32, 40, 32), (30, 30, 30, 30), (40, 32, 40, 13)])
+    @pytest.mark.parametrize(
+        "corners", [(21, 13, 21, 32), (21, 32, 40, 32), (30, 30, 30, 30), (40, 32, 40, 13)]
+    )
     def test_corners_of_voc_in_one_row_or_column_make_no_box(self, made, tmp_path, corners):
         made.voc(tmp_path, ("a",))
         made.write(tmp_path / "Annotations/a.xml", made.xml("a.jpg", objects=(("disc", corners),)))

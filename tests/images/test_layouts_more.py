@@ -25,7 +25,9 @@ class TestFolders:
             open_dataset(root)
         assert len(open_dataset(root, format="folders").classes) == len(names)
 
-    @pytest.mark.parametrize("names", [("train", "bus"), ("trains", "tests"), ("test_tube", "flask"), ("valley", "dev")])
+    @pytest.mark.parametrize(
+        "names", [("train", "bus"), ("trains", "tests"), ("test_tube", "flask"), ("valley", "dev")]
+    )
     def test_names_that_merely_hold_such_words_are(self, made, tmp_path, names):
         root = photos(made, tmp_path, [f"{name}/{number}.jpg" for name in names for number in range(2)])
         assert open_dataset(root).classes == tuple(sorted(names))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from pfungst.cli._advice import Command
+
 
 def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typer.Typer) -> None:
     """Add every command to its group."""
@@ -26,22 +28,22 @@ def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typ
     from pfungst.cli.train_fisher import fisher
     from pfungst.cli.train_network import network
 
-    data.command("check")(check)
-    data.command("voc2007")(voc2007)
-    app.command("convert")(convert)
-    app.command("pretrained")(pretrained)
-    data.command("scenes")(scenes)
-    app.command("demo")(demo)
-    app.command("audit")(audit)
-    app.command("report")(report)
-    app.command("compare")(compare)
-    train.command("fisher")(fisher)
-    train.command("network")(network)
-    app.command("evaluate")(evaluate)
-    app.command("explain")(explain)
-    app.command("figure")(figure)
-    app.command("quality")(quality)
-    app.command("context")(context)
-    app.command("strategies")(strategies)
-    app.command("artefacts")(artefacts)
-    paper.command("voc2007")(paper_voc2007)
+    data.command("check", cls=Command)(check)
+    data.command("voc2007", cls=Command)(voc2007)
+    app.command("convert", cls=Command)(convert)
+    app.command("pretrained", cls=Command)(pretrained)
+    data.command("scenes", cls=Command)(scenes)
+    app.command("demo", cls=Command)(demo)
+    app.command("audit", cls=Command)(audit)
+    app.command("report", cls=Command)(report)
+    app.command("compare", cls=Command)(compare)
+    train.command("fisher", cls=Command)(fisher)
+    train.command("network", cls=Command)(network)
+    app.command("evaluate", cls=Command)(evaluate)
+    app.command("explain", cls=Command)(explain)
+    app.command("figure", cls=Command)(figure)
+    app.command("quality", cls=Command)(quality)
+    app.command("context", cls=Command)(context)
+    app.command("strategies", cls=Command)(strategies)
+    app.command("artefacts", cls=Command)(artefacts)
+    paper.command("voc2007", cls=Command)(paper_voc2007)

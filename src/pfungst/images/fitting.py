@@ -28,8 +28,8 @@ class Fit:
     ----------
     kind : {"as given", "turned", "scaled", "settled", "unsure", "other"}
         "unsure": the photo is turned by its EXIF data, and nothing tells for which pixels the boxes were
-        given. "settled": it was unsure, and other photos of the set tell. "other": the boxes belong to a photo
-        of another shape.
+        given. "settled": it was unsure, and other photos of the set tell. "other": the boxes belong to a
+        photo of another shape.
     header : Header
     given_for : (int, int)
         ``(height, width)`` of the pixels that the boxes were given for.
@@ -211,8 +211,8 @@ def _fits_as_corners(box: Rectangle, size: Size) -> bool:
 def parts_of(pairs: Sequence[tuple[Rectangle, Size]]) -> int:
     """100 or 1000 if that is what boxes seem to be parts of, else 0.
 
-    They do if all lie within that many pixels, some reach beyond the half of it both across and down, and most
-    photos are at least twice as long.
+    They do if all lie within that many pixels, some reach beyond the half of it both across and down, and
+    most photos are at least twice as long.
 
     Parameters
     ----------
@@ -221,6 +221,8 @@ def parts_of(pairs: Sequence[tuple[Rectangle, Size]]) -> int:
     """
     if len(pairs) < _FEW:
         return 0
-    across, down = (max(values) for values in zip(*((box.right, box.bottom) for box, _ in pairs), strict=True))
+    across, down = (
+        max(values) for values in zip(*((box.right, box.bottom) for box, _ in pairs), strict=True)
+    )
     longest = sorted(max(size) for _, size in pairs)[(len(pairs) - 1) // 2]
     return next((n for n in _PARTS if n / 2 < min(across, down) and max(across, down) <= n <= longest / 2), 0)

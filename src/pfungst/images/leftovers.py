@@ -41,8 +41,8 @@ def leftovers(tree: Tree, used: Collection[PurePosixPath]) -> tuple[list[str], l
     folders = {path.parent for path in tree.photos if path in used}
     beside = [path for path in missed if path.parent in folders]
     problems = [
-        f"{tree.root.name if folder == '.' else folder}: {_number(names, 'photo')} {'has' if len(names) == 1 else 'have'} no annotation; left out"
-        f" ({_first(names)})"
+        f"{_place(tree, folder)}: {_number(names, 'photo')} {'has' if len(names) == 1 else 'have'} no "
+        f"annotation; left out ({_first(names)})"
         for folder, names in _grouped(beside, lambda path: str(path.parent)).items()
     ]
     others = [path for path in tree.others if path not in used and path.name not in _OWN]
@@ -59,6 +59,10 @@ def leftovers(tree: Tree, used: Collection[PurePosixPath]) -> tuple[list[str], l
     if tree.empty:
         unused.append(f"{_number(tree.empty, 'folder')} in which nothing lies ({_first(tree.empty)})")
     return problems, unused
+
+
+def _place(tree: Tree, folder: str) -> str:
+    return tree.root.name if folder == "." else folder
 
 
 def _is_photo(path: Path) -> bool:

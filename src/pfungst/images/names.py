@@ -56,7 +56,7 @@ def split_name(folder: str) -> str | None:
 
 
 def split_prefix(folder: str) -> str | None:
-    """The split that a folder's name begins with, as a word of its own (``trainA``, ``test_cats``), else None.
+    """The split that a folder's name begins with, as a word (``trainA``, ``test_cats``), else None.
 
     Examples
     --------

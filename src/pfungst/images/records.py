@@ -139,7 +139,9 @@ def records_of(entries: Sequence[Entry], source: Path, count: Count) -> list[Rec
 
 def _doubt_units(entries: Sequence[Entry], count: Count) -> None:
     """Name boxes that are possible as pixels, but look like parts of 100 or 1000."""
-    pairs = [(box, size, entry.where) for entry in entries if (size := entry.given_for) for box in entry.boxes]
+    pairs = [
+        (box, size, entry.where) for entry in entries if (size := entry.given_for) for box in entry.boxes
+    ]
     parts = parts_of([(box, size) for box, size, _ in pairs])
     if parts:
         for _, _, where in pairs:

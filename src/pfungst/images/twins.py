@@ -127,8 +127,8 @@ def find_twins(
     again = {pair.other for pair in equal}
     rest = [record for record in data if record.id not in again]
     found = each([record.path for record in rest], look_of, stage="looks", workers=workers, progress=progress)
-    for error in found if told is not None else ():
-        if isinstance(error, PfungstError):
+    for error in found:
+        if told is not None and isinstance(error, PfungstError):
             told(error)
     seen = [(record, look) for record, look in zip(rest, found, strict=True) if isinstance(look, Look)]
     return equal + _alike(data, [record for record, _ in seen], [look for _, look in seen])
@@ -206,9 +206,7 @@ def shared_files(data: DataSet, *, workers: int = 4, progress: Progress = silent
     progress : Progress
     """
     data = data.with_digests(workers=workers, progress=progress)
-    marks = dict(
-        zip((record.id for record in data), split_marks(data, data.records).tolist(), strict=True)
-    )
+    marks = dict(zip((record.id for record in data), split_marks(data, data.records).tolist(), strict=True))
     apart = [pair for pair in _equal(data.records) if not marks[pair.one] & marks[pair.other]]
     return replace(data, problems=(*data.problems, *twin_problems(data, apart)))
 

@@ -249,7 +249,9 @@ def _categories(
         name = nfc(name.strip())
         other = first.setdefault(name, identity)
         if other != identity:
-            found.note(where, f"categories {shown(other)} and {shown(identity)} are both {name!r}; taken as one")
+            found.note(
+                where, f"categories {shown(other)} and {shown(identity)} are both {name!r}; taken as one"
+            )
         categories[identity] = (identity if isinstance(identity, int) else place, name)
     return categories
 

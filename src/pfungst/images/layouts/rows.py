@@ -26,7 +26,8 @@ def read_rows(file: Path) -> Iterator[Row]:
     """The rows of a table.
 
     A CSV file whose first line has the name of a photo has no header; its columns are named ``0``, ``1``, …
-    A first line ``sep=;`` states the separator, and lines that begin with ``#`` before the header are remarks.
+    A first line ``sep=;`` states the separator, and lines that begin with ``#`` before the header are
+    remarks.
 
     Raises
     ------

@@ -50,7 +50,7 @@ class _Table:
     columns: Columns
     index: Index
     folder: Path
-    home: PurePosixPath = PurePosixPath()
+    home: PurePosixPath
     names: tuple[str, ...] = ()
 
     def find(self, name: str) -> PurePosixPath | None:
@@ -81,12 +81,12 @@ def read(place: Place) -> DataSet:
 
     A column such as ``file_name`` or ``image`` names the photo, relative to the table's folder or to
     ``place.images``; one such as ``label`` or ``classes`` says what it shows: one class, several with ``|``
-    or ``;`` between them (in a column of a plural name also ``,``, or spaces where each part is a label too), or
-    a list. Numbers are named by a list of names (``classes.txt``) beside the table. A photo may have
+    or ``;`` between them (in a column of a plural name also ``,``, or spaces where each part is a label
+    too), or a list. Numbers are named by a list of names (``classes.txt``) beside the table. A photo may have
     several rows. In place of a label there may be a column of 0 and 1 for each class, or Hugging Face's
     ``objects``. An empty label shows none of the classes. Boxes are corners (``xmin``, ``ymin``, ``xmax``,
-    ``ymax``, taken as edges), ``x``, ``y``, ``width``, ``height``, or a centre and ``width``, ``height``, in pixels. Splits are those of a column
-    ``split``, else of tables or folders named like splits.
+    ``ymax``, taken as edges), ``x``, ``y``, ``width``, ``height``, or a centre and ``width``, ``height``, in
+    pixels. Splits are those of a column ``split``, else of tables or folders named like splits.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def _understood(place: Place, file: Path) -> _Table | None:
 
 
 def _columns(file: Path, find: Find, photos: int) -> Columns | None:
-    """By the first rows; by all of them if those name too few photos, as where some of a set's photos are here."""
+    """By the first rows; by all of them if those name too few photos, as where most photos are elsewhere."""
     rows = list(islice(read_rows(file), _SNIFFED))
     found = Columns.of(rows, find, photos) if rows else None
     if found is None and len(rows) == _SNIFFED:

@@ -69,8 +69,8 @@ def read(place: Place) -> DataSet:
     In VOC's own layout the annotations are those in ``Annotations`` and the photos those in ``JPEGImages``;
     the lists in ``ImageSets/Main`` are the splits, save the lists of one class (``horse_train.txt``).
     Anywhere else an annotation belongs to the photo that it names, beside it or in the folder that mirrors
-    its own (``annotations/train/a.xml``, ``images/train/a.jpg``); folders named like splits are the splits, else
-    lists of photos that are named like them (``train.txt``).
+    its own (``annotations/train/a.xml``, ``images/train/a.jpg``); folders named like splits are the splits,
+    else lists of photos that are named like them (``train.txt``).
 
     Boxes, 1-based with inclusive corners, whole or fractional, become half-open ones
     (:class:`~pfungst.images.Box`). An object marked ``difficult`` makes its class label 0, unless another
