@@ -115,7 +115,9 @@ class TestLargePhotos:
         expected = [[values[y : y + factor, x : x + factor].mean() for x in columns] for y in rows]
         np.testing.assert_allclose(block_means(values, factor), expected, rtol=1e-12, atol=1e-15)
 
-    @pytest.mark.parametrize(("shape", "drawn"), [((20, 30), (20, 30)), ((41, 30), (21, 15)), ((30, 121), (8, 31))])
+    @pytest.mark.parametrize(
+        ("shape", "drawn"), [((20, 30), (20, 30)), ((41, 30), (21, 15)), ((30, 121), (8, 31))]
+    )
     def test_large_photos_are_drawn_reduced_by_a_whole_factor(self, monkeypatch, shape, drawn):
         """40 pixels are drawn as they are; 41 by two, 121 by four."""
         monkeypatch.setattr(heatmap, "DRAWN", 40)

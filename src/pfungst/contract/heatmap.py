@@ -104,8 +104,9 @@ def labelled_picture(
 ) -> Image.Image:
     """Photo, heatmap and overlay in a row (or the heatmap alone) under a caption, above the legend.
 
-    Photos with a side above :data:`DRAWN` are drawn reduced by a whole factor: each pixel of the picture is the
-    mean of a square of the photo's pixels, in the photo and in the heatmap. The legend states what is drawn.
+    Photos with a side above :data:`DRAWN` are drawn reduced by a whole factor: each pixel of the picture is
+    the mean of a square of the photo's pixels, in the photo and in the heatmap. The legend states what is
+    drawn.
     """
     factor = -(-max(relevance.shape) // DRAWN)
     if factor > 1:
