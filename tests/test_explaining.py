@@ -94,7 +94,21 @@ def test_names_of_any_bytes_and_length(photos, tmp_path):
 
 def test_folders_of_photos(photos, tmp_path):
     (photos[0].parent / "notes.txt").write_text("")
-    assert photo_files([photos[0].parent, photos[2]]) == [photos[0], photos[2]]
+    assert photo_files([photos[0].parent, photos[2]]) == ([photos[0], photos[2]], [])
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileError, match="holds no photo"):
         photo_files([tmp_path / "empty"])
+
+
+def test_a_folder_is_taken_with_all_folders_in_it_and_what_cannot_be_read_is_told(photos, tmp_path):
+    root = tmp_path / "photos"
+    (root / "a/day.png").rename(root / "a/day.PNG")
+    (root / "a/raw.CR2").write_bytes(b"x")
+    (root / "b/._day.png").write_bytes(b"x")
+    (root / "b/saved").write_bytes((root / "b/day.png").read_bytes())
+    found = explain_photos(Bright(), [root], tmp_path / "o")
+    assert [row.image for row in found.heatmaps] == ["day", "day-2", "night sky"]
+    assert [failure.reason for failure in found.failures] == [
+        "1 photo ending in .cr2, which is not read; left out (a/raw.CR2)",
+        "1 photo without an ending; left out (b/saved)",
+    ]

@@ -50,7 +50,8 @@ class PfungstError(Exception):
             parts.append(f"Allowed: {self.allowed}")
         if self.hint:
             parts.append(f"Try: {self.hint}")
-        return printable(". ".join(part.rstrip(".") for part in parts) + ".", most=_MAX_MESSAGE)
+        ended = (part if part.endswith(("?", "!")) else part.rstrip(".") + "." for part in parts)
+        return printable(" ".join(ended), most=_MAX_MESSAGE)
 
     def __reduce__(self) -> tuple[Callable[..., PfungstError], tuple[object, ...]]:
         """Survive the way back from a worker process with all parts."""

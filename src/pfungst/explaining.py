@@ -21,8 +21,10 @@ from pfungst.errors import DataError, Failure, FileError, unknown_name
 from pfungst.evaluation.scoring import finite_scores
 from pfungst.files import as_text, distinct_names
 from pfungst.images.dataset import DataSet, Record
-from pfungst.images.decode import SUFFIXES
+from pfungst.images.decode import photo_suffixes
+from pfungst.images.leftovers import leftovers
 from pfungst.images.names import named_classes
+from pfungst.images.tree import walk
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers, executor_of
 from pfungst.runs.photos import Photo, run_photos
@@ -133,7 +135,7 @@ def explain_photos(
     FileError
         If there is no photo, or the disk is full or cannot be written to.
     """
-    paths, folder = photo_files(photos), Path(out)
+    (paths, left_out), folder = photo_files(photos), Path(out)
     names = _checked(classifier, classes)
     data = _data_set(paths)
     settings = {
@@ -168,11 +170,11 @@ def explain_photos(
         stage="heatmaps",
     )
     rows = tuple(row for record in run.rows(_Record) for row in record.explanations)
-    return Heatmaps(heatmaps=rows, failures=run.failures)
+    return Heatmaps(heatmaps=rows, failures=(*left_out, *run.failures))
 
 
-def photo_files(places: Sequence[str | Path]) -> list[Path]:
-    """Photos as they are named, and those of folders in the order of their names.
+def photo_files(places: Sequence[str | Path]) -> tuple[list[Path], list[Failure]]:
+    """Photos as they are named, and those in folders, however deep; and what lies there and cannot be read.
 
     Raises
     ------
@@ -180,14 +182,19 @@ def photo_files(places: Sequence[str | Path]) -> list[Path]:
         If there is none.
     """
     found: list[Path] = []
+    left_out: list[Failure] = []
     for place in map(Path, places):
         if place.is_dir():
-            found += [item for item in sorted(place.iterdir()) if item.suffix.lower() in SUFFIXES]
+            tree = walk(place)
+            found += [place / photo for photo in tree.photos]
+            problems, _ = leftovers(tree, tree.photos)
+            left_out += [Failure(place.name, problem) for problem in (*tree.problems, *problems)]
         else:
             found.append(place)
     if not found:
-        raise FileError(", ".join(map(str, places)), "holds no photo", allowed=", ".join(sorted(SUFFIXES)))
-    return found
+        allowed = ", ".join(sorted(photo_suffixes()))
+        raise FileError(", ".join(map(str, places)), "holds no photo", allowed=allowed)
+    return found, left_out
 
 
 def _checked(classifier: Classifier, classes: str | Sequence[str]) -> str | tuple[str, ...]:

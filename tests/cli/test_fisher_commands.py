@@ -93,7 +93,7 @@ def test_evaluate_lists_bad_photos_and_ends_with_3(model, photos, tmp_path):
     broken.write_bytes(broken.read_bytes()[:200])
     result = run("evaluate", model, tmp_path / "set", "--split", "all", "--workers", "2")
     assert result.exit_code == 3
-    assert "1 failed:" in result.stderr
+    assert "1 problem:" in result.stderr
     assert str(broken) in result.stderr
 
 

@@ -110,7 +110,7 @@ def test_failures_are_listed_at_the_end(capsys):
     with pytest.raises(typer.Exit) as caught:
         _run.finish([PfungstError("It broke", hint="b"), "and that"])
     assert caught.value.exit_code == 3
-    assert capsys.readouterr().err == "2 failed:\n  It broke. Try: b.\n  and that\n"
+    assert capsys.readouterr().err == "2 problems:\n  It broke. Try: b.\n  and that\n"
 
 
 def test_lists_with_commas():
@@ -124,5 +124,5 @@ def test_of_many_failures_the_first_are_listed(capsys):
         _run.finish([f"photo {number}" for number in range(1, 31)])
     assert ended.value.exit_code == _run.EXIT_INCOMPLETE
     lines = capsys.readouterr().err.splitlines()
-    assert (lines[0], lines[1], lines[20]) == ("30 failed:", "  photo 1", "  photo 20")
+    assert (lines[0], lines[1], lines[20]) == ("30 problems:", "  photo 1", "  photo 20")
     assert lines[21:] == ["  and 10 more (--json lists all)"]

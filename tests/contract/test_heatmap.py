@@ -5,7 +5,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageFont
 
-from pfungst.contract.heatmap import colours, font, legend, overlay, scaled, wrapped
+from pfungst.contract import heatmap
+from pfungst.contract.heatmap import (
+    block_means,
+    colours,
+    font,
+    labelled_picture,
+    legend,
+    overlay,
+    scaled,
+    wrapped,
+)
 from pfungst.errors import ConfigError
 
 maps = arrays(np.float64, (4, 5), elements=st.floats(-1e6, 1e6))
@@ -94,3 +104,40 @@ def test_the_font_has_every_sign_of_the_legend():
     lacking = drawn("\N{SNOWMAN}")
     for sign in set("-0.25e+07 contradicts supports f(x) = | rule"):
         assert drawn(sign) != lacking or sign == " "
+
+
+class TestLargePhotos:
+    @pytest.mark.parametrize("shape", [(7, 10), (6, 9), (1, 11), (3, 3), (2, 2)])
+    @pytest.mark.parametrize("factor", [1, 2, 3, 4])
+    def test_means_of_squares_are_those_of_a_plain_loop(self, shape, factor):
+        values = np.random.default_rng(0).normal(size=shape)
+        rows, columns = (range(0, size, factor) for size in shape)
+        expected = [[values[y : y + factor, x : x + factor].mean() for x in columns] for y in rows]
+        np.testing.assert_allclose(block_means(values, factor), expected, rtol=1e-12, atol=1e-15)
+
+    @pytest.mark.parametrize(
+        ("shape", "drawn"), [((20, 30), (20, 30)), ((41, 30), (21, 15)), ((30, 121), (8, 31))]
+    )
+    def test_large_photos_are_drawn_reduced_by_a_whole_factor(self, monkeypatch, shape, drawn):
+        """40 pixels are drawn as they are; 41 by two, 121 by four."""
+        monkeypatch.setattr(heatmap, "DRAWN", 40)
+        relevance = np.full(shape, 0.25)
+        relevance[0, 0] = -1.0
+        photo = np.full((*shape, 3), 90, np.uint8)
+        picture = np.asarray(labelled_picture(relevance, "c", photo))
+        alone = np.asarray(labelled_picture(relevance, "c"))
+        height = picture.shape[0] - 8 - 18 - 4 - 34
+        assert height == drawn[0]
+        assert picture.shape[1] == max(3 * (drawn[1] + 8) + 8, 180)
+        assert alone.shape[0] == picture.shape[0]
+        tile = picture[8 + 18 + 4 :][: drawn[0], 8 : 8 + drawn[1]]
+        assert (tile == 90).all(), "the photo comes first, as it was"
+        assert relevance.shape == shape
+
+    def test_what_is_drawn_is_the_mean_of_a_square(self, monkeypatch):
+        """Squares of 2 x 2: means 1, -0.5, 0 and 0.25 of a peak of 1."""
+        monkeypatch.setattr(heatmap, "DRAWN", 2)
+        squares = np.array([[1.0, -0.5], [0.0, 0.25]])
+        relevance = np.kron(squares, np.ones((2, 2))) + np.kron(np.ones((2, 2)), [[0.5, -0.5], [-0.5, 0.5]])
+        picture = np.asarray(labelled_picture(relevance, "c"))
+        assert (picture[30:32, 8:10] == colours(squares)).all()

@@ -10,8 +10,8 @@ from fuzzing.campaign import campaign
 
 CASES = {
     "voc": 300, "coco": 250, "prototxt": 120, "caffemodel": 200, "models": 120, "images": 300, "scenes": 200,
-    "folders": 100, "yolo": 250, "table": 250, "trees": 250, "audits": 150, "journals": 200, "runs": 200,
-    "attributions": 200, "exported": 250, "onnx": 300, "hugging-face": 60,
+    "folders": 100, "yolo": 250, "table": 250, "trees": 250, "lists": 250, "audits": 150, "journals": 200,
+    "runs": 200, "attributions": 200, "exported": 250, "onnx": 300, "hugging-face": 60,
 }  # fmt: skip
 SEED = 2016
 

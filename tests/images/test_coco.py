@@ -132,13 +132,11 @@ def test_what_cannot_be_used_is_recorded(coco, tmp_path):
     file = "instances_val2017.json"
     assert data.problems == (
         f"{file}: category 4 has no id or no name; left out",
-        f"{file}: object 9 has unknown category 555; left out",
-        f"{file}: object 11 has unknown category 18; left out",
-        f"{file}: object 12 has unknown category {{'id': 18}}; left out",
-        f"{file}: photo with missing or repeated id 7; left out",
-        f"absent.jpg: is not in {tmp_path / 'val2017'}; left out",
-        f"{file}: photo with missing or repeated id None; left out",
         f"{file}: 1 objects belong to no photo; left out",
+        f"2 objects of an unknown category; left out ({file}: 9 of 555, {file}: 12 of {{'id': 18}})",
+        f"1 objects without the id of a photo; left out ({file}: 11)",
+        f"2 photos with a missing or repeated id; left out ({file}: 7, {file}: None)",
+        f"1 photos are not in {tmp_path / 'val2017'}; left out (absent.jpg)",
     )
     assert len(data) == 3
 
@@ -181,3 +179,51 @@ def test_photo_folder_belongs_to_coco_only(tmp_path):
     (tmp_path / "cat" / "a.jpg").write_bytes(b"")
     with pytest.raises(ConfigError, match=r"with a data set of format 'folders'. Allowed: only with coco"):
         open_dataset(tmp_path, images=tmp_path)
+
+
+@pytest.mark.parametrize("kind", [str, float, lambda number: f"{number}"], ids=["text", "float", "f"])
+@pytest.mark.parametrize("side", ["images", "annotations", "categories", "all"])
+def test_numbers_may_be_written_in_other_ways(coco, kind, side):
+    """Whatever a table made of the numbers: photos, objects and categories still find each other."""
+    keys = {"images": ["id"], "annotations": ["image_id", "category_id"], "categories": ["id"]}
+    content = {"images": PHOTOS, "annotations": THINGS, "categories": CATEGORIES}
+    for name in keys if side == "all" else [side]:
+        content[name] = [entry | {key: kind(entry[key]) for key in keys[name]} for entry in content[name]]
+    data = open_dataset(coco(**content))
+    assert data.labels().tolist() == [[0, 1], [1, 0], [-1, -1]]
+    assert data.problems == ()
+
+
+@pytest.mark.parametrize(
+    "prefix", ["/home/me/photos/", "C:\\Users\\me\\", "https://example.org/", "photos\\"]
+)
+def test_photos_that_lay_elsewhere_when_the_file_was_written(coco, prefix):
+    images = [entry | {"file_name": prefix + entry["file_name"]} for entry in PHOTOS]
+    data = open_dataset(coco(images=images))
+    assert [record.path.name for record in data] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert data.problems == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_encodings_of_json(coco, tmp_path, encoding):
+    file = coco()
+    file.write_bytes(file.read_text().encode(encoding))
+    assert open_dataset(tmp_path).classes == ("car", "dog")
+
+
+def test_two_categories_of_one_name_are_one_and_said(coco):
+    categories = [*CATEGORIES[:2], {"id": 4, "name": "dog "}]
+    things = [thing(1, 7, 18), thing(2, 5, 4)]
+    data = open_dataset(coco(annotations=things, categories=categories))
+    assert data.labels().tolist() == [[1], [1], [-1]]
+    assert data.problems == ("instances_val2017.json: categories 18 and 4 are both 'dog'; taken as one",)
+
+
+def test_many_objects_of_no_category_are_one_line(coco):
+    things = [*THINGS, *(thing(number, 7, 77) for number in range(10, 500))]
+    (problem,) = open_dataset(coco(annotations=things)).problems
+    file = "instances_val2017.json"
+    assert problem == (
+        f"490 objects of an unknown category; left out ({file}: 10 of 77, {file}: 11 of 77, "
+        f"{file}: 12 of 77, …)"
+    )

@@ -72,22 +72,66 @@ class TestOrientation:
         assert data.problems == ((expected,) if stored else ())
 
     @pytest.mark.parametrize("orientation", range(2, 9))
-    def test_what_the_size_does_not_tell_is_left_alone_and_counted(self, made, tmp_path, orientation):
+    def test_what_nothing_tells_is_left_out_of_boxes_and_named(self, made, tmp_path, orientation):
         size = (60, 45) if orientation < 5 else (60, 60)
         stored_photo(tmp_path / "JPEGImages/a.jpg", orientation, size=size)
         annotate(made, tmp_path, "a", size, DISC)
-        data = open_dataset(tmp_path)
-        assert [box.edges for record in data for box in record.boxes] == [DISC]
+        (record,) = data = open_dataset(tmp_path)
+        assert (record.boxes, record.positive) == ((), {"disc"})
         assert data.problems == (
-            "1 photos turned by EXIF data, for which their size does not tell whether the boxes are; "
-            "boxes taken as they are (a.xml)",
+            "1 photos turned by EXIF data, and nothing tells whether their boxes are for the stored pixels; "
+            "left out of what needs boxes (saved upright, they count) (a.xml)",
         )
+
+    @pytest.mark.parametrize("orientation", range(2, 9))
+    @pytest.mark.parametrize("stored", [True, False])
+    def test_what_the_size_does_not_tell_other_photos_of_the_set_do(
+        self, made, tmp_path, orientation, stored
+    ):
+        size, box = stored_photo(tmp_path / "JPEGImages/a.jpg", 6)
+        annotate(made, tmp_path, "a", *((size, box) if stored else ((60, 45), DISC)))
+        shape = (60, 45) if orientation < 5 else (60, 60)
+        size, box = stored_photo(tmp_path / "JPEGImages/b.jpg", orientation, size=shape)
+        annotate(made, tmp_path, "b", size, box if stored else DISC)
+        data = open_dataset(tmp_path)
+        assert [box.edges for record in data for box in record.boxes] == [DISC] * 2
+        assert data.problems[-1] == (
+            "1 photos turned by EXIF data, whose size does not tell for which pixels their boxes are; "
+            "taken as those of the other turned photos (b.xml)"
+        )
+
+    def test_photos_that_tell_different_things_settle_nothing(self, made, tmp_path):
+        size, box = stored_photo(tmp_path / "JPEGImages/a.jpg", 6)
+        annotate(made, tmp_path, "a", size, box)
+        stored_photo(tmp_path / "JPEGImages/b.jpg", 8)
+        annotate(made, tmp_path, "b", (60, 45), DISC)
+        stored_photo(tmp_path / "JPEGImages/c.jpg", 3)
+        annotate(made, tmp_path, "c", (60, 45), DISC)
+        assert [len(record.boxes) for record in open_dataset(tmp_path)] == [1, 1, 0]
+
+    def test_shares_of_a_turned_photo_could_be_of_either(self, made, tmp_path):
+        stored_photo(tmp_path / "images/a.jpg", 6)
+        made.save(made.photo(), tmp_path / "images/b.jpg")
+        for name in "ab":
+            made.write(tmp_path / f"labels/{name}.txt", "0 0.5 0.5 0.5 0.4\n")
+        made.write(tmp_path / "data.yaml", "names: [disc]\n")
+        data = open_dataset(tmp_path)
+        assert [box.edges for record in data for box in record.boxes] == [pytest.approx((15, 13.5, 45, 31.5))]
+        assert data.labels().tolist() == [[1], [1]]
+        assert data.problems[0].startswith("1 photos turned by EXIF data, and nothing tells")
 
     def test_without_a_stated_size_boxes_that_fit_one_way_alone_tell(self, made, tmp_path):
         _, box = stored_photo(tmp_path / "JPEGImages/a.jpg", 6, size=(45, 60), box=(10, 40, 30, 58))
         assert box[2] > 45, "it reaches out of the photo as shown"
         annotate(made, tmp_path, "a", None, box)
         assert [b.edges for record in open_dataset(tmp_path) for b in record.boxes] == [(10, 40, 30, 58)]
+
+    def test_without_a_stated_size_boxes_of_the_photo_as_shown(self, made, tmp_path):
+        stored_photo(tmp_path / "JPEGImages/a.jpg", 6, size=(45, 60), box=(10, 40, 30, 58))
+        annotate(made, tmp_path, "a", None, (10, 40, 30, 58))
+        data = open_dataset(tmp_path)
+        assert [b.edges for record in data for b in record.boxes] == [(10, 40, 30, 58)]
+        assert data.problems == ()
 
     def test_a_photo_that_was_turned_without_exif_data_is_left_out_of_boxes(self, made, tmp_path):
         stored_photo(tmp_path / "JPEGImages/a.jpg", 1, size=(45, 60), box=(10, 2, 30, 22))
@@ -160,6 +204,52 @@ class TestUnits:
         with pytest.raises(DataError, match="4 of 5 boxes reach far out of their photos"):
             open_dataset(tmp_path)
 
+    def test_corners_where_sides_should_be_are_told_by_a_quarter_that_reaches_out(self, made, tmp_path):
+        """As sides, (30, 22, 40, 32) reaches to (70, 54) of (60, 45); the three others lie within."""
+        names = [f"{number}.jpg" for number in range(4)]
+        boxes = dict.fromkeys(names, (2, 3, 20, 25)) | {"3.jpg": (30, 22, 40, 32)}
+        made.coco(tmp_path / "instances.json", names, photos=tmp_path, boxes=boxes)
+        with pytest.raises(DataError, match=r"1 of 4 .* read as two corners all would lie within"):
+            open_dataset(tmp_path)
+        boxes["0.jpg"] = (20, 12, 19, 20)  # no two corners
+        made.coco(tmp_path / "instances.json", names, photos=tmp_path, boxes=boxes)
+        assert open_dataset(tmp_path).problems[0] == "1 boxes that reach out of their photo; clipped (3.jpg)"
+
+    @pytest.mark.parametrize(
+        ("size", "last", "parts"),
+        [
+            ((400, 300), (60, 55, 30, 40), "in percent"),
+            ((2400, 1800), (600, 550, 300, 400), "in parts of a thousand"),
+            ((190, 140), (60, 55, 30, 40), None),
+            ((400, 300), (60, 5, 30, 10), None),
+            ((400, 300), (60, 55, 41, 40), None),
+        ],
+        ids=["percent", "parts of 1000", "small photos", "along the top", "one reaches further"],
+    )
+    def test_boxes_that_could_be_pixels_but_look_like_parts_are_named(
+        self, made, tmp_path, size, last, parts
+    ):
+        names = [f"{number}.png" for number in range(3)]
+        boxes = dict.fromkeys(names, (10, 10, 20, 20)) | {"2.png": last}
+        for name in names:
+            made.save(Image.new("RGB", size), tmp_path / name)
+        content = {
+            "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],
+            "annotations": [
+                {"id": number, "image_id": number, "category_id": 1, "bbox": boxes[name]}
+                for number, name in enumerate(names)
+            ],
+            "categories": [{"id": 1, "name": "disc"}],
+        }
+        made.write(tmp_path / "instances.json", json.dumps(content))
+        data = open_dataset(tmp_path)
+        assert sum(len(record.boxes) for record in data) == 3
+        said = [problem for problem in data.problems if "are they in" in problem]
+        assert len(said) == (parts is not None)
+        assert all(
+            problem.startswith("3 boxes lie within the first") and parts in problem for problem in said
+        )
+
     def test_a_few_boxes_outside_cost_their_boxes_alone(self, made, tmp_path):
         names = [f"{number}.jpg" for number in range(5)]
         boxes = {"0.jpg": (400, 300, 20, 20), "1.jpg": (0.3, 0.3, 0.2, 0.2)}
@@ -198,6 +288,18 @@ class TestBadBoxes:
         made.voc(tmp_path, ("a",))
         made.write(tmp_path / "Annotations/a.xml", made.xml("a.jpg", objects=(("disc", (40, 13, 21, 32)),)))
         assert [box.edges for record in open_dataset(tmp_path) for box in record.boxes] == [DISC]
+
+    @pytest.mark.parametrize(
+        "corners", [(21, 13, 21, 32), (21, 32, 40, 32), (30, 30, 30, 30), (40, 32, 40, 13)]
+    )
+    def test_corners_of_voc_in_one_row_or_column_make_no_box(self, made, tmp_path, corners):
+        made.voc(tmp_path, ("a",))
+        made.write(tmp_path / "Annotations/a.xml", made.xml("a.jpg", objects=(("disc", corners),)))
+        (record,) = data = open_dataset(tmp_path)
+        assert (record.boxes, record.positive) == ((), {"disc"})
+        assert data.problems[-1] == (
+            "1 boxes that are empty, no numbers or outside their photo; their labels count (a.xml)"
+        )
 
     def test_an_object_without_a_box_beside_a_boxed_one_of_its_class(self, made, tmp_path):
         made.voc(tmp_path, ("b",))

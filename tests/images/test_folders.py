@@ -58,8 +58,10 @@ def test_unknown_layout(tmp_path, names):
     with pytest.raises(DataError) as caught:
         open_dataset(tmp_path)
     message = str(caught.value)
+    photos = sum(name.endswith("jpg") for name in names)
+    more = " and files, 1 ending in .txt" if any(name.endswith("txt") for name in names) else ""
     assert message.startswith(
-        f"{tmp_path}: is not a data set of a known layout. Allowed: voc: JPEGImages and "
+        f"{tmp_path}: is not a data set of a known layout: it holds {photos} photos{more}. Allowed: voc: JPEG"
     )
     assert all(f"{layout.name}: {layout.title}" in message for layout in LAYOUTS.values())
     with pytest.raises(DataError, match="no photo that can be used"):

@@ -124,7 +124,7 @@ class TestCoco:
     @pytest.mark.parametrize("name", ["x" * 300, "/".join(["x" * 200] * 30), "a.jpg/b", "."])
     def test_names_that_no_file_can_have(self, coco, name):
         (problem,) = coco([{"id": 5, "file_name": name}]).problems
-        assert "is not in" in problem
+        assert "1 photos are not in" in problem
 
     def test_photos_are_not_looked_for_above_the_file(self, tmp_path, coco):
         (tmp_path / "set" / "images" / "a.jpg").rename(tmp_path / "a.jpg")

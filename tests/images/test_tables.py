@@ -95,7 +95,7 @@ class TestLabels:
         made.save(made.photo(seed=9), root / "images/more.jpg")
         data = open_dataset(root)
         assert set(data.problems) == {
-            "1 rows name a photo that is not here; left out ('gone.jpg')",
+            "1 rows name a photo that is not here, or more than one; left out ('gone.jpg')",
             "1 rows have a class name that is too long or cannot be printed; left out (images/c.jpg)",
             "images: 1 photo has no annotation; left out (images/more.jpg)",
         }
@@ -195,3 +195,116 @@ def test_damaged_tables_are_refused(put, file, text, message):
     with pytest.raises(DataError) as caught:
         open_dataset(put(text, file, ("a.jpg",)), format="table")
     assert message in str(caught.value) or "holds no table of photos and labels" in str(caught.value)
+
+
+class TestOtherForms:
+    """What people's tables look like; each value by hand."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "image,labels\na.jpg,\"['cat', 'dog']\"\nb.jpg,[]\nc.jpg,['dog']\n",
+            'image;labels\na.jpg;["cat", "dog"]\nb.jpg;\nc.jpg;["dog"]\n',
+            "image,labels\na.jpg,cat dog\na.jpg,cat\nb.jpg,\nc.jpg,dog\n",
+            "sep=;\nimage;labels\na.jpg;cat,dog\nb.jpg;\nc.jpg;dog\n",
+            "# by hand\nimage,labels\na.jpg,cat|dog\nb.jpg,\nc.jpg,dog\n",
+        ],
+        ids=["list of Python", "list of JSON", "spaces", "stated separator", "remark"],
+    )
+    def test_several_labels(self, put, text):
+        data = open_dataset(put(text))
+        assert labels(data) == {"a": ["cat", "dog"], "b": [], "c": ["dog"]}
+        assert data.classes == ("cat", "dog")
+
+    def test_spaces_that_may_stand_between_labels_are_named(self, put):
+        data = open_dataset(put("image,labels\na.jpg,scab\nb.jpg,scab frog eye\nc.jpg,rust\n"))
+        assert data.classes == ("rust", "scab", "scab frog eye")
+        assert data.problems == (
+            "1 labels hold spaces, and parts of theirs are labels too; each taken as one name (images/b.jpg)",
+        )
+
+    def test_names_with_spaces_are_names(self, put):
+        data = open_dataset(put("image,labels\na.jpg,traffic light\nb.jpg,fire hydrant\nc.jpg,cat\n"))
+        assert (data.classes, data.problems) == (("cat", "fire hydrant", "traffic light"), ())
+
+    def test_a_label_that_says_there_is_none(self, put):
+        data = open_dataset(put("image,label\na.jpg,cat\nb.jpg,NaN\nc.jpg,null\n"))
+        assert data.classes == ("cat",)
+        assert data.problems[0].startswith("2 labels say that there is none")
+
+    def test_rows_that_repeat_another_are_named(self, put):
+        data = open_dataset(put("image,label\na.jpg,cat\nb.jpg,dog\nc.jpg,cat\na.jpg,cat\n"))
+        assert data.problems == ("1 rows say again what another row of their photo says (images/a.jpg)",)
+
+    def test_a_doubled_name_among_many_is_named(self, put):
+        names = [f"p{number:02}.jpg" for number in range(20)]
+        rows = "".join(f"{name},cat\n" for name in names)
+        data = open_dataset(put(f"image,label\n{rows}p07.jpg,dog\n", photos=names))
+        assert data.problems == (
+            "1 photos have more than one row, as few others have; their labels are joined (p07.jpg)",
+        )
+
+    def test_equal_boxes_twice_are_one_object(self, put):
+        row = "a.jpg,cat,1,1,20,20\n"
+        data = open_dataset(put(f"image,label,xmin,ymin,xmax,ymax\n{row}{row}a.jpg,cat,5,5,9,9\n"))
+        assert len(data.records[0].boxes) == 2
+        assert data.problems[0].startswith("1 rows say again")
+
+    def test_a_centre_with_sides(self, put):
+        data = open_dataset(put("image,label,x_center,y_center,width,height\na,cat,30,22,20,20\n"))
+        assert data.records[0].boxes[0].edges == BOX
+        assert data.records[0].size == (45, 60)
+
+    def test_columns_that_are_not_used_are_named(self, put):
+        data = open_dataset(put("image,label,is_test,camera\na,cat,0,x\nb,dog,1,x\n"))
+        assert data.evidence.endswith("its classes; not used: 'is_test', 'camera'")
+
+    def test_a_table_of_more_photos_than_are_here(self, put):
+        rows = "".join(f"{number}.jpg,dog\n" for number in range(500))
+        data = open_dataset(put(f"image,label\n{rows}a.jpg,cat\nb.jpg,dog\nc.jpg,cat\n"))
+        assert labels(data) == {"a": ["cat"], "b": ["dog"], "c": ["cat"]}
+        assert data.problems[0].startswith("500 rows name a photo that is not here")
+
+    @pytest.mark.parametrize("file", ["metadata.jsonl", "metadata.csv", "_annotations.csv"])
+    def test_tables_in_folders_of_photos_with_the_same_names(self, put, file):
+        for split, kind in (("train", "cat"), ("test", "dog")):
+            rows = f"file_name,label\na.jpg,{kind}\nb.jpg,{kind}\n"
+            text = [{"file_name": name, "label": kind} for name in ("a.jpg", "b.jpg")]
+            root = put(text if file.endswith("l") else rows, f"{split}/{file}", ("a.jpg", "b.jpg"), split)
+        data = open_dataset(root)
+        assert data.splits == {"train": ("train__a", "train__b"), "test": ("test__a", "test__b")}
+        assert {record.id: sorted(record.positive) for record in data} == {
+            "train__a": ["cat"], "train__b": ["cat"], "test__a": ["dog"], "test__b": ["dog"],
+        }  # fmt: skip
+        assert data.problems == ()
+
+    def test_a_box_without_a_class_among_hugging_faces_objects(self, put):
+        objects = {"bbox": [[20, 12, 20, 20], [1, 1, 5, 5]], "category": ["cat"]}
+        data = open_dataset(put([{"file_name": "a.jpg", "objects": objects}], "metadata.jsonl"))
+        assert [box.edges for box in data.records[0].boxes] == [BOX]
+        assert data.problems[0].startswith("1 rows have a class name that is too long or cannot be printed")
+
+    @pytest.mark.parametrize("file", ["classes.txt", "names.txt", "labels.txt"])
+    def test_numbers_named_by_a_list(self, made, put, file):
+        root = put("image,label\na.jpg,1\nb.jpg,0\nc.jpg,1\n")
+        made.write(root / file, "dog\ncat\n")
+        data = open_dataset(root)
+        assert data.classes == ("dog", "cat")
+        assert labels(data) == {"a": ["cat"], "b": ["dog"], "c": ["cat"]}
+        assert data.evidence.endswith("numbers are those of the 2 names beside it")
+        assert data.unused == ()
+
+    @pytest.mark.parametrize("names", ["dog\n", "dog\ncat\n"], ids=["too few", "of words"])
+    def test_a_list_that_does_not_fit_the_numbers_is_not_used(self, made, put, names):
+        words = "cat" if names == "dog\ncat\n" else "1"
+        root = put(f"image,label\na.jpg,{words}\nb.jpg,0\nc.jpg,{words}\n")
+        made.write(root / "classes.txt", names)
+        data = open_dataset(root)
+        assert data.classes == ("0", words)
+        assert data.unused == ("1 file ending in .txt (classes.txt)",)
+
+
+def test_a_folder_of_no_layout_is_told_by_what_it_holds(put):
+    root = put('{"a.jpg": "cat"}', "labels.json", at=".")
+    with pytest.raises(DataError, match=r"known layout: it holds 3 photos and files, 1 ending in \.json\. "):
+        open_dataset(root)

@@ -52,11 +52,11 @@ GOOD = {"a": annotation(objekt()), "b": annotation(objekt("dog"), photo="b.jpg")
 
 
 def test_boxes_become_half_open(voc):
-    root = voc({"a": annotation(objekt(box=(3, 5, 10, 5)))})
+    root = voc({"a": annotation(objekt(box=(3, 5, 10, 6)))})
     (record,) = open_dataset(root)
     (box,) = record.boxes
-    assert (box.left, box.top, box.right, box.bottom) == (2, 4, 10, 5)
-    assert box.area == 8
+    assert (box.left, box.top, box.right, box.bottom) == (2, 4, 10, 6)
+    assert box.area == 16
     assert (record.id, record.path, record.size) == ("a", root / "JPEGImages" / "a.jpg", (20, 30))
 
 

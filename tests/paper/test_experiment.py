@@ -9,13 +9,17 @@ import pytest
 from typer.testing import CliRunner
 
 from pfungst.cli.main import app
+from pfungst.contract.seen import overlap_lines
 from pfungst.descriptors import SiftConfig
 from pfungst.errors import ConfigError, ModelError
 from pfungst.evaluation.config import RegionConfig
 from pfungst.evaluation.replacement import ReplacementConfig
 from pfungst.fisher import FisherTraining
+from pfungst.images.seen import SeenPhotos
 from pfungst.network import NetworkTraining
-from pfungst.paper import PaperConfig, run_paper, training
+from pfungst.paper import PaperConfig, experiment, run_paper, training
+from pfungst.paper.photos import read_photos
+from pfungst.paper.study import Study
 
 FISHER = FisherTraining(
     n_components=3, dims=8, descriptor=SiftConfig(step=6, bin_sizes=(4,)), n_sampled=1500,
@@ -144,3 +148,18 @@ def test_the_command(  # noqa: PLR0917 - fixtures
     assert "average precision" in done.output
     assert "80.45" in done.output
     assert json.loads(numbers.read_text())["hunted"] == "horse"
+
+
+def test_test_photos_that_a_model_has_learned_from_are_left_out(voc, tmp_path, config, monkeypatch):
+    photos = read_photos(voc)
+    known = replace(photos.test, records=photos.test.records[:2])
+
+    class Learned:
+        classes = photos.classes
+        seen = SeenPhotos.of(known)
+
+    monkeypatch.setattr(experiment, "trained_model", lambda study, model: Learned())
+    study = Study(photos=photos, out=tmp_path, config=config)
+    test = experiment._on_new_photos(study).photos.test
+    assert test.records == photos.test.records[2:]
+    assert [line.partition(" (")[0] for line in overlap_lines(test.overlap)] == ["2 photos"]

@@ -50,9 +50,17 @@ class Labelled(Photos):
     seed: _options.Seed = 0
 
     def dealt(self) -> DataSet:
-        """With its own splits, or with seeded ones (half train, a quarter each val and test)."""
+        """With its own splits, or with seeded ones (half train, a quarter each val and test).
+
+        Equal files in two splits are among its problems.
+        """
+        from pfungst.cli._progress import progress_bar
+        from pfungst.images.twins import shared_files
+
         found = self.opened()
-        return found if found.splits else found.with_random_splits(random_state=self.seed)
+        found = found if found.splits else found.with_random_splits(random_state=self.seed)
+        with progress_bar() as progress:
+            return shared_files(found, progress=progress)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,10 +88,10 @@ def finish(failures: Sequence[Failure | PfungstError | str]) -> None:
 
 
 def tell_failures(failures: Sequence[Failure | PfungstError | str]) -> None:
-    """How much failed, and the first of it, on standard error."""
+    """How many problems there were, failed or mended, and the first of them, on standard error."""
     if not failures:
         return
-    typer.secho(f"{len(failures)} failed:", err=True, fg="yellow")
+    typer.secho(f"{len(failures)} problem{'' if len(failures) == 1 else 's'}:", err=True, fg="yellow")
     for failure in failures[:_SHOWN_FAILURES]:
         typer.echo(f"  {failure}", err=True)
     if len(failures) > _SHOWN_FAILURES:

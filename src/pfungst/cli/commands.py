@@ -9,7 +9,8 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from pfungst.cli import _run
-from pfungst.cli._groups import Group, Sectioned, also
+from pfungst.cli._advice import Command
+from pfungst.cli._groups import Group, also
 
 
 def register(app: typer.Typer, train: typer.Typer, data: typer.Typer, paper: typer.Typer) -> None:
@@ -69,7 +70,7 @@ class Output(Group):
 
 def add(group: typer.Typer, name: str, command: Callable[..., Any]) -> None:
     """Add a command to its group, with the options that all have."""
-    group.command(name, cls=Sectioned)(also(command, Output, _heed))
+    group.command(name, cls=Command)(also(command, Output, _heed))
 
 
 def _heed(output: Output) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +15,6 @@ from pfungst.cli._tables import print_table
 
 if TYPE_CHECKING:
     from pfungst.images import DataSet
-
-_SHOWN_PROBLEMS = 20
 
 
 def voc2007(
@@ -78,17 +75,7 @@ def _report(data: DataSet, json: str | None) -> None:
         _run.write_json(json, summary(data))
     if json != "-":
         _print_table(data)
-    if data.problems:
-        _list_problems(data.problems)
-        raise typer.Exit(_run.EXIT_INCOMPLETE)
-
-
-def _list_problems(problems: Sequence[str]) -> None:
-    typer.secho(f"{len(problems)} problems:", err=True, fg="yellow")
-    for problem in problems[:_SHOWN_PROBLEMS]:
-        typer.echo(f"  {problem}", err=True)
-    if len(problems) > _SHOWN_PROBLEMS:
-        typer.echo(f"  and {len(problems) - _SHOWN_PROBLEMS} more (--json lists all)", err=True)
+    _run.finish(data.problems)
 
 
 def _print_table(data: DataSet) -> None:

@@ -35,7 +35,8 @@ def figure(
     from pfungst.writing import write_with
 
     style = FigureStyle(side=side)
-    photos = Photos(photo_files(images))
+    files, left_out = photo_files(images)
+    photos = Photos(files)
     with models.loaded() as loaded, progress_bar() as progress:
         picture = make_figure(
             {name: classifier for name, (classifier, _) in loaded.items()},
@@ -47,4 +48,4 @@ def figure(
         )
     write_with(out, lambda stream: picture.save(stream, format="PNG"))
     typer.echo(f"{len(photos) - len(photos.failures)} photos, {len(models.models)} models: {out}")
-    _run.finish(photos.failures)
+    _run.finish([*left_out, *photos.failures])

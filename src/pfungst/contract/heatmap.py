@@ -22,6 +22,9 @@ _COLOURS = np.array(
 _INK, _PAPER, _FRAME = (33, 33, 33), (255, 255, 255), (200, 200, 200)
 _MARGIN, _LEGEND = 8, 34
 
+DRAWN = 2000
+"""Longest side, in pixels, at which a heatmap is drawn beside its photo; larger ones are reduced for it."""
+
 
 def scaled(relevance: NDArray[Any]) -> NDArray[np.float64]:
     """Relevance divided by max |R|, in [−1, 1]; an all-zero map stays zero.
@@ -99,7 +102,16 @@ def legend(width: int, peak: float) -> Image.Image:
 def labelled_picture(
     relevance: NDArray[np.float64], caption: str, image: NDArray[np.uint8] | None = None
 ) -> Image.Image:
-    """Photo, heatmap and overlay in a row (or the heatmap alone) under a caption, above the legend."""
+    """Photo, heatmap and overlay in a row (or the heatmap alone) under a caption, above the legend.
+
+    Photos with a side above :data:`DRAWN` are drawn reduced by a whole factor: each pixel of the picture is
+    the mean of a square of the photo's pixels, in the photo and in the heatmap. The legend states what is
+    drawn.
+    """
+    factor = -(-max(relevance.shape) // DRAWN)
+    if factor > 1:
+        relevance = block_means(relevance, factor)
+        image = None if image is None else np.asarray(Image.fromarray(image).reduce(factor))
     tiles = [colours(scaled(relevance))]
     if image is not None:
         tiles = [image, tiles[0], overlay(image, relevance)]
@@ -119,6 +131,27 @@ def labelled_picture(
     peak = float(np.max(np.abs(relevance), initial=0.0))
     canvas.paste(legend(total, peak), (0, top + height))
     return canvas
+
+
+def block_means(values: NDArray[Any], factor: int) -> NDArray[np.float64]:
+    """Means of squares of ``factor`` × ``factor`` values; those at the lower and right edge may be cut.
+
+    Parameters
+    ----------
+    values : (height, width)
+    factor : int
+
+    Returns
+    -------
+    (⌈height / factor⌉, ⌈width / factor⌉) float64
+    """
+    rows, columns = (np.arange(0, size, factor) for size in values.shape)
+    means = np.empty((len(rows), len(columns)))
+    for place, top in enumerate(rows):  # a row of squares at a time: the whole in float64 would be large
+        strip = values[top : top + factor].mean(axis=0, dtype=np.float64)
+        means[place] = np.add.reduceat(strip, columns)
+    means /= np.diff([*columns, values.shape[1]])
+    return means
 
 
 def wrapped(text: str, typeface: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> list[str]:

@@ -172,9 +172,10 @@ class _Run:
         """Scenes of one kind, models that learn from them, and the audit of these on the test photos."""
         dataset = self._scenes(variant)
         told = named(self.progress, variant)
+        subjects = [self._subject(model, variant, dataset, told) for model in self.config.models]
         return audit_models(
-            [self._subject(model, variant, dataset, told) for model in self.config.models],
-            dataset.split("test"),
+            subjects,
+            unseen(dataset.split("test"), {subject.name: subject.classifier for subject in subjects}),
             audit_folder(self.target, variant),
             replace(self.config.audit, random_state=self.config.random_state),
             split="test",

@@ -250,5 +250,7 @@ def pixel_relevance(
     )
     signed = np.concatenate([density, -density, -density, density])
     difference = np.bincount(corners, weights=signed, minlength=(height + 1) * stride)
-    filled = difference.reshape(height + 1, stride).cumsum(axis=0).cumsum(axis=1)
+    filled = difference.reshape(height + 1, stride)
+    for axis in (0, 1):
+        np.cumsum(filled, axis=axis, out=filled)  # in place: of a large photo, each copy is large
     return np.ascontiguousarray(filled[:height, :width])

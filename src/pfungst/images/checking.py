@@ -9,7 +9,7 @@ from typing import Any
 
 from pfungst.errors import PfungstError
 from pfungst.images.dataset import DataSet
-from pfungst.images.decode import decode
+from pfungst.images.decode import decode, image_header
 from pfungst.images.digests import each
 from pfungst.images.twins import find_twins, twin_problems
 from pfungst.progress import Progress, silent
@@ -64,7 +64,9 @@ def checked(
     workers: int = 1,
     progress: Progress = silent,
 ) -> DataSet:
-    """The same data set with more problems: photos that stand there twice, and photos that are damaged.
+    """The same data set with more problems: photos that stand there twice, and files that are no photos.
+
+    Damage deep in a file is found where every pixel is decoded alone.
 
     Parameters
     ----------
@@ -78,12 +80,20 @@ def checked(
     progress : Progress
     """
     data = data.with_digests(workers=workers, progress=progress)
-    problems = twin_problems(data, find_twins(data, looks=looks, workers=workers, progress=progress))
-    if pixels:
+    errors: list[PfungstError] = []
+    twins = find_twins(data, looks=looks, workers=workers, progress=progress, told=errors.append)
+    problems = twin_problems(data, twins)
+    if pixels or not looks:
         paths = [record.path for record in data]
-        found = each(paths, _decoded, stage="photos", workers=workers, progress=progress)
-        problems += [str(answer) for answer in found if isinstance(answer, PfungstError)]
+        ask = _decoded if pixels else _opened
+        found = each(paths, ask, stage="photos", workers=workers, progress=progress)
+        errors = [answer for answer in found if isinstance(answer, PfungstError)]
+    problems += map(str, errors)
     return replace(data, problems=(*data.problems, *problems))
+
+
+def _opened(path: Path) -> None:
+    image_header(path)
 
 
 def _decoded(path: Path) -> None:

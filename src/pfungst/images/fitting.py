@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,8 @@ Size = tuple[int, int]
 
 _REACHES_OUT = 0.1  # of a box's side
 _TURNED = (5, 6, 7, 8)
+_FEW = 3  # boxes; of fewer, nothing is concluded
+_PARTS = (100, 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +26,10 @@ class Fit:
 
     Attributes
     ----------
-    kind : {"as given", "turned", "scaled", "unsure", "other"}
-        "unsure": the photo is turned by its EXIF data, and its size does not tell for which pixels the boxes
-        were given; they are taken as they are. "other": they belong to a photo of another shape.
+    kind : {"as given", "turned", "scaled", "settled", "unsure", "other"}
+        "unsure": the photo is turned by its EXIF data, and nothing tells for which pixels the boxes were
+        given. "settled": it was unsure, and other photos of the set tell. "other": the boxes belong to a
+        photo of another shape.
     header : Header
     given_for : (int, int)
         ``(height, width)`` of the pixels that the boxes were given for.
@@ -34,18 +37,33 @@ class Fit:
         Whether those are the stored pixels.
     """
 
-    kind: Literal["as given", "turned", "scaled", "unsure", "other"]
+    kind: Literal["as given", "turned", "scaled", "settled", "unsure", "other"]
     header: Header
     given_for: Size
     by_stored: bool = False
 
     def __call__(self, box: Rectangle) -> Rectangle | None:
         """The box in the photo as shown, not clipped; None if there is no telling."""
-        if self.kind == "other":
+        if self.is_lost:
             return None
         if not self.by_stored:
             return _stretched(box, self.given_for, self.header.size)
         return turned(_stretched(box, self.given_for, self.header.stored), self.header)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its boxes are of no use."""
+        return self.kind in ("unsure", "other")
+
+    @property
+    def tells(self) -> bool:
+        """Whether it is known for which pixels of a photo that EXIF data turn the boxes were given."""
+        return self.header.orientation != 1 and not self.is_lost
+
+    def settled(self, *, by_stored: bool) -> Fit:
+        """The same, now that other photos tell for which pixels boxes were given."""
+        given_for = self.header.stored if by_stored and self.given_for == self.header.size else self.given_for
+        return replace(self, kind="settled", by_stored=by_stored, given_for=given_for)
 
 
 def fit(boxes: Sequence[Rectangle], stated: Size | None, header: Header) -> Fit:
@@ -57,7 +75,7 @@ def fit(boxes: Sequence[Rectangle], stated: Size | None, header: Header) -> Fit:
     4. None of these: the boxes are of no use.
 
     Where 1 and 2 are the same (a square, or a photo that is mirrored or stands on its head), or no size is
-    stated and the boxes fit both, the boxes are taken as they are and the case is ``unsure``.
+    stated and the boxes fit both, the case is ``unsure``.
     """
     if stated is None:
         return _fit_by_boxes(boxes, header)
@@ -78,11 +96,11 @@ def fit(boxes: Sequence[Rectangle], stated: Size | None, header: Header) -> Fit:
 def _fit_by_boxes(boxes: Sequence[Rectangle], header: Header) -> Fit:
     if header.orientation == 1:
         return Fit(kind="as given", header=header, given_for=header.size)
-    if not all(_within(box, header.size) for box in boxes) and all(
-        _within(box, header.stored) for box in boxes
-    ):
+    by_shown, by_stored = (all(_within(box, size) for box in boxes) for size in (header.size, header.stored))
+    if by_stored and not by_shown:
         return Fit(kind="turned", header=header, given_for=header.stored, by_stored=True)
-    return Fit(kind="unsure", header=header, given_for=header.size)
+    sure = by_shown and not by_stored
+    return Fit(kind="as given" if sure else "unsure", header=header, given_for=header.size)
 
 
 def _within(box: Rectangle, size: Size) -> bool:
@@ -126,6 +144,17 @@ def within_one_pixel(box: Rectangle) -> bool:
     return box.right <= 1 and box.bottom <= 1
 
 
+def settled(ways: Sequence[Fit | None]) -> list[Fit | None]:
+    """The same, the unsure ones settled by the others if those agree: one tool drew the boxes of a set."""
+    told = {way.by_stored for way in ways if way is not None and way.tells}
+    if len(told) != 1:
+        return list(ways)
+    by_stored = told.pop()
+    return [
+        way.settled(by_stored=by_stored) if way is not None and way.kind == "unsure" else way for way in ways
+    ]
+
+
 def check_units(source: Path, raw: Sequence[Rectangle], fitted: Sequence[tuple[Rectangle, Size]]) -> None:
     """Refuse boxes whose numbers are not pixels of their photos.
 
@@ -153,10 +182,12 @@ def check_units(source: Path, raw: Sequence[Rectangle], fitted: Sequence[tuple[R
             hint="boxes multiplied by the photo's width and height",
         )
     outside = sum(_reaches_out(box, size) for box, size in fitted)
-    if 2 * outside > len(fitted):
+    corners = _FEW <= len(fitted) <= 4 * outside and all(_fits_as_corners(box, size) for box, size in fitted)
+    if 2 * outside > len(fitted) or corners:
+        more = ", and read as two corners all would lie within" if corners else ""
         raise DataError(
             source,
-            f"{outside} of {len(fitted)} boxes reach far out of their photos",
+            f"{outside} of {len(fitted)} boxes reach far out of their photos{more}",
             allowed="boxes in pixels of the photos that lie here",
             hint="look whether they are [x, y, width, height] or two corners, whether they are in pixels or "
             "in parts of 1, 100 or 1000, and whether they were drawn on photos of this size",
@@ -169,3 +200,29 @@ def _reaches_out(box: Rectangle, size: Size) -> bool:
         return True
     lost = [whole - kept for whole, kept in zip(box.shape, inside.shape, strict=True)]
     return any(part > max(2, _REACHES_OUT * whole) for part, whole in zip(lost, box.shape, strict=True))
+
+
+def _fits_as_corners(box: Rectangle, size: Size) -> bool:
+    """Whether the numbers of a box ``[x, y, width, height]`` could be those of two corners in its photo."""
+    across, down = box.right - box.left, box.bottom - box.top
+    return box.left < across <= size[1] + 1 and box.top < down <= size[0] + 1
+
+
+def parts_of(pairs: Sequence[tuple[Rectangle, Size]]) -> int:
+    """100 or 1000 if that is what boxes seem to be parts of, else 0.
+
+    They do if all lie within that many pixels, some reach beyond the half of it both across and down, and
+    most photos are at least twice as long.
+
+    Parameters
+    ----------
+    pairs : sequence of (Rectangle, (int, int))
+        Boxes as an annotation gives them, each with the ``(height, width)`` that they were given for.
+    """
+    if len(pairs) < _FEW:
+        return 0
+    across, down = (
+        max(values) for values in zip(*((box.right, box.bottom) for box, _ in pairs), strict=True)
+    )
+    longest = sorted(max(size) for _, size in pairs)[(len(pairs) - 1) // 2]
+    return next((n for n in _PARTS if n / 2 < min(across, down) and max(across, down) <= n <= longest / 2), 0)

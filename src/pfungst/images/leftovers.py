@@ -35,14 +35,14 @@ def leftovers(tree: Tree, used: Collection[PurePosixPath]) -> tuple[list[str], l
     problems : list of str
         Photos: those that lie beside used ones, and those that cannot be read here or have no photo's ending.
     unused : list of str
-        All other files, counted by ending.
+        All other files, counted by ending, and empty folders.
     """
     missed = [path for path in tree.photos if path not in used]
     folders = {path.parent for path in tree.photos if path in used}
     beside = [path for path in missed if path.parent in folders]
     problems = [
-        f"{folder}: {_number(names, 'photo')} {'has' if len(names) == 1 else 'have'} no annotation; left out"
-        f" ({_first(names)})"
+        f"{_place(tree, folder)}: {_number(names, 'photo')} {'has' if len(names) == 1 else 'have'} no "
+        f"annotation; left out ({_first(names)})"
         for folder, names in _grouped(beside, lambda path: str(path.parent)).items()
     ]
     others = [path for path in tree.others if path not in used and path.name not in _OWN]
@@ -52,10 +52,17 @@ def leftovers(tree: Tree, used: Collection[PurePosixPath]) -> tuple[list[str], l
         for suffix, names in _grouped(photos, lambda path: path.suffix.lower()).items()
     ]
     rest = [path for path in (*missed, *others) if path not in {*beside, *photos}]
-    return problems, [
+    unused = [
         f"{_number(names, 'file')} {_kind(suffix)} ({_first(names)})"
         for suffix, names in _grouped(rest, lambda path: path.suffix.lower()).items()
     ]
+    if tree.empty:
+        unused.append(f"{_number(tree.empty, 'folder')} in which nothing lies ({_first(tree.empty)})")
+    return problems, unused
+
+
+def _place(tree: Tree, folder: str) -> str:
+    return tree.root.name if folder == "." else folder
 
 
 def _is_photo(path: Path) -> bool:

@@ -55,6 +55,18 @@ def split_name(folder: str) -> str | None:
     return _SPLITS.get(words[0]) if len(words) == 1 else None
 
 
+def split_prefix(folder: str) -> str | None:
+    """The split that a folder's name begins with, as a word (``trainA``, ``test_cats``), else None.
+
+    Examples
+    --------
+    >>> [split_prefix(name) for name in ("trainA", "test_cats", "val-0", "train", "trains", "developer")]
+    ['train', 'test', 'val', None, None, None]
+    """
+    found = re.match(r"([a-z]+|[A-Z][a-z]+|[A-Z]+(?![a-z]))(?=[^a-z])", folder)
+    return None if found is None else split_name(found.group(1))
+
+
 def split_names(folders: Iterable[str]) -> dict[str, str]:
     """The split of each folder that is named like one; where two mean the same, they keep their own names.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,9 @@ from pfungst.errors import ConfigError, DataError, unknown_name
 from pfungst.images.dataset import DataSet
 from pfungst.images.layouts import LAYOUTS, Layout, Place
 from pfungst.images.leftovers import leftovers
+from pfungst.images.tree import Tree
+
+_SHOWN = 4
 
 
 def open_dataset(
@@ -88,8 +92,18 @@ def _recognised(place: Place) -> tuple[Layout, str]:
             place.path, f"can be read in more than one way: {seen}", hint=f"format (--format) {names}"
         )
     known = "; ".join(f"{layout.name}: {layout.title}" for layout in LAYOUTS.values())
-    what = "is not a data set of a known layout" if place.path.is_dir() else "is a file that is no data set"
+    if not place.path.is_dir():
+        raise DataError(place.path, "is a file that is no data set", allowed=known)
+    what = f"is not a data set of a known layout: it holds {_content(place.tree)}"
     raise DataError(place.path, what, allowed=known)
+
+
+def _content(tree: Tree) -> str:
+    """How many photos and other files a folder holds, in words."""
+    endings = Counter(path.suffix.lower() or "(none)" for path in tree.others)
+    others = [f"{count} ending in {ending}" for ending, count in endings.most_common(_SHOWN)]
+    more = ["others"] if len(endings) > _SHOWN else []
+    return f"{len(tree.photos)} photos" + (f" and files, {', '.join(others + more)}" if others else "")
 
 
 def _with_leftovers(data: DataSet, place: Place, layout: Layout, evidence: str) -> DataSet:

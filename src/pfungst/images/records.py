@@ -8,7 +8,16 @@ from pathlib import Path
 
 from pfungst.images.dataset import Record
 from pfungst.images.decode import Header
-from pfungst.images.fitting import Fit, Size, check_units, fit, has_inside, within_one_pixel
+from pfungst.images.fitting import (
+    Fit,
+    Size,
+    check_units,
+    fit,
+    has_inside,
+    parts_of,
+    settled,
+    within_one_pixel,
+)
 from pfungst.images.rectangles import Box, Rectangle
 
 Count = Callable[[str, str], None]
@@ -23,11 +32,17 @@ CLIPPED = "boxes that reach out of their photo; clipped"
 HALF_BOXED = (
     "photos in which an object has no box and another of its class has one; left out of what needs boxes"
 )
+IN_PARTS = {
+    100: "boxes lie within the first 100 pixels of larger photos; are they in percent?",
+    1000: "boxes lie within the first 1000 pixels of larger photos; are they in parts of a thousand?",
+}
 OF_FIT = {
     "turned": "photos turned by EXIF data, with boxes for the stored pixels; boxes turned",
     "scaled": "photos of another size than their annotation says; boxes scaled",
-    "unsure": "photos turned by EXIF data, for which their size does not tell whether the boxes are; "
-    "boxes taken as they are",
+    "settled": "photos turned by EXIF data, whose size does not tell for which pixels their boxes are; "
+    "taken as those of the other turned photos",
+    "unsure": "photos turned by EXIF data, and nothing tells whether their boxes are for the stored pixels; "
+    "left out of what needs boxes (saved upright, they count)",
     "other": "photos of another shape than their annotation says; left out of what needs boxes",
 }
 
@@ -78,6 +93,11 @@ class Entry:
     header: Header | None = None
 
     @property
+    def given_for(self) -> Size | None:
+        """``(height, width)`` of the pixels that the boxes were given for, as far as it is known."""
+        return self.size or (None if self.header is None else self.header.stored)
+
+    @property
     def boxes(self) -> list[Rectangle]:
         """The boxes that have an inside."""
         return [item.box for item in self.objects if item.box is not None and has_inside(item.box)]
@@ -85,7 +105,8 @@ class Entry:
     def fit(self, header: Header) -> Fit:
         """What brings its boxes into the photo as shown."""
         if self.in_shares:
-            return Fit(kind="as given", header=header, given_for=(1, 1))
+            sure = header.orientation == 1
+            return Fit(kind="as given" if sure else "unsure", header=header, given_for=(1, 1))
         return fit(self.boxes, self.size, header)
 
 
@@ -105,13 +126,26 @@ def records_of(entries: Sequence[Entry], source: Path, count: Count) -> list[Rec
         for entry in entries:
             for _ in filter(lambda item: item.box is None, entry.objects):
                 count(NO_BOX, entry.where)
-    fitted = [_fitted(entry, count) for entry in mended]
+    ways = [None if not entry.boxes or entry.header is None else entry.fit(entry.header) for entry in mended]
+    fitted = [_fitted(entry, way, count) for entry, way in zip(mended, settled(ways), strict=True)]
     check_units(
         source,
         [box for entry in mended if not entry.in_shares for box in entry.boxes],
         [(box, entry.header.size) for entry in fitted if entry.header is not None for box in entry.boxes],
     )
+    _doubt_units([entry for entry in mended if not entry.in_shares], count)
     return [_record(entry, count) for entry in fitted]
+
+
+def _doubt_units(entries: Sequence[Entry], count: Count) -> None:
+    """Name boxes that are possible as pixels, but look like parts of 100 or 1000."""
+    pairs = [
+        (box, size, entry.where) for entry in entries if (size := entry.given_for) for box in entry.boxes
+    ]
+    parts = parts_of([(box, size) for box, size, _ in pairs])
+    if parts:
+        for _, _, where in pairs:
+            count(IN_PARTS[parts], where)
 
 
 def _mended(entry: Entry, count: Count) -> Entry:
@@ -135,14 +169,13 @@ def in_order(box: Rectangle) -> Rectangle:
     )
 
 
-def _fitted(entry: Entry, count: Count) -> Entry:
+def _fitted(entry: Entry, way: Fit | None, count: Count) -> Entry:
     """The same photo with boxes in pixels of the photo as shown, not clipped."""
-    if entry.header is None or not entry.boxes:
+    if way is None:
         return entry
-    way = entry.fit(entry.header)
     if way.kind in OF_FIT:
         count(OF_FIT[way.kind], entry.where)
-    if way.kind == "other":
+    if way.is_lost:
         return replace(entry, objects=tuple(replace(item, box=None) for item in entry.objects))
     return replace(
         entry, objects=tuple(replace(item, box=item.box and way(item.box)) for item in entry.objects)

@@ -32,6 +32,8 @@ class Tree:
         The folder.
     photos, others : tuple of PurePosixPath
         Files with the ending of a photo that can be read here, and all the rest.
+    empty : tuple of PurePosixPath
+        Folders in which nothing lies.
     problems : tuple of str
         Links that lead nowhere or round in a circle, folders that cannot be read, one line each.
     """
@@ -39,6 +41,7 @@ class Tree:
     root: Path
     photos: tuple[PurePosixPath, ...] = ()
     others: tuple[PurePosixPath, ...] = ()
+    empty: tuple[PurePosixPath, ...] = ()
     problems: tuple[str, ...] = ()
 
     @cached_property
@@ -60,6 +63,7 @@ def walk(root: str | Path) -> Tree:
         root=walker.root,
         photos=tuple(path for path in files if is_photo_name(path.name)),
         others=tuple(path for path in files if not is_photo_name(path.name)),
+        empty=tuple(sorted(walker.empty)),
         problems=tuple(walker.problems),
     )
 
@@ -78,6 +82,7 @@ def is_hidden(name: str) -> bool:
 class _Walker:
     root: Path
     problems: list[str] = field(default_factory=list)
+    empty: list[PurePosixPath] = field(default_factory=list)
     _visits: Counter[tuple[int, int]] = field(default_factory=Counter)
 
     def files(self) -> Iterator[PurePosixPath]:
@@ -87,9 +92,10 @@ class _Walker:
             here = self._entered(folder, above)
             if here is None:
                 continue
-            for entry in self._entries(folder):
-                if is_hidden(entry.name):
-                    continue
+            entries = [entry for entry in self._entries(folder) if not is_hidden(entry.name)]
+            if not entries and folder.parts:
+                self.empty.append(folder)
+            for entry in entries:
                 if entry.is_dir():
                     stack.append((folder / entry.name, (*above, here)))
                 elif entry.is_symlink() and not os.path.exists(entry.path):

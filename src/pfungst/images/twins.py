@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pfungst.errors import PfungstError
 from pfungst.images.dataset import DataSet, Record
 from pfungst.images.digests import NEAR, Look, each, look_of
 from pfungst.progress import Progress, silent
@@ -96,12 +97,17 @@ def _count_bits(values: Hashes) -> NDArray[np.int64]:
 
 
 def find_twins(
-    data: DataSet, *, looks: bool = True, workers: int = 1, progress: Progress = silent
+    data: DataSet,
+    *,
+    looks: bool = True,
+    workers: int = 1,
+    progress: Progress = silent,
+    told: Callable[[PfungstError], object] | None = None,
 ) -> list[Twins]:
     """Photos of a data set that are one, each with one that stands before it.
 
     Equal files count wherever they stand; photos that look the same, where they stand in different splits or
-    the set has none. Photos that cannot be read are passed over.
+    the set has none. Photos that cannot be read have no twin.
 
     Parameters
     ----------
@@ -111,6 +117,8 @@ def find_twins(
     workers : int
         Threads that read photos.
     progress : Progress
+    told : callable, optional
+        Told why photos could not be decoded.
     """
     data = data.with_digests(workers=workers, progress=progress)
     equal = _equal(data.records)
@@ -119,6 +127,9 @@ def find_twins(
     again = {pair.other for pair in equal}
     rest = [record for record in data if record.id not in again]
     found = each([record.path for record in rest], look_of, stage="looks", workers=workers, progress=progress)
+    for error in found:
+        if told is not None and isinstance(error, PfungstError):
+            told(error)
     seen = [(record, look) for record, look in zip(rest, found, strict=True) if isinstance(look, Look)]
     return equal + _alike(data, [record for record, _ in seen], [look for _, look in seen])
 
@@ -182,6 +193,22 @@ def twin_problems(data: DataSet, twins: Sequence[Twins]) -> list[str]:
     if unlike:
         problems.append(f"{len(unlike)} photos stand there twice with different labels ({_named(unlike)})")
     return problems
+
+
+def shared_files(data: DataSet, *, workers: int = 4, progress: Progress = silent) -> DataSet:
+    """The same data set with equal files that stand in different splits among its problems.
+
+    Parameters
+    ----------
+    data : DataSet
+    workers : int
+        Threads that read files.
+    progress : Progress
+    """
+    data = data.with_digests(workers=workers, progress=progress)
+    marks = dict(zip((record.id for record in data), split_marks(data, data.records).tolist(), strict=True))
+    apart = [pair for pair in _equal(data.records) if not marks[pair.one] & marks[pair.other]]
+    return replace(data, problems=(*data.problems, *twin_problems(data, apart)))
 
 
 def _line(kind: str, one: str, other: str, pairs: Sequence[Twins]) -> str:

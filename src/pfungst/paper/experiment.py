@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pfungst.contract.plain import from_plain, to_json, to_plain
+from pfungst.contract.seen import overlap_lines, unseen
 from pfungst.evaluation.rows import Quality
+from pfungst.images.dataset import Overlap
 from pfungst.paper import tables
 from pfungst.paper.auditing import artefact_rows, audit_both, context_rows, hunted_class
 from pfungst.paper.config import FISHER, NETWORK, PaperConfig, comparable
@@ -16,7 +18,7 @@ from pfungst.paper.measuring import measure_heatmaps, measure_precision
 from pfungst.paper.photos import PaperPhotos, read_photos
 from pfungst.paper.showing import show
 from pfungst.paper.study import Study
-from pfungst.paper.training import train_models
+from pfungst.paper.training import train_models, trained_model
 from pfungst.progress import Progress, silent
 from pfungst.runs.executor import Workers
 from pfungst.writing import write_whole
@@ -89,6 +91,8 @@ def run_paper(
     photos = read_photos(data, classes=config.classes, limit=config.limit, random_state=config.random_state)
     study = Study(photos=photos, out=Path(out), config=config, workers=workers, progress=progress)
     trained = train_models(study)
+    study = _on_new_photos(study)
+    photos = study.photos
     scored = measure_precision(study)
     quality = measure_heatmaps(study)
     audited, audit = audit_both(study)
@@ -99,7 +103,7 @@ def run_paper(
         "classes": photos.classes,
         "left_out": photos.left_out,
         "photos": {name: len(getattr(photos, name)) for name in ("train", "val", "test")},
-        "notes": config.notes(),
+        "notes": [*config.notes(), *overlap_lines(photos.test.overlap or Overlap())],
         "settings": config.as_dict(),
         "precision": tables.precision_rows(scored["result"], compared=comparable(config, photos.name)),
         "quality": {model: tables.quality_rows(record["result"]) for model, record in quality.items()},
@@ -114,6 +118,12 @@ def run_paper(
     traces = {model: from_plain(Quality, record["result"]) for model, record in quality.items()}
     page = show(study, numbers, traces)
     return PaperResult(page=page, numbers=numbers, failures=tuple(numbers["failures"]))
+
+
+def _on_new_photos(study: Study) -> Study:
+    """The same study, its test photos those that neither model has learned from."""
+    models = {model: trained_model(study, model) for model in (FISHER, NETWORK)}
+    return replace(study, photos=replace(study.photos, test=unseen(study.photos.test, models)))
 
 
 def _cost(

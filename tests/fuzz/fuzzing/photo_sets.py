@@ -30,14 +30,39 @@ _YAML_TOKENS = (
 _COLUMNS = (
     "file_name", "image", "label", "labels", "class", "split", "xmin", "ymin", "xmax", "ymax", "x", "y",
     "width",
-    "height", "bbox", "objects", "cat", "dog", "difficult", "", "\ufeff", "0", "id",
+    "height", "bbox", "objects", "cat", "dog", "difficult", "", "\ufeff", "0", "id", "x_center", "y_center",
+    "tags", "classes", "cx", "cy", "is_test",
 )  # fmt: skip
 _CELLS = (
     "a.jpg", "b.jpg", "sub/a.jpg", "../a.jpg", "C:\\a.jpg", "cat", "dog", "cat|dog", "1", "0", "4", "8",
-    "train", "",
+    "train", "", "NaN", "null", "cat dog", "\"['cat', 'dog']\"", "[cat", "0.5", "2", "99999999999",
+    "sep=;", "# cat",
     '"[1, 1, 4, 3]"', '"', "nan", "1e999", "x" * 300, "\0", "é", "test", "-5", "1.0",
 )  # fmt: skip
-_CSV_TOKENS = (b'"', b'""', b",", b";", b"\t", b"\r", b"\n", b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"'", b"\\")
+_CSV_TOKENS = (
+    b'"',
+    b'""',
+    b",",
+    b";",
+    b"\t",
+    b"\r",
+    b"\n",
+    b"\0",
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"'",
+    b"\\",
+    b"sep=",
+    b"# ",
+    b"[",
+    b"]",
+)
+_NAME_LISTS = (b"cat\ndog\n", b"", b"\xff\xfe", b"cat\n" * 5, b"\0\n\n", ("x" * 300).encode(), b"../a\n")
+_LINES = (
+    "a", "b", "a.jpg", "JPEGImages/b.jpg", "C:\\me\\a.JPG", "../a", "/etc/passwd", "a 1", "b -1", "", "\0",
+    "x" * 300, "a b", "'a'", '"b"', "# a", "a,b", "\u00e9", "e\u0301", ".", "..", "/", "\\", "a.png", "A",
+    "1", "-1", " ", "\t",
+)  # fmt: skip
 
 
 class Yolo(Target):
@@ -96,6 +121,12 @@ class Table(Target):
         """A table with odd cells, and now and then damaged bytes."""
         if rng.random() < 0.4:
             return {"t.jsonl": self._lines(rng)}
+        case = self._csv(rng)
+        if rng.random() < 0.2:
+            case["classes.txt"] = pick(rng, _NAME_LISTS)
+        return case
+
+    def _csv(self, rng: Random) -> Case:
         columns = ["file_name", "label"] if rng.random() < 0.5 else [pick(rng, _COLUMNS) for _ in range(5)]
         separator = pick(rng, (",", ",", ";", "\t", "|"))
         rows = [columns] if rng.random() < 0.9 else []
@@ -116,11 +147,59 @@ class Table(Target):
 
     def run(self, case: Case) -> bool:
         """Read the table; accepted if nothing was complained of."""
-        for name in ("t.csv", "t.jsonl"):
+        for name in ("t.csv", "t.jsonl", "classes.txt"):
             (self.root / name).unlink(missing_ok=True)
         self.write(self.root, case)
         data = open_dataset(self.root, format="table")
         checked(data, self.root)
+        return not data.problems
+
+
+class Lists(Target):
+    """Lists of photos, in VOC's own place or anywhere beside scattered annotations."""
+
+    name = "lists"
+
+    def prepare(self) -> None:
+        """Photos and annotations outside and inside the folders."""
+        xml = b"<annotation><object><name>cat</name></object></annotation>"
+        self.roots = {
+            "voc": (self.folder / "voc", "JPEGImages", "Annotations"),
+            "scattered": (self.folder / "scattered", "images", "xml"),
+        }
+        (self.folder / "a.jpg").write_bytes(photo_bytes())
+        for root, photos, labels in self.roots.values():
+            for name in ("a", "b", "a b", "\u00e9"):
+                for path, content in ((f"{photos}/{name}.jpg", photo_bytes()), (f"{labels}/{name}.xml", xml)):
+                    (root / path).parent.mkdir(parents=True, exist_ok=True)
+                    (root / path).write_bytes(content)
+
+    def make(self, rng: Random) -> Case:
+        """One to three lists in any encoding, with any ends of lines."""
+        names = ("train", "val", "test", "trainval", "cat_train", "Train", "dev", "default", "x")
+        folder = pick(rng, ("voc/ImageSets/Main", "voc/ImageSets", "scattered", "scattered/lists"))
+        case = {}
+        for _ in range(pick(rng, (1, 1, 2, 3))):
+            lines = pick(rng, (_LINES[:4], _LINES))
+            text = pick(rng, ("\n", "\n", "\r\n", "\r")).join(
+                pick(rng, lines) for _ in range(pick(rng, (0, 1, 3, 9)))
+            )
+            content = text.encode(pick(rng, ("utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-7")))
+            content = mutate_bytes(rng, content) if rng.random() < 0.2 else content
+            case[f"{folder}/{pick(rng, names)}.txt"] = content
+        return case
+
+    def run(self, case: Case) -> bool:
+        """Read the set; accepted if nothing was complained of."""
+        for root, _, _ in self.roots.values():
+            for old in (*root.glob("*.txt"), *root.glob("lists/*.txt"), *root.glob("ImageSets/**/*.txt")):
+                old.unlink()
+        self.write(self.folder, case)
+        root, photos, _ = self.roots[next(iter(case)).partition("/")[0]]
+        data = open_dataset(root, format="voc")
+        checked(data, root / photos)
+        known = {record.id for record in data}
+        assert all(set(ids) <= known for ids in data.splits.values())
         return not data.problems
 
 

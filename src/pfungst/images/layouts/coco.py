@@ -17,7 +17,7 @@ from pfungst.files import is_file, read_bounded, shown
 from pfungst.images.assembly import Assembly, class_problem, inside, stated_size
 from pfungst.images.dataset import DataSet
 from pfungst.images.layouts.base import Layout
-from pfungst.images.names import Index, split_name
+from pfungst.images.names import Index, nfc, split_name
 from pfungst.images.place import Place
 from pfungst.images.records import Labelled
 from pfungst.images.rectangles import Rectangle
@@ -29,6 +29,10 @@ _LISTS = ("images", "annotations", "categories")
 _CHUNK = 2**20
 _MOST_SNIFFED = 200
 _TRIED_NAMES = 20
+
+_NO_ID = "photos with a missing or repeated id; left out"
+_NO_CATEGORY = "objects of an unknown category; left out"
+_NO_PHOTO = "objects without the id of a photo; left out"
 
 
 def find_coco(place: Place) -> list[Path]:
@@ -49,14 +53,17 @@ def find_coco(place: Place) -> list[Path]:
 
 
 def _has_lists(file: Path) -> bool:
-    """Whether the names of the three lists occur in a file; it is not parsed, and not read twice as large."""
+    """Whether the names of the three lists occur in a file; it is not parsed, and not read twice as large.
+
+    In UTF-16 every other byte is zero; without those bytes, the names are the same.
+    """
     missing = {f'"{name}"'.encode() for name in _LISTS}
     try:
         if not file.is_file() or file.stat().st_size > _MAX_BYTES:
             return False
         with file.open("rb") as stream:
             before = b""
-            while missing and (chunk := stream.read(_CHUNK)):
+            while missing and (chunk := stream.read(_CHUNK).replace(b"\0", b"")):
                 missing = {name for name in missing if name not in before + chunk}
                 before = chunk[-20:]
     except OSError:
@@ -140,6 +147,7 @@ class _File:
     found: Assembly
     folder: Path = Path()
     categories: dict[Any, tuple[float, str]] = field(default_factory=dict)
+    used: set[Path] = field(default_factory=set)
 
     @property
     def where(self) -> str:
@@ -154,9 +162,9 @@ class _File:
         objects = self._objects(content["annotations"])
         seen: set[Any] = set()
         for entry in content["images"]:
-            identity = entry.get("id")
-            if not isinstance(identity, int | str) or identity in seen:
-                self.found.note(self.where, f"photo with missing or repeated id {shown(identity)}; left out")
+            identity = _key(entry.get("id"))
+            if identity is None or identity in seen:
+                self.found.count(_NO_ID, self._named(entry))
                 continue
             seen.add(identity)
             self._read_photo(entry, objects.pop(identity, []))
@@ -174,30 +182,34 @@ class _File:
         """The objects of each photo by the photo's id."""
         objects: dict[Any, list[Labelled]] = {}
         for entry in entries:
-            photo, category = entry.get("image_id"), entry.get("category_id")
-            known = isinstance(category, int | str) and category in self.categories
-            if not known or not isinstance(photo, int | str):
-                what = f"object {shown(entry.get('id'))} has unknown category {shown(category)}"
-                self.found.note(self.where, f"{what}; left out")
-                continue
-            objects.setdefault(photo, []).append(_labelled(entry, self.categories[category][1]))
+            photo, category = _key(entry.get("image_id")), _key(entry.get("category_id"))
+            if category not in self.categories:
+                self.found.count(_NO_CATEGORY, f"{self._named(entry)} of {shown(entry.get('category_id'))}")
+            elif photo is None:
+                self.found.count(_NO_PHOTO, self._named(entry))
+            else:
+                objects.setdefault(photo, []).append(_labelled(entry, self.categories[category][1]))
         return objects
+
+    def _named(self, entry: Mapping[str, Any]) -> str:
+        return f"{self.where}: {shown(entry.get('id'))}"
 
     def _read_photo(self, entry: Mapping[str, Any], objects: list[Labelled]) -> None:
         name = entry.get("file_name")
         path = _photo_path(self.folder, name)
         where = name if isinstance(name, str) else shown(name)
-        if path is not None and not is_file(path):
-            other = self.photos.find(str(name))
-            path = path if other is None else self.folder / other
+        if path is None or not is_file(path):
+            other = _other_photo(self.photos, name)
+            path = path if other is None or self.folder / other in self.used else self.folder / other
         if path is None:
             what = f"leads out of {self.folder}" if _printable(name) else "is no text that can be printed"
             self.found.note(
                 f"photo {shown(entry.get('id'))}", f"its file name {shown(name)} {what}; left out"
             )
         elif not is_file(path):
-            self.found.note(where, f"is not in {self.folder}; left out")
+            self.found.count(f"photos are not in {self.folder}; left out", where)
         else:
+            self.used.add(path)
             identity = self.found.new_id(PurePosixPath(path.relative_to(self.folder).as_posix()))
             size = stated_size(entry.get("height"), entry.get("width"))
             self.found.add(identity, path, objects, size=size, where=where)
@@ -225,16 +237,33 @@ def _categories(
     entries: Iterable[dict[str, Any]], where: str, found: Assembly
 ) -> dict[Any, tuple[float, str]]:
     categories: dict[Any, tuple[float, str]] = {}
+    first: dict[str, Any] = {}
     for place, entry in enumerate(entries):
-        identity, name = entry.get("id"), entry.get("name")
-        if not isinstance(identity, int | str) or not isinstance(name, str) or not name.strip():
+        identity, name = _key(entry.get("id")), entry.get("name")
+        if identity is None or not isinstance(name, str) or not name.strip():
             found.note(where, f"category {place + 1} has no id or no name; left out")
             continue
         if problem := class_problem(name.strip()):
             found.note(where, f"category {place + 1}: {problem}; left out")
             continue
-        categories[identity] = (identity if isinstance(identity, int) else place, name.strip())
+        name = nfc(name.strip())
+        other = first.setdefault(name, identity)
+        if other != identity:
+            found.note(
+                where, f"categories {shown(other)} and {shown(identity)} are both {name!r}; taken as one"
+            )
+        categories[identity] = (identity if isinstance(identity, int) else place, name)
     return categories
+
+
+def _key(identity: object) -> int | str | None:
+    """A number of a photo or category, be it written as text or as a float; None if it is none."""
+    if isinstance(identity, str):
+        whole = re.fullmatch("0|-?[1-9][0-9]{0,18}", identity) is not None
+        return int(identity) if whole else identity
+    if isinstance(identity, float):
+        return int(identity) if identity.is_integer() else None
+    return identity if isinstance(identity, int) and not isinstance(identity, bool) else None
 
 
 def _labelled(entry: Mapping[str, Any], class_name: str) -> Labelled:
@@ -261,6 +290,13 @@ def _photo_path(folder: Path, name: object) -> Path | None:
     return inside(folder, name) if isinstance(name, str) and _printable(name) else None
 
 
+def _other_photo(photos: Index, name: object) -> PurePosixPath | None:
+    """The photo that a name means which is not quite a file's: of another ending, or with other folders."""
+    if not isinstance(name, str) or not _printable(name) or ".." in re.split(r"[/\\]", name):
+        return None
+    return photos.find(name)
+
+
 def _printable(name: object) -> bool:
     return isinstance(name, str) and name.isprintable()
 
@@ -281,7 +317,7 @@ def _photo_folder(file: Path, entries: list[dict[str, Any]], images: Path | None
     for folder in candidates:  # other endings, or folders before the names
         if folder.is_dir():
             photos = _photos_in(folder)
-            if names and all(_photo_path(folder, name) and photos.find(str(name)) for name in names):
+            if names and 2 * sum(_other_photo(photos, name) is not None for name in names) >= len(names):
                 return folder
     tried = ", ".join(str(folder) for folder in candidates)
     raise DataError(file, f"its photos are in none of {tried}", hint="images=FOLDER (--images FOLDER)")

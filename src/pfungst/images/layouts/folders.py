@@ -12,8 +12,8 @@ from pfungst.files import shown
 from pfungst.images.assembly import Assembly, class_problem, usable_path
 from pfungst.images.dataset import DataSet
 from pfungst.images.layouts.base import Layout
-from pfungst.images.layouts.pairing import is_container
-from pfungst.images.names import read_text, split_name, split_names
+from pfungst.images.layouts.pairing import is_container, place_of
+from pfungst.images.names import nfc, read_text, split_name, split_names, split_prefix
 from pfungst.images.place import Place
 from pfungst.images.records import Labelled
 from pfungst.images.tree import Tree
@@ -68,7 +68,7 @@ def recognise(place: Place) -> str:
     _refuse_labels(tree)
     shape = _shape(tree.photos)
     _refuse_other_folders(tree, shape)
-    names = sorted({name for photo in tree.photos if (name := shape.class_of(photo))})
+    names = sorted({nfc(name) for photo in tree.photos if (name := shape.class_of(photo))})
     listed = f"{', '.join(names[:4])}{', …' if len(names) > 4 else ''}"
     splits = sorted({name for photo in tree.photos if (name := shape.split_of(photo))})
     below = f" in folders for {', '.join(splits)}" if splits else ""
@@ -140,13 +140,13 @@ def _refuse_half_voc(path: Path) -> None:
 
 def _refuse_labels(tree: Tree) -> None:
     """Refuse folders in which files lie that look like labels, none of which a known layout could use."""
-    photos = {photo.with_suffix("") for photo in tree.photos} | set(tree.photos)
+    photos = {place_of(path) for photo in tree.photos for path in (photo, photo.with_suffix(""))}
     labels = [path for path in tree.others if path.suffix.lower() in _LABEL_SUFFIXES]
-    beside = [path for path in labels if path.with_suffix("") in photos]
+    beside = [path for path in labels if place_of(path.with_suffix("")) in photos]
     naming = [] if beside else [path for path in labels[:_SNIFFED_FILES] if _names_photos(tree, path)]
     if beside or naming:
         first = (beside or naming)[0]
-        what = "lies beside its photo" if beside else "names photos"
+        what = "lies beside its photo or mirrors it" if beside else "names photos"
         raise DataError(
             tree.root,
             f"holds photos in folders, but also {len(beside or naming)} files that look like labels, in no "
@@ -174,6 +174,8 @@ def _refuse_other_folders(tree: Tree, shape: _Shape) -> None:
     shared = [group for group, count in counts.items() if count > 1]
     if shape.split is None and len({split_name(name) for name in splits}) > 1:
         found = f"folders {_listed(splits)}, which are named like splits and hold photos but no class folders"
+    elif len({split_prefix(name) for name in names} - {None}) > 1:
+        found = f"folders {_listed(names)}, whose names begin like those of splits"
     elif kinds:
         found = f"folders {_listed(kinds)}, whose names are none of classes"
     elif shared:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any, TypeAlias
@@ -25,6 +26,8 @@ def read_rows(file: Path) -> Iterator[Row]:
     """The rows of a table.
 
     A CSV file whose first line has the name of a photo has no header; its columns are named ``0``, ``1``, …
+    A first line ``sep=;`` states the separator, and lines that begin with ``#`` before the header are
+    remarks.
 
     Raises
     ------
@@ -49,8 +52,10 @@ def _json_rows(file: Path, text: str) -> Iterator[Row]:
 
 
 def _csv_rows(file: Path, text: str) -> Iterator[Row]:
+    stated = re.match(r"(?:#.*\r?\n)*sep=(.)\r?\n", text)
+    text = re.sub(r"\A(?:(?:#|sep=).*\r?\n)+", "", text)
     first = text[: text.find("\n")] if "\n" in text else text
-    separator = max(_SEPARATORS, key=first.count)
+    separator = stated.group(1) if stated else max(_SEPARATORS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     header: list[str] = []
     try:

@@ -55,6 +55,8 @@ def listed_splits(
         lines = _lines(file, where, found)
         if file.stem.rpartition("_")[0] in vocabulary or _is_of_one_class(file.stem, lines):
             continue
+        if not lines:
+            found.note(where, "names no photo")
         named = [ids.get(nfc(line)) or by_photo.get(find_listed(line, index)) for line in lines]  # type: ignore[arg-type]
         missing = [
             line

@@ -13,7 +13,7 @@ from pfungst.images.layouts.base import Layout
 from pfungst.images.layouts.pairing import Pairing
 from pfungst.images.layouts.splits import folder_splits, listed_splits
 from pfungst.images.layouts.xml import BrokenXml, parse
-from pfungst.images.names import Index
+from pfungst.images.names import Index, split_name
 from pfungst.images.place import Place
 from pfungst.images.tree import is_hidden
 
@@ -69,7 +69,8 @@ def read(place: Place) -> DataSet:
     In VOC's own layout the annotations are those in ``Annotations`` and the photos those in ``JPEGImages``;
     the lists in ``ImageSets/Main`` are the splits, save the lists of one class (``horse_train.txt``).
     Anywhere else an annotation belongs to the photo that it names, beside it or in the folder that mirrors
-    its own (``annotations/train/a.xml``, ``images/train/a.jpg``); folders named like splits are the splits.
+    its own (``annotations/train/a.xml``, ``images/train/a.jpg``); folders named like splits are the splits,
+    else lists of photos that are named like them (``train.txt``).
 
     Boxes, 1-based with inclusive corners, whole or fractional, become half-open ones
     (:class:`~pfungst.images.Box`). An object marked ``difficult`` makes its class label 0, unless another
@@ -152,7 +153,7 @@ def _read_annotation(
 def _read_scattered(place: Place) -> DataSet:
     found = Assembly(place, headers=True)
     pairing = Pairing(place.tree.photos)
-    splits = folder_splits(place.tree.photos)
+    by_folder = folder_splits(place.tree.photos)
     for file in place.files(".xml"):
         place.read.add(file)
         where = place.relative(file)
@@ -170,11 +171,21 @@ def _read_scattered(place: Place) -> DataSet:
             own = pairing.photo_of(where)
             found.note(where, f"{broken}; left out", *(() if own is None else (place.path / own,)))
             continue
-        split = splits.get(photo)
+        split = by_folder.get(photo)
         found.add(
             found.new_id(photo), place.path / photo, objects, size=root.size, split=split, where=str(where)
         )
-    return found.finish(classes=_in_order(found.classes))
+    splits = None if by_folder else _from_lists(place, found)
+    return found.finish(classes=_in_order(found.classes), splits=splits)
+
+
+def _from_lists(place: Place, found: Assembly) -> dict[str, tuple[str, ...]]:
+    """The splits of lists that are named like them (``train.txt``), wherever they lie."""
+    texts = [path for path in place.tree.others if path.suffix.lower() == ".txt"]
+    lists = [place.path / path for path in texts if split_name(path.stem)]
+    place.read.update(lists)
+    by_id = {entry.id: PurePosixPath(entry.path.relative_to(place.path)) for entry in found.entries}
+    return listed_splits(lists, found, by_id, {*found.classes, *VOC_CLASSES})
 
 
 def _in_order(names: Iterable[str]) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ class Node:
     def iter_named(self, tag: str) -> Iterator[Node]:
         """Children with that tag."""
         for child in self._element:
-            if isinstance(child.tag, str) and child.tag.lower() == tag:
+            if isinstance(child.tag, str) and _plain(child.tag) == tag:
                 yield Node(child)
 
     def child(self, tag: str) -> Node | None:
@@ -84,9 +84,14 @@ def parse(file: Path) -> Node:
         raise BrokenXml("declares a DTD or an entity, which is refused") from error
     except (ParseError, ValueError, LookupError, RecursionError) as error:
         raise BrokenXml(f"is not well-formed XML ({error})") from error
-    if root.tag.lower() != "annotation":
+    if _plain(root.tag) != "annotation":
         raise BrokenXml(f"has the root tag <{root.tag[:40]}> instead of <annotation>")
     return Node(root)
+
+
+def _plain(tag: str) -> str:
+    """A tag in lower case, without a namespace."""
+    return tag.rpartition("}")[2].lower()
 
 
 def _labelled(item: Node, found: Assembly, where: str) -> Labelled | None:
@@ -109,6 +114,8 @@ def _box(corners: Node, found: Assembly, where: str) -> Rectangle:
     box = in_order(given)
     if box.edges != given.edges and all(map(math.isfinite, given.edges)):
         found.count(MENDED, where)
+    if not (box.left < box.right and box.top < box.bottom):
+        return box  # not even a pixel was drawn; widened by one, it would pass for an object
     return Rectangle(left=box.left - 1, top=box.top - 1, right=box.right, bottom=box.bottom)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -76,6 +77,9 @@ def read(place: Place) -> DataSet:
     if names.source is not None:
         place.read.add(place.path / names.source)
     found = Assembly(place, headers=True)
+    for name, count in Counter(names.names.values()).items():
+        if count > 1:
+            found.note(names.source or place.path.name, f"{count} classes are named {name!r}; taken as one")
     reading = _Reading(place, names, found)
     labels = _label_files(place)
     groups = reading.splits() or {"": list(place.tree.photos)}
@@ -94,7 +98,7 @@ def read(place: Place) -> DataSet:
         splits[split] = [ids[photo] for photo in photos if photo in ids]
     kept = {entry.id for entry in found.entries}
     return found.finish(
-        classes=[name for _, name in sorted(names.names.items()) if name in found.classes],
+        classes=dict.fromkeys(name for _, name in sorted(names.names.items()) if name in found.classes),
         splits={name: [i for i in members if i in kept] for name, members in splits.items() if name},
     )
 
