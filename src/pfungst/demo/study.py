@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pfungst.audits import ArtefactConfig, AuditConfig, Subject, audit_models
 from pfungst.audits.comparing import Comparison, compare_audits
 from pfungst.audits.schema import Audit
+from pfungst.contract.seen import unseen
 from pfungst.contract.storage import model_identity
 from pfungst.demo.scenes import ScenesConfig, write_scenes
 from pfungst.descriptors import SiftConfig
