@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pfungst.audits.context.measuring import MIN_IMAGES
+from pfungst.audits.context.others import MIN_IMAGES
 from pfungst.audits.schema import Artefact, ClassAudit, ContextRow
 from pfungst.evaluation.statistics import Estimate
 
@@ -122,6 +122,51 @@ def context_advice(class_name: str) -> str:
     return (
         f"Collect photos of {class_name} in other surroundings, and photos of these surroundings without "
         f"{class_name}, then train again. The list has the photos that lean on them most first."
+    )
+
+
+# a class that is predicted where there is nothing
+
+
+def default_title(class_name: str) -> str:
+    """What the class means to the model."""
+    return f"“{class_name}” is what the model says when nothing is there"
+
+
+def default_sentence(class_name: str, rows: Sequence[ContextRow]) -> str:
+    """What is wrong, without terms of the method."""
+    row = max(rows, key=lambda item: mean_of(item.others_without_object))
+    others = ", ".join(
+        f"{share:.0%} of the {name} photos" for name, share in list(row.default_by.items())[:3]
+    )
+    return (
+        f"Photos without {class_name} are called “{class_name}” as soon as their own object is painted over "
+        f"({others}). The model has not learned what a {class_name} looks like so much as that nothing else "
+        "is in sight."
+    )
+
+
+def default_numbers(row: ContextRow) -> str:
+    """Shares of the other photos."""
+    parts = (
+        (row.others_predicted, "as they are"),
+        (row.others_without_object, "with their object painted over"),
+        (row.others_without_control, "with an equal area off it painted over"),
+    )
+    shares = [
+        f"{estimate.mean:.0%} [{100 * estimate.low:.0f}, {100 * estimate.high:.0f}] {how}"
+        for estimate, how in parts
+        if estimate is not None
+    ]
+    count = row.others_without_object.n_images if row.others_without_object else 0
+    return f"of {counted(count)} without it, taken for it: {', '.join(shares)}."
+
+
+def default_advice(class_name: str) -> str:
+    """What to train with."""
+    return (
+        f"Train again with photos that show neither {class_name} nor any other class. Until then do not take "
+        f"“{class_name}” for a sign that one is there. The list has the photos that turn to it."
     )
 
 

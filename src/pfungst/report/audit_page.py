@@ -40,6 +40,7 @@ SECTIONS = (
 KINDS = {
     "artefact": "a mark instead of the object",
     "context": "surroundings instead of the object",
+    "default": "a guess where nothing is there",
     "leak": "photos known from training",
     "heatmap": "heatmaps",
     "data": "nothing can be said",
@@ -190,7 +191,7 @@ def _evidence(audit: Audit, problem: Problem, anchors: Mapping[tuple[str, str, s
     if problem.class_name not in audit.classes:
         return {**found, "link": link or "classes"}
     index = audit.classes.index(problem.class_name)
-    found["link"] = link or (f"context-{index}" if problem.kind == "context" else "classes")
+    found["link"] = link or (f"context-{index}" if problem.kind in {"context", "default"} else "classes")
     for name in problem.models:
         row = audit.models[names.index(name)].by_name(problem.class_name) if name in names else None
         most = row.context.most[:1] if row is not None and row.context is not None else ()

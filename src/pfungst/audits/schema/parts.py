@@ -30,9 +30,12 @@ class ContextRow:
     kept_without_object, kept_without_control : Estimate or None
         Share of true positives still predicted when the object (an equal area off it) is filled in.
     kept_beyond_chance : Estimate or None
-        ``(r₀ − φ) / (r − φ)``: of what the model can tell about the class, the part that is left without the
-        object; r and r₀ are the shares of the class's photos predicted with and without it, φ the share of
-        the other photos predicted. None where r is not clearly above φ.
+        ``(r₀ − φ₀) / (r − φ₀)``: of what the model can tell about the class, the part that is left without
+        the object; r and r₀ are the shares of the class's photos predicted with and without it, φ₀ the share
+        of the other photos predicted without *their* object. None where r is not clearly above φ₀.
+    others_predicted, others_without_object, others_without_control : Estimate or None
+        Shares of the photos without the class that are taken for it: as they are, with their own object
+        filled in (φ₀), and with an equal area off it filled in.
     drop_object, drop_control : Estimate or None
         Mean fall of f(x) at these two edits.
     most, least : tuple of str
@@ -41,6 +44,12 @@ class ContextRow:
         μ of positive relevance of each of the ``n_images`` photos by its id.
     dependent : bool
         Whether the class is reported as living off its context; ``note`` says why or why not.
+    default : bool
+        Whether it is what the model says where it sees nothing else.
+    default_by : mapping of str to float
+        ``others_without_object`` by the class whose objects are filled in.
+    turned : tuple of str
+        Photos without the class that are taken for it only once their own object is filled in.
     note : str
     """
 
@@ -54,12 +63,18 @@ class ContextRow:
     kept_without_object: Estimate | None = None
     kept_without_control: Estimate | None = None
     kept_beyond_chance: Estimate | None = None
+    others_predicted: Estimate | None = None
+    others_without_object: Estimate | None = None
+    others_without_control: Estimate | None = None
     drop_object: Estimate | None = None
     drop_control: Estimate | None = None
     most: tuple[str, ...] = ()
     least: tuple[str, ...] = ()
     ratios: Mapping[str, float] = field(default_factory=dict)
     dependent: bool = False
+    default: bool = False
+    default_by: Mapping[str, float] = field(default_factory=dict)
+    turned: tuple[str, ...] = ()
     note: str = ""
 
 

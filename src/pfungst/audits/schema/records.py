@@ -122,7 +122,7 @@ class Problem:
 
     Attributes
     ----------
-    kind : {"artefact", "context", "heatmap", "data"}
+    kind : {"artefact", "context", "default", "heatmap", "data"}
     models : tuple of str
         The models it was found in.
     sentence : str
@@ -141,7 +141,7 @@ class Problem:
         The id of the artefact, for a link; or empty.
     """
 
-    kind: Literal["artefact", "context", "heatmap", "data"]
+    kind: Literal["artefact", "context", "default", "heatmap", "data"]
     class_name: str
     models: tuple[str, ...]
     title: str
