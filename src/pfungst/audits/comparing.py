@@ -291,7 +291,7 @@ def _artefact_changes(one: ClassAudit, other: ClassAudit, model: str) -> Iterato
 
 
 def _proved(row: ClassAudit) -> list[Artefact]:
-    return [artefact for artefact in row.artefacts if artefact.verdict == "artefact"]
+    return [artefact for artefact in row.artefacts if artefact.proved]
 
 
 def _matches(first: Artefact, second: Artefact) -> bool:

@@ -57,7 +57,7 @@ def _artefact_problems(models: Sequence[ModelAudit], photos: Mapping[str, Photo]
         for model in models
         for row in model.classes
         for artefact in row.artefacts
-        if artefact.verdict == "artefact"
+        if artefact.proved
     ]
     groups: list[list[tuple[str, str, Artefact]]] = []
     for item in proved:
@@ -156,7 +156,7 @@ def _default_problems(models: Sequence[ModelAudit]) -> Iterable[Problem]:
 
 
 def _has_artefact(row: ClassAudit) -> bool:
-    return any(artefact.verdict == "artefact" for artefact in row.artefacts)
+    return any(artefact.proved for artefact in row.artefacts)
 
 
 def _heatmap_problems(models: Sequence[ModelAudit]) -> Iterable[Problem]:

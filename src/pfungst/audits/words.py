@@ -8,9 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pfungst.audits.context.others import MIN_IMAGES
-from pfungst.audits.schema import Artefact, ClassAudit, ContextRow
+from pfungst.audits.schema import Artefact, ClassAudit, ContextRow, EditTest
 from pfungst.evaluation.statistics import Estimate
 
+VERDICTS = {
+    "proved": "proved",
+    "read": "read, small effect",
+    "unclear": "unclear",
+    "harmless": "harmless",
+    "untestable": "not testable",
+}
+"""Of a mark, in words."""
 _TRUST = "What they show should not be relied on."
 
 
@@ -35,18 +43,31 @@ def artefact_title(class_name: str, artefact: Artefact) -> str:
 
 def artefact_sentence(class_name: str, artefact: Artefact) -> str:
     """What is wrong, without terms of the method."""
+    lost = lost_words(class_name, artefact.removal) or "taken out, the model is less sure of what it sees"
+    won = won_words(class_name, artefact.insertion)
+    also = f"; {won}" if won else ""
     return (
-        f"The same {_noun(artefact)} is in {artefact.share:.0%} of the {class_name} photos and in "
-        f"{artefact.share_elsewhere:.0%} of the others. Without it the model is less sure of what it sees"
-        f"{_insertion_clause(class_name, artefact)}."
+        f"The model reads this {_noun(artefact)}: {lost}{also}. It is in {artefact.share:.0%} of the "
+        f"{class_name} photos and in {artefact.share_elsewhere:.0%} of the others."
     )
 
 
-def _insertion_clause(class_name: str, artefact: Artefact) -> str:
-    rise = artefact.insertion_effect
-    if rise is None or not rise.low > 0:
+def lost_words(class_name: str, removal: EditTest | None) -> str:
+    """Such as "take it out and 3 of 10 photos of coin are no longer recognised"; empty where none is lost."""
+    if removal is None or not removal.lost:
         return ""
-    return f", and put into photos of something else it makes them look more like {class_name} to the model"
+    verb = "is" if removal.lost == 1 else "are"
+    recognised = counted(removal.predicted_before, f"recognised {class_name} photo")
+    return f"take it out and {removal.lost} of {recognised} {verb} no longer recognised"
+
+
+def won_words(class_name: str, insertion: EditTest | None) -> str:
+    """Such as "put it into 16 other photos and 4 more are taken for coin"; empty where none is won."""
+    if insertion is None or not insertion.won:
+        return ""
+    verb = "is" if insertion.won == 1 else "are"
+    others = counted(insertion.n_images, "other photo")
+    return f"put it into {others} and {insertion.won} more {verb} taken for {class_name}"
 
 
 def _thing(artefact: Artefact) -> str:
@@ -65,7 +86,7 @@ def _noun(artefact: Artefact) -> str:
 
 def artefact_numbers(artefact: Artefact) -> str:
     """What removal and insertion did, beyond their controls."""
-    parts = [f"taking it out lowers the score by {artefact.effect}"]
+    parts = [f"taking it out lowers the score by {artefact.effect}{_of_margin(artefact, artefact.effect)}"]
     if artefact.removal is not None and artefact.removal.flipped is not None:
         parts[0] += (
             f" beyond a control ({counted(artefact.removal.n_images)}, "
@@ -74,9 +95,16 @@ def artefact_numbers(artefact: Artefact) -> str:
     if artefact.insertion is not None and artefact.insertion_effect is not None:
         parts.append(
             f"putting it into {counted(artefact.insertion.n_images)} without the class raises it by "
-            f"{artefact.insertion_effect}"
+            f"{artefact.insertion_effect}{_of_margin(artefact, artefact.insertion_effect)}"
         )
     return "; ".join(parts) + "."
+
+
+def _of_margin(artefact: Artefact, effect: Estimate | None) -> str:
+    """An effect against what recognised photos have to spare."""
+    if effect is None or not artefact.margin > 0:
+        return ""
+    return f", {effect.mean / artefact.margin:.0%} of the margin by which photos are recognised,"
 
 
 def artefact_advice(artefact: Artefact, n_photos: int) -> str:

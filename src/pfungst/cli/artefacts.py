@@ -98,10 +98,12 @@ def _write(content: Mapping[str, Any], out: Path | None, json: str | None) -> No
 
 
 def _print(found: Artefacts, title: str) -> None:
+    from pfungst.audits.words import VERDICTS
+
     rows = [
         (
             f"{item.id}, {item.where}",
-            item.verdict,
+            VERDICTS[item.verdict],
             wording.share(item.share),
             wording.share(item.share_elsewhere),
             wording.with_interval(item.effect),
@@ -116,5 +118,5 @@ def _print(found: Artefacts, title: str) -> None:
     for name, note in found.notes.items():
         typer.echo(f"{name}: {note}")
         for item in found.by_class[name]:
-            if item.verdict == "artefact":
+            if item.proved:
                 typer.echo(f"  {item.id}: {item.sentence}")

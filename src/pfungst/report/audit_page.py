@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pfungst.audits.schema import Artefact, Audit, ClassAudit, Problem
+from pfungst.audits.words import VERDICTS
 from pfungst.errors import unknown_name
 from pfungst.evaluation.wording import counted, number
 from pfungst.images.rectangles import Rectangle
@@ -211,6 +212,7 @@ def _drawing(folder: Path, audit: Audit, sources: Sources) -> dict[str, Any]:
         "scatter": charts.scatter,
         "scatter_size": (charts.SCATTER_WIDTH, charts.SCATTER_HEIGHT),
         "places": partial(_places, photos=photos),
+        "verdict_words": VERDICTS,
         "place_size": (charts.PLACE_WIDTH, charts.PLACE_HEIGHT),
         "ratio_captions": lambda row: {image: f"μ {number(value)}" for image, value in row.ratios.items()},
     }

@@ -25,7 +25,7 @@ def test_a_mark_that_is_read_is_found_and_proved(marked_photos, tmp_path):
     seen = surveyed(reader, data)
     found = find_artefacts(reader, seen, SMALL, out=tmp_path / "a", pictures=tmp_path)
     top = found.by_class["disc"][0]
-    assert top.verdict == "artefact"
+    assert top.verdict == "proved"
     assert (top.kind, top.where) == ("place", "lower left corner")
     assert set(top.boxes) == set(truth)
     assert min(overlap(top.boxes[image], box) for image, box in truth.items()) > 0.4
@@ -62,7 +62,7 @@ def test_a_mark_that_is_not_read_is_no_artefact(marked_photos):
     data, _ = marked_photos
     reader = MarkReader(weight=0.0)
     found = find_artefacts(reader, surveyed(reader, data), SMALL)
-    assert all(item.verdict != "artefact" for items in found.by_class.values() for item in items)
+    assert all(item.verdict != "proved" for items in found.by_class.values() for item in items)
 
 
 def test_photos_without_a_mark_give_none(plain_photos):
@@ -79,7 +79,7 @@ def test_a_frame_is_found_and_proved(plain_photos, tmp_path):
     reader = FrameReader()
     found = find_artefacts(reader, surveyed(reader, marked.data), SMALL, pictures=tmp_path)
     frames = [item for item in found.by_class["disc"] if item.kind == "border"]
-    assert [item.verdict for item in frames] == ["artefact"]
+    assert [item.verdict for item in frames] == ["proved"]
     assert set(frames[0].boxes) == set(marked.places["disc"])
     assert frames[0].where == "along the sides"
     assert found.by_class["square"] == ()

@@ -13,10 +13,10 @@ import numpy as np
 from pfungst import __version__
 from pfungst.audits.artefacts.config import ArtefactConfig
 from pfungst.audits.artefacts.detectors import chosen_detectors
-from pfungst.audits.artefacts.proof.judging import Findings, judged
+from pfungst.audits.artefacts.proof.judging import Findings, Scale, judged
 from pfungst.audits.artefacts.proof.pictures import Album, save_crop
 from pfungst.audits.artefacts.proof.proving import Trial, TryEdits, carrier_of, edit_rows
-from pfungst.audits.artefacts.reporting import artefact_of, note_of
+from pfungst.audits.artefacts.reporting import Searched, artefact_of, note_of
 from pfungst.audits.artefacts.search.proposals import Blob, find_blobs
 from pfungst.audits.artefacts.suspects import Occurrence, Stamp, Suspect
 from pfungst.audits.artefacts.tasks import (
@@ -73,6 +73,11 @@ class _Carriers:
     others: list[Occurrence] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
 
+    @property
+    def elsewhere(self) -> tuple[int, int]:
+        """Photos without the class that carry it, and how many were looked at."""
+        return len(self.others), len(self.others) + len(self.free)
+
 
 def find_artefacts(
     classifier: Classifier,
@@ -126,7 +131,7 @@ def find_artefacts(
             carriers[position].shown,
             survey=survey,
             n_shown=len(search.shown(suspect.class_name)),
-            share_elsewhere=_share(carriers[position]),
+            elsewhere=carriers[position].elsewhere,
         )
         if pictures is not None:
             album = Album(
@@ -142,24 +147,19 @@ def find_artefacts(
     ranked = {name: tuple(sorted(items, key=_rank)) for name, items in found.items()}
     return Artefacts(
         by_class=ranked,
-        notes={
-            name: note_of(items, len(search.shown(name)), len(search.others(name)))
-            for name, items in ranked.items()
-        },
+        notes={name: note_of(items, search.searched(name)) for name, items in ranked.items()},
         failures=tuple(search.failures),
     )
 
 
-def _rank(artefact: Artefact) -> tuple[bool, float]:
-    """Artefacts first, those with the largest effect before others; without one, in the search's order."""
-    effect = artefact.effect
-    known = effect is not None and isfinite(effect.mean)
-    return artefact.verdict != "artefact", -effect.mean if effect is not None and known else inf
+_ORDER = ("proved", "read", "unclear", "untestable", "harmless")
 
 
-def _share(carriers: _Carriers) -> float:
-    looked_at = len(carriers.others) + len(carriers.free)
-    return len(carriers.others) / looked_at if looked_at else float("nan")
+def _rank(artefact: Artefact) -> tuple[int, float]:
+    """Proved ones first, those with the largest effect before others; without one, in the search's order."""
+    known = [item.mean for item in (artefact.effect, artefact.insertion_effect) if item is not None]
+    effect = min(known, default=-inf)  # what both edits bear out
+    return _ORDER.index(artefact.verdict), -effect if isfinite(effect) else inf
 
 
 class _Search:
@@ -182,6 +182,7 @@ class _Search:
         usable = set(survey.ids)
         self.records = {record.id: record for record in survey.data if record.id in usable}
         self.failures: list[Failure] = []
+        self.mined_counts: dict[str, tuple[int, int]] = {}
 
     # what is looked at
 
@@ -192,6 +193,10 @@ class _Search:
         """Photos without the class; a seeded sample if there are many."""
         rest = [record for record in self.records.values() if record.label(name) == NEGATIVE]
         return self._sample(rest, 2 * self.config.max_photos, name, "others")
+
+    def searched(self, name: str) -> Searched:
+        """How many photos were mined for marks of a class, and looked at for each."""
+        return Searched(*self.mined_counts[name], len(self.shown(name)), len(self.others(name)))
 
     def _sample(self, records: Sequence[Any], count: int, *parts: str) -> list[Any]:
         if len(records) <= count:
@@ -213,6 +218,7 @@ class _Search:
     def mined(self, names: Sequence[str]) -> list[Suspect]:
         scale = self.scale
         items = [self._class_search(name, scale) for name in names]
+        self.mined_counts = {item.class_name: (len(item.shown), len(item.others)) for item in items}
         items = [item for item in items if len(item.shown) >= self.config.min_photos]
         task = FindSuspects(detectors=self.detectors, config=self.config, kept=self.kept, scale=scale)
         run = self._run("search", task, items, [item.class_name for item in items], {"scale": scale})
@@ -331,8 +337,11 @@ class _Search:
         return judged(
             edit_rows(records, position, "removal"),
             edit_rows(records, position, "insertion"),
-            self.survey.thresholds[suspect.class_name],
-            float(self.survey.scores()[:, column].std()),
+            Scale.of(
+                self.survey.scores()[:, column],
+                self.survey.labels()[:, column],
+                self.survey.thresholds[suspect.class_name],
+            ),
             self.config,
         )
 

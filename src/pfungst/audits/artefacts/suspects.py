@@ -100,6 +100,8 @@ class Suspect(ABC):
         What recurs, in a word.
     level : float
         Similarity above which a photo carries it.
+    tried : int
+        Candidates that were looked at to find it.
     hollow : bool
         Whether it is what lies outside of :meth:`box`.
     """
@@ -108,6 +110,7 @@ class Suspect(ABC):
     index: int = 0
     kind: str
     level: float = 0.5
+    tried: int = 1
     hollow: ClassVar[bool] = False
 
     @property

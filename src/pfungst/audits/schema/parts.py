@@ -8,6 +8,9 @@ from typing import Literal
 
 from pfungst.evaluation.statistics import Estimate
 
+Verdict = Literal["proved", "read", "unclear", "harmless", "untestable"]
+"""Of a mark, by what edits did to the score."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ContextRow:
@@ -137,7 +140,8 @@ class EditTest:
     """What an edit did to the score: removal, insertion, or the control beside them.
 
     ``before`` and ``after`` are mean scores, ``change`` is after − before with its interval over photos;
-    ``flipped`` is the share of photos whose decision changed.
+    ``flipped`` is the share of photos whose decision changed. Of the ``predicted_before`` photos ``lost`` are
+    predicted no longer, and ``won`` others are predicted afterwards.
     """
 
     n_images: int
@@ -145,6 +149,9 @@ class EditTest:
     after: float
     change: Estimate | None
     flipped: Estimate | None
+    predicted_before: int = 0
+    lost: int = 0
+    won: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,10 +196,17 @@ class Artefact:
         and a piece from elsewhere.
     effect, insertion_effect : Estimate or None
         Fall of the score by removal, and rise by insertion, beyond that of the control, within photos.
-    verdict : {"artefact", "harmless", "unclear"}
-        Proved by its effect; shown to have none; or not decided.
+    flips, insertion_flips : Estimate or None
+        Share of decisions lost by removal, and won by insertion, beyond the control.
+    bar, margin : float
+        From where on an effect counts, and the median distance of recognised photos from the threshold.
+    chance : float
+        Probability that so many of its carriers are photos of the class by chance, all candidates counted.
+    verdict : {"proved", "read", "unclear", "harmless", "untestable"}
+        Both effects are clear of zero and at the bar; are clear of zero, but one is below the bar; one
+        reaches zero; both lie within the bar; or there are too few photos to test it on.
     sentence : str
-        The verdict in words with effect, interval and number of photos.
+        The verdict in plain words, then effect, interval and number of photos.
     """
 
     id: str
@@ -211,7 +225,17 @@ class Artefact:
     insertion_control: EditTest | None = None
     effect: Estimate | None = None
     insertion_effect: Estimate | None = None
-    verdict: Literal["artefact", "harmless", "unclear"] = "unclear"
+    flips: Estimate | None = None
+    insertion_flips: Estimate | None = None
+    bar: float = float("nan")
+    margin: float = float("nan")
+    chance: float = float("nan")
+    verdict: Verdict = "unclear"
     sentence: str = ""
     pairs: tuple[EditPair, ...] = ()
     hollow: bool = False
+
+    @property
+    def proved(self) -> bool:
+        """Whether edits have proved it."""
+        return self.verdict == "proved"

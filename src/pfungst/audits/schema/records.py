@@ -21,7 +21,7 @@ from pfungst.showing import listed, table_html
 from pfungst.writing import write_whole
 
 FORMAT = "pfungst-audit"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _MAX_BYTES = 512 * 2**20
 
 
@@ -204,7 +204,7 @@ class Audit:
         rows = [
             (model.name, row.name, row.positives, row.true_positives, row.ap or "–",
              (row.context and row.context.kept_without_object) or "–",
-             sum(item.verdict == "artefact" for item in row.artefacts))
+             sum(item.proved for item in row.artefacts))
             for model in self.models
             for row in model.classes
         ]  # fmt: skip

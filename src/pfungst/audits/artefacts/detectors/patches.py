@@ -106,6 +106,7 @@ class PatchSuspect(Suspect):
         """Its numbers, its template and its mask."""
         patch = self.patch
         numbers: dict[str, Any] = {"level": self.level, "scale": self.scale, "stray": self.stray}
+        numbers["tried"] = self.tried
         numbers |= {"top": patch.top, "left": patch.left, "size": list(patch.size)}
         return numbers, {"values": patch.values, "mask": patch.mask}
 
@@ -125,6 +126,7 @@ class PatchDetector:
                 level=candidate.level,
                 scale=candidate.scale,
                 stray=candidate.grain.stray,
+                tried=_tried(photos, config),
             )
             for candidate in _candidates(photos, config)
         ]
@@ -145,7 +147,13 @@ class PatchDetector:
             level=numbers["level"],
             scale=numbers["scale"],
             stray=numbers["stray"],
+            tried=numbers["tried"],
         )
+
+
+def _tried(photos: ClassPhotos, config: ArtefactConfig) -> int:
+    """Patches that are looked for, at two scales."""
+    return 2 * min(config.max_patches, max(sum(len(photo.blobs) for photo in photos.shown), 1))
 
 
 def _candidates(photos: ClassPhotos, config: ArtefactConfig) -> list[Candidate]:
