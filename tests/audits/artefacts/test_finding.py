@@ -32,14 +32,14 @@ def test_a_mark_that_is_read_is_found_and_proved(marked_photos, tmp_path):
     assert found.by_class["square"] == ()
     assert top.share == pytest.approx(len(truth) / 16)
     assert top.share_elsewhere == 0
-    names = [top.crop, *(pair.after_picture for pair in top.pairs)]
+    names = [top.crop, top.stamp, *(pair.after_picture for pair in top.pairs)]
     assert all(picture_file(tmp_path, name).is_file() for name in names)
     assert {pair.edit for pair in top.pairs} == {"removal", "control", "insertion"}
     again = find_artefacts(reader, seen, SMALL, out=tmp_path / "a", workers=2)  # from the records
     shutil.rmtree(tmp_path / "a" / "search")
     shutil.rmtree(tmp_path / "a" / "carriers")  # a reader of the tests cannot travel, what searches can
     anew = find_artefacts(reader, seen, SMALL, out=tmp_path / "a", workers=2)
-    assert replace(top, crop="", pairs=()) == again.by_class["disc"][0] == anew.by_class["disc"][0]
+    assert replace(top, crop="", stamp="", pairs=()) == again.by_class["disc"][0] == anew.by_class["disc"][0]
 
 
 def test_removal_is_tested_off_the_object_alone(marked_photos):

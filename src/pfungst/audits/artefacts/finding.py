@@ -14,7 +14,7 @@ from pfungst import __version__
 from pfungst.audits.artefacts.config import ArtefactConfig
 from pfungst.audits.artefacts.detectors import chosen_detectors
 from pfungst.audits.artefacts.proof.judging import Findings, Scale, judged
-from pfungst.audits.artefacts.proof.pictures import Album, save_crop
+from pfungst.audits.artefacts.proof.pictures import Album, save_crop, save_stamp
 from pfungst.audits.artefacts.proof.proving import Trial, TryEdits, carrier_of, edit_rows
 from pfungst.audits.artefacts.reporting import Searched, artefact_of, note_of
 from pfungst.audits.artefacts.search.proposals import Blob, find_blobs
@@ -349,7 +349,13 @@ class _Search:
         stamp = album.task.stamps[album.position]
         image = self.kept.whole(self.records[stamp.image])
         crop = save_crop(album.folder, album.name, image, stamp.regions)
-        return replace(artefact, crop=crop, pairs=album.pairs(self.config.pairs))
+        size = image.shape[0], image.shape[1]
+        return replace(
+            artefact,
+            crop=crop,
+            stamp=save_stamp(album.folder, album.name, stamp, size),
+            pairs=album.pairs(self.config.pairs),
+        )
 
     def _run(
         self,

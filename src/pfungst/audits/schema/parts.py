@@ -179,8 +179,8 @@ class Artefact:
         place), ``border`` (along the edges) ...
     where : str
         In words, such as "lower left corner".
-    crop : str
-        A picture file.
+    crop, stamp : str
+        Picture files: how it looks in a photo, and what was pasted into others (on grey).
     n_images : int
         Photos of the class it was searched in.
     boxes : mapping of str to tuple
@@ -225,6 +225,7 @@ class Artefact:
     insertion_control: EditTest | None = None
     effect: Estimate | None = None
     insertion_effect: Estimate | None = None
+    stamp: str = ""
     flips: Estimate | None = None
     insertion_flips: Estimate | None = None
     bar: float = float("nan")

@@ -256,7 +256,7 @@ class Audit:
         for row in (row for model in self.models for row in model.classes):
             named += [cluster.mean_map for cluster in row.strategies.clusters] if row.strategies else []
             for artefact in row.artefacts:
-                named.append(artefact.crop)
+                named += [artefact.crop, artefact.stamp]
                 named += [
                     name for pair in artefact.pairs for name in (pair.before_picture, pair.after_picture)
                 ]

@@ -67,26 +67,15 @@ class PatchSuspect(Suspect):
             right=min(right + RIM, size[1]),
         )
 
-    def spot(self, shape: tuple[int, int], size: Sequence[int], generator: np.random.Generator) -> Region:
-        """Where it belongs in a photo that has none: at its place, or anywhere if it has no place."""
-        height, width = shape
-        rows, columns = size[0] - height, size[1] - width
-        if self.kind == "look":
-            top, left = int(generator.integers(rows + 1)), int(generator.integers(columns + 1))
-        else:
-            working = round(size[0] * self.scale), round(size[1] * self.scale)
-            row, column = self.patch.places(working)[0]
-            top, left = round(row / self.scale) - RIM, round(column / self.scale) - RIM
-        top, left = min(max(top, 0), rows), min(max(left, 0), columns)
-        return Region(top=top, left=left, bottom=top + height, right=left + width)
-
     def stamp(self, carriers: Sequence[Carrier], random_state: int) -> PatchStamp:
-        """Lifted off the photo that shows it best and has room for a control."""
-        for carrier in carriers:
-            control = self.control_places(carrier, random_state)
-            if control:
-                return lifted(self.patch.mask, self.spot, carrier, control[0], carriers)
-        return lifted(self.patch.mask, self.spot, carriers[0], None, carriers)
+        """Lifted off the photos that show it best, first of those that have room for a control."""
+        controls = [self.control_places(carrier, random_state) for carrier in carriers]
+        sources = [
+            (carrier, control[0] if control else None)
+            for carrier, control in zip(carriers, controls, strict=True)
+        ]
+        roomy = [source for source in sources if source[1] is not None]
+        return lifted(self.patch.mask, roomy or sources[:1], carriers)
 
     def words(self) -> str:
         """Such as "lower left corner"."""
