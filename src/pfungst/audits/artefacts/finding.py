@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from pfungst.audits.artefacts.detectors import chosen_detectors
 from pfungst.audits.artefacts.proof.judging import Findings, Scale, judged
 from pfungst.audits.artefacts.proof.pictures import Album, save_crop, save_stamp
 from pfungst.audits.artefacts.proof.proving import Trial, TryEdits, carrier_of, edit_rows
-from pfungst.audits.artefacts.reporting import Searched, artefact_of, note_of
+from pfungst.audits.artefacts.reporting import Searched, artefact_of, note_of, rank
 from pfungst.audits.artefacts.search.proposals import Blob, find_blobs
-from pfungst.audits.artefacts.suspects import Occurrence, Stamp, Suspect
+from pfungst.audits.artefacts.suspects import Carrier, Occurrence, Stamp, Suspect
 from pfungst.audits.artefacts.tasks import (
     ClassSearch,
     FindSuspects,
@@ -117,7 +116,7 @@ def find_artefacts(
     search = _Search(looking(classifier), survey, config, identity, out, workers, progress)
     names = tuple(classes or survey.classes)
     suspects = search.mined(names)
-    carriers = search.looked_up(suspects)
+    suspects, carriers = search.grown(suspects, search.looked_up(suspects))
     task, trials, run = search.tried(suspects, carriers)
     records = run.records()
     found: dict[str, list[Artefact]] = {name: [] for name in names}
@@ -144,22 +143,12 @@ def find_artefacts(
             )
             artefact = search.pictured(artefact, album)
         found[suspect.class_name].append(artefact)
-    ranked = {name: tuple(sorted(items, key=_rank)) for name, items in found.items()}
+    ranked = {name: tuple(sorted(items, key=rank)) for name, items in found.items()}
     return Artefacts(
         by_class=ranked,
         notes={name: note_of(items, search.searched(name)) for name, items in ranked.items()},
         failures=tuple(search.failures),
     )
-
-
-_ORDER = ("proved", "read", "unclear", "untestable", "harmless")
-
-
-def _rank(artefact: Artefact) -> tuple[int, float]:
-    """Proved ones first, those with the largest effect before others; without one, in the search's order."""
-    known = [item.mean for item in (artefact.effect, artefact.insertion_effect) if item is not None]
-    effect = min(known, default=-inf)  # what both edits bear out
-    return _ORDER.index(artefact.verdict), -effect if isfinite(effect) else inf
 
 
 class _Search:
@@ -285,6 +274,20 @@ class _Search:
         elif not shown:
             carriers.free.append(item.image)
 
+    def grown(
+        self, suspects: Sequence[Suspect], carriers: Sequence[_Carriers]
+    ) -> tuple[list[Suspect], list[_Carriers]]:
+        """Suspects as far as they reach, and likewise where photos of the class carry them."""
+        made: list[tuple[Suspect, _Carriers]] = []
+        for suspect, found in zip(suspects, carriers, strict=True):
+            if len(found.shown) < self.config.min_photos:
+                made.append((suspect, found))
+                continue
+            wider = suspect.grown(self._clearest(suspect, found.shown), 2 * self.config.largest)
+            shown = [wider.whole(item, self.survey.size(item.image)) for item in found.shown]
+            made.append((wider, replace(found, shown=shown)))
+        return [suspect for suspect, _ in made], [found for _, found in made]
+
     def tried(
         self, suspects: Sequence[Suspect], carriers: Sequence[_Carriers]
     ) -> tuple[TryEdits, dict[str, Trial], Run]:
@@ -295,7 +298,8 @@ class _Search:
             if len(found.shown) < self.config.min_photos:
                 continue
             removable = [item for item in found.shown if self._is_removable(suspect, item)]
-            stamps[position] = self._stamp(suspect, removable or found.shown)
+            clearest = self._clearest(suspect, removable or found.shown)
+            stamps[position] = suspect.stamp(clearest, self.config.random_state)
             for item in self._sample(removable, self.config.max_photos, suspect.id, "removal"):
                 removals.setdefault(item.image, []).append((position, item))
             for image in self._sample(found.free, self.config.insertions, suspect.id, "insertion"):
@@ -322,15 +326,14 @@ class _Search:
         boxes = self.records[item.image].known_boxes_of(suspect.class_name)
         return suspect.is_removable(item, mask_of(boxes, *self.survey.size(item.image)))
 
-    def _stamp(self, suspect: Suspect, found: Sequence[Occurrence]) -> Stamp:
-        """What is pasted elsewhere, from the photos that show it best."""
+    def _clearest(self, suspect: Suspect, found: Sequence[Occurrence]) -> list[Carrier]:
+        """The photos that show it best."""
         like = sorted(found, key=lambda item: (-item.similarity, item.image))[:_CARRIERS_FOR_STAMP]
         records = [self.records[item.image] for item in like]
-        carriers = [
+        return [
             carrier_of(record, self.kept.whole(record), suspect.class_name, item)
             for record, item in zip(records, like, strict=True)
         ]
-        return suspect.stamp(carriers, self.config.random_state)
 
     def judged(self, suspect: Suspect, records: Sequence[Mapping[str, Any]], position: int) -> Findings:
         column = self.survey.classes.index(suspect.class_name)
@@ -343,6 +346,7 @@ class _Search:
                 self.survey.thresholds[suspect.class_name],
             ),
             self.config,
+            remains=suspect.remains,
         )
 
     def pictured(self, artefact: Artefact, album: Album) -> Artefact:
@@ -353,7 +357,7 @@ class _Search:
         return replace(
             artefact,
             crop=crop,
-            stamp=save_stamp(album.folder, album.name, stamp, size),
+            stamp=save_stamp(album.folder, album.name, stamp, size, random_state=self.config.random_state),
             pairs=album.pairs(self.config.pairs),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf, isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -66,6 +67,16 @@ def artefact_of(
         sentence=_sentence(suspect, result, _recurrence_words(len(carriers), n_shown, chance)),
         hollow=suspect.hollow,
     )
+
+
+_ORDER = ("proved", "read", "unclear", "untestable", "harmless")
+
+
+def rank(artefact: Artefact) -> tuple[int, float]:
+    """Proved ones first, those with the largest effect before others; without one, in the search's order."""
+    known = [item.mean for item in (artefact.effect, artefact.insertion_effect) if item is not None]
+    effect = min(known, default=-inf)  # what both edits bear out
+    return _ORDER.index(artefact.verdict), -effect if isfinite(effect) else inf
 
 
 def _shares(suspect: Suspect, carriers: Sequence[Occurrence], survey: Survey) -> tuple[float, float]:

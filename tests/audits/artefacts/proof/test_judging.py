@@ -111,6 +111,16 @@ def test_the_bar_is_the_smaller_share_of_spread_and_margin():
     assert np.isnan(Scale.of(scores, labels, 9.0).margin)
 
 
+def test_nothing_is_harmless_while_a_like_look_remains():
+    nothing = to_and_fro(0.02)
+    assert judged(nothing, nothing, SCALE, CONFIG).verdict == "harmless"
+    found = judged(nothing, nothing, SCALE, CONFIG, remains=True)
+    assert (found.verdict, found.reason) == (
+        "unclear",
+        "what looks alike goes on beside the part that was taken out",
+    )
+
+
 def test_turned_decisions_count_whatever_the_size_of_the_effect():
     narrow = [{**row, "before": 0.04} for row in rows(-0.08, before=0.04, spread=0.005)]
     pasted = rows(0.08, before=-0.04, spread=0.005)

@@ -85,7 +85,7 @@ def agreement(copies: Sequence[Copy]) -> NDArray[np.bool_]:
     """Pixels near which the copies show one thing, ``(height, width)``; all of a single copy."""
     from scipy.ndimage import gaussian_filter
 
-    structures = np.stack([_sharp(copy.mark.astype(np.float64) @ _LUMINANCE) for copy in copies])
+    structures = np.stack([sharp(copy.mark.astype(np.float64) @ _LUMINANCE) for copy in copies])
     n = len(structures)
     if n < 2:
         return np.ones(structures.shape[1:], dtype=bool)
@@ -101,7 +101,7 @@ def _own(image: ImageArray, region: Region) -> NDArray[np.float64]:
     """The reference's sharp structure, made with what is around it as the photos' is."""
     window, rows, columns = _window(image, region, _SLACK + round(3 * _SHARP))
     top, left = region.top - rows, region.left - columns
-    return _sharp(window)[top : top + region.shape[0], left : left + region.shape[1]]
+    return sharp(window)[top : top + region.shape[0], left : left + region.shape[1]]
 
 
 def _window(image: ImageArray, region: Region, slack: int) -> tuple[NDArray[np.float64], int, int]:
@@ -131,13 +131,13 @@ def _copy(image: ImageArray, region: Region, own: NDArray[np.float64]) -> Copy:
 def _best(image: ImageArray, region: Region, own: NDArray[np.float64]) -> tuple[float, float, float, float]:
     """Row and column of its corner, its size, and how alike it is; the region itself where nothing is."""
     window, top, left = _window(image, region, _SLACK + round(0.08 * max(own.shape)))
-    sharp = _splines(_sharp(window))
+    structure = _splines(sharp(window))
     starts = [
-        np.array([*_peak(_sharp(_zoomed(window, 1 / size)), own), size])
+        np.array([*_peak(sharp(_zoomed(window, 1 / size)), own), size])
         for size in _sizes(region.shape, own.shape)
     ]
-    best = sorted(starts, key=lambda place: -_alike_at(place, sharp, own))[:_REFINED]
-    refined = [_refined(place, sharp, own) for place in best]
+    best = sorted(starts, key=lambda place: -_alike_at(place, structure, own))[:_REFINED]
+    refined = [_refined(place, structure, own) for place in best]
     alike, (row, column, size) = max(refined, key=lambda item: item[0])
     if alike < _LEAST_ALIKE:
         return float(region.top), float(region.left), 1.0, max(alike, 0.0)
@@ -215,11 +215,12 @@ def _between_pixels(
     return sampled
 
 
-def _sharp(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+def sharp(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A plane's sharp structure: less its Gaussian mean."""
     from scipy.ndimage import gaussian_filter
 
-    sharp: NDArray[np.float64] = plane - gaussian_filter(plane, _SHARP, mode="nearest")
-    return sharp
+    structure: NDArray[np.float64] = plane - gaussian_filter(plane, _SHARP, mode="nearest")
+    return structure
 
 
 def _peak(window: NDArray[np.float64], own: NDArray[np.float64]) -> tuple[float, float]:
@@ -267,4 +268,4 @@ def _around(image: ImageArray, region: Region) -> tuple[float, float]:
     ring[max(top - 1, 0) : top + region.shape[0] + 1, max(left - 1, 0) : left + region.shape[1] + 1] = False
     if not ring.any():
         return 0.0, 0.0
-    return float(np.square(_sharp(window)[ring]).mean()), float(window[ring].var())
+    return float(np.square(sharp(window)[ring]).mean()), float(window[ring].var())

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pfungst.audits.artefacts.config import ArtefactConfig
+from pfungst.audits.artefacts.detectors.growing import Margins, growth_of, widened
 from pfungst.audits.artefacts.detectors.patch_stamps import PatchStamp, lifted
 from pfungst.audits.artefacts.photos import ClassPhotos, SearchedPhoto
 from pfungst.audits.artefacts.search.features import packed
 from pfungst.audits.artefacts.search.matching import Match, Matcher, Patch, best_near
 from pfungst.audits.artefacts.search.mining import Candidate, Seen, merged, mine
 from pfungst.audits.artefacts.search.shaping import Grain
-from pfungst.audits.artefacts.suspects import Arrays, Carrier, Place, Suspect
+from pfungst.audits.artefacts.suspects import Arrays, Carrier, Occurrence, Place, Suspect
 from pfungst.images.rectangles import Region
 
 COARSER = 3.0
@@ -39,11 +41,23 @@ class PatchSuspect(Suspect):
         Working pixels in one of the photo's.
     stray : int
         Working pixels by which it may stray from its place.
+    margins : (int, int, int, int)
+        Pixels of the photo by which it is larger than the patch, above, left, below, right.
     """
 
     patch: Patch
     scale: float
     stray: int
+    margins: Margins = (0, 0, 0, 0)
+
+    def grown(self, carriers: Sequence[Carrier], largest: float) -> Self:
+        """Its rectangle as far as the photos that carry it agree."""
+        growth = growth_of([(carrier.image, carrier.found.regions[0]) for carrier in carriers], largest)
+        return replace(self, margins=growth.margins, remains=growth.remains)
+
+    def whole(self, found: Occurrence, size: tuple[int, int]) -> Occurrence:
+        """With the margins by which it has grown."""
+        return replace(found, regions=tuple(widened(item, self.margins, size) for item in found.regions))
 
     def place(self, photo: SearchedPhoto) -> Place:
         """Its best match in the photo, near its place if it has one."""
@@ -75,7 +89,17 @@ class PatchSuspect(Suspect):
             for carrier, control in zip(carriers, controls, strict=True)
         ]
         roomy = [source for source in sources if source[1] is not None]
-        return lifted(self.patch.mask, roomy or sources[:1], carriers)
+        mask = self._mask(carriers[0].found.regions[0].shape)
+        return lifted(mask, roomy or sources[:1], carriers)
+
+    def _mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Its shape in a rectangle that it fills: the patch's, and all that it has grown by."""
+        above, left, below, right = self.margins
+        if not any(self.margins):
+            return self.patch.mask
+        inner = max(shape[0] - above - below, 1), max(shape[1] - left - right, 1)
+        drawn = Image.fromarray(self.patch.mask).resize((inner[1], inner[0]))
+        return np.pad(np.asarray(drawn), ((above, below), (left, right)), constant_values=True)
 
     def words(self) -> str:
         """Such as "lower left corner"."""

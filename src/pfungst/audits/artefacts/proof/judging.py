@@ -93,7 +93,9 @@ class _Effect:
     flips: Estimate | None
 
 
-def judged(removals: Rows, insertions: Rows, scale: Scale, config: ArtefactConfig) -> Findings:
+def judged(
+    removals: Rows, insertions: Rows, scale: Scale, config: ArtefactConfig, *, remains: bool = False
+) -> Findings:
     """Edits of one suspect as tests with intervals, and the verdict.
 
     Parameters
@@ -103,10 +105,14 @@ def judged(removals: Rows, insertions: Rows, scale: Scale, config: ArtefactConfi
     scale : Scale
         Of the class.
     config : ArtefactConfig
+    remains : bool
+        Whether like looks remain beside what was taken out, so that no effect says nothing.
     """
     out = _effect("taking it out", removals, -1.0, scale, config.bootstrap)
     put_in = _effect("putting it in", insertions, 1.0, scale, config.bootstrap)
     verdict, reason = _verdict(out, put_in, scale.bar(config), config)
+    if verdict == "harmless" and remains:
+        verdict, reason = "unclear", "what looks alike goes on beside the part that was taken out"
     return Findings(
         removal=_test(removals, "after", scale.threshold, config.bootstrap),
         control=_test(removals, "control", scale.threshold, config.bootstrap),

@@ -15,6 +15,7 @@ from pfungst.audits.artefacts.suspects import Edits, Stamp
 from pfungst.audits.editing import edited
 from pfungst.audits.schema import PICTURES_FOLDER, EditPair
 from pfungst.contract.classifier import ImageArray
+from pfungst.evaluation.orders import generator_for
 from pfungst.files import safe_name
 from pfungst.images.rectangles import Region
 from pfungst.writing import write_with
@@ -39,15 +40,16 @@ def save_crop(folder: Path, name: str, image: ImageArray, regions: Sequence[Regi
     return _saved(folder, f"{name}-crop.png", _enlarged(image[rows, columns]))
 
 
-def save_stamp(folder: Path, name: str, stamp: Stamp, size: tuple[int, int]) -> str:
+def save_stamp(folder: Path, name: str, stamp: Stamp, size: tuple[int, int], *, random_state: int = 0) -> str:
     """What is pasted into other photos, on plain grey; several side by side where it differs.
 
     ``size`` is that of a photo which it fits into; the picture's name, or empty if it does not fit.
     """
     grey = np.full((*size, 3), _GREY, dtype=np.uint8)
     drawn: dict[bytes, ImageArray] = {}
-    for draw in range(_DRAWS):
-        pasted = stamp.pasted(grey, np.random.default_rng(draw))
+    generator = generator_for(random_state, name, "stamp")
+    for _ in range(_DRAWS):
+        pasted = stamp.pasted(grey, generator)
         if pasted is not None and pasted[0]:
             piece = _cropped(edited(grey, pasted[0]), pasted[0])
             drawn.setdefault(piece.tobytes(), piece)
