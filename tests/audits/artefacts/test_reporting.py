@@ -37,7 +37,7 @@ class NoSurvey:
 
 def rows(before, after, control):
     return [
-        {"image": f"p{i}", "before": b, "after": a, "control": c}
+        {"image": f"p{i}", "before": b, "after": a, "control": c, "seen": 1.0}
         for i, (b, a, c) in enumerate(zip(before, after, control, strict=True))
     ]
 

@@ -63,6 +63,7 @@ def artefact_of(
         insertion_flips=result.insertion_flips,
         bar=result.bar,
         margin=result.margin,
+        unseen=result.unseen,
         chance=chance,
         sentence=_sentence(suspect, result, _recurrence_words(len(carriers), n_shown, chance)),
         hollow=suspect.hollow,
@@ -105,7 +106,12 @@ def _sentence(suspect: Suspect, result: Findings, recurrence: str) -> str:
         "harmless": f"The model does not depend on it: {result.reason}",
         "untestable": f"It cannot be tested: {result.reason}",
     }[result.verdict]
-    parts = (f"{start}.", _removal_words(result), _insertion_words(result), recurrence)
+    outside = (
+        f"In {counted(result.unseen)} it lies outside what the model sees; they take no part."
+        if result.unseen and result.verdict != "untestable"
+        else ""
+    )
+    parts = (f"{start}.", _removal_words(result), _insertion_words(result), outside, recurrence)
     return " ".join(part for part in parts if part)
 
 

@@ -200,6 +200,8 @@ class Artefact:
         Share of decisions lost by removal, and won by insertion, beyond the control.
     bar, margin : float
         From where on an effect counts, and the median distance of recognised photos from the threshold.
+    unseen : int
+        Photos of the class that carry it outside what the model sees; they take no part in the tests.
     chance : float
         Probability that so many of its carriers are photos of the class by chance, all candidates counted.
     verdict : {"proved", "read", "unclear", "harmless", "untestable"}
@@ -230,6 +232,7 @@ class Artefact:
     insertion_flips: Estimate | None = None
     bar: float = float("nan")
     margin: float = float("nan")
+    unseen: int = 0
     chance: float = float("nan")
     verdict: Verdict = "unclear"
     sentence: str = ""

@@ -8,7 +8,7 @@ from pfungst.errors import ConfigError
 CONFIG = ArtefactConfig()
 
 
-def rows(change, control=0.0, *, count=12, before=1.0, spread=0.1, seed=0):
+def rows(change, control=0.0, *, count=12, before=1.0, spread=0.1, seed=0, seen=1.0):
     rng = np.random.default_rng(seed)
     return [
         {
@@ -16,6 +16,7 @@ def rows(change, control=0.0, *, count=12, before=1.0, spread=0.1, seed=0):
             "before": before,
             "after": before + change + spread * rng.normal(),
             "control": None if control is None else before + control + spread * rng.normal(),
+            "seen": seen,
         }
         for index in range(count)
     ]
@@ -24,7 +25,13 @@ def rows(change, control=0.0, *, count=12, before=1.0, spread=0.1, seed=0):
 def to_and_fro(size=2.0, count=12):
     """The edit lowers the score of every second photo and raises that of the others."""
     return [
-        {"image": f"p{index}", "before": 1.0, "after": 1.0 + size * (-1) ** index, "control": 1.0}
+        {
+            "image": f"p{index}",
+            "before": 1.0,
+            "after": 1.0 + size * (-1) ** index,
+            "control": 1.0,
+            "seen": 1.0,
+        }
         for index in range(count)
     ]
 

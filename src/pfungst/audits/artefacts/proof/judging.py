@@ -14,6 +14,7 @@ from pfungst.audits.schema import EditTest, Verdict
 from pfungst.evaluation.statistics import BootstrapConfig, Estimate, mean_over_images, share_over_images
 from pfungst.images.dataset import POSITIVE
 
+_SEEN = 0.5
 Rows = Sequence[Mapping[str, Any]]
 Size = Literal["large", "small", "none", "unclear", "against"]
 """Of an effect: clear of zero and at the bar, or below it; within the bar; reaching zero; below zero."""
@@ -66,6 +67,8 @@ class Findings:
         Decisions lost by removal, and won by insertion, beyond the control, as shares of the photos.
     bar, margin : float
         See :class:`Scale`.
+    unseen : int
+        Photos with the suspect in which it lies outside the model's view; they are not in the tests.
     verdict : {"proved", "read", "unclear", "harmless", "untestable"}
     reason : str
     """
@@ -80,6 +83,7 @@ class Findings:
     insertion_flips: Estimate | None
     bar: float
     margin: float
+    unseen: int
     verdict: Verdict
     reason: str
 
@@ -101,16 +105,21 @@ def judged(
     Parameters
     ----------
     removals, insertions : sequence of mapping
-        ``image``, ``before``, ``after`` and ``control`` (None where there was none).
+        ``image``, ``before``, ``after``, ``control`` (None where there was none) and ``seen``, the share of
+        the edit that lies within the model's view. Where less than half does, the photo takes no part.
     scale : Scale
         Of the class.
     config : ArtefactConfig
     remains : bool
         Whether like looks remain beside what was taken out, so that no effect says nothing.
     """
+    unseen = sum(row["seen"] < _SEEN for row in removals)
+    removals, insertions = ([row for row in rows if row["seen"] >= _SEEN] for rows in (removals, insertions))
     out = _effect("taking it out", removals, -1.0, scale, config.bootstrap)
     put_in = _effect("putting it in", insertions, 1.0, scale, config.bootstrap)
     verdict, reason = _verdict(out, put_in, scale.bar(config), config)
+    if verdict == "untestable" and unseen:
+        reason += f"; in {unseen} others it lies outside what the model sees"
     if verdict == "harmless" and remains:
         verdict, reason = "unclear", "what looks alike goes on beside the part that was taken out"
     return Findings(
@@ -124,6 +133,7 @@ def judged(
         insertion_flips=put_in.flips,
         bar=scale.bar(config),
         margin=scale.margin,
+        unseen=unseen,
         verdict=verdict,
         reason=reason,
     )
