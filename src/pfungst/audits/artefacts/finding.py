@@ -14,7 +14,8 @@ from pfungst.audits.artefacts.config import ArtefactConfig
 from pfungst.audits.artefacts.detectors import chosen_detectors
 from pfungst.audits.artefacts.proof.judging import Findings, Scale, judged
 from pfungst.audits.artefacts.proof.pictures import Album, save_crop, save_stamp
-from pfungst.audits.artefacts.proof.proving import Trial, TryEdits, carrier_of, edit_rows
+from pfungst.audits.artefacts.proof.proving import Trial, TryEdits, carrier_of, edit_rows, insertable
+from pfungst.audits.artefacts.proof.views import Views
 from pfungst.audits.artefacts.reporting import Searched, artefact_of, note_of, rank
 from pfungst.audits.artefacts.search.proposals import Blob, find_blobs
 from pfungst.audits.artefacts.suspects import Carrier, Occurrence, Stamp, Suspect
@@ -171,6 +172,7 @@ class _Search:
         usable = set(survey.ids)
         self.records = {record.id: record for record in survey.data if record.id in usable}
         self.failures: list[Failure] = []
+        self.views: Views | None = None
         self.mined_counts: dict[str, tuple[int, int]] = {}
 
     # what is looked at
@@ -302,7 +304,7 @@ class _Search:
             stamps[position] = suspect.stamp(clearest, self.config.random_state)
             for item in self._sample(removable, self.config.max_photos, suspect.id, "removal"):
                 removals.setdefault(item.image, []).append((position, item))
-            for image in self._sample(found.free, self.config.insertions, suspect.id, "insertion"):
+            for image in self._to_insert_into(suspect, stamps[position], found):
                 insertions.setdefault(image, []).append(position)
         task = TryEdits(
             classifier=self.classifier,
@@ -321,6 +323,13 @@ class _Search:
             if key in removals or key in insertions
         }
         return task, trials, self._run("edits", task, list(trials.values()), list(trials))
+
+    def _to_insert_into(self, suspect: Suspect, stamp: Stamp, found: _Carriers) -> list[str]:
+        """A sample of the photos without the class and without it in which the model would see it."""
+        if self.views is None:
+            self.views = Views(self.classifier, self.kept.whole(self.records[found.shown[0].image]))
+        free = [(self.records[image], self.survey.size(image)) for image in found.free]
+        return insertable(stamp, suspect, free, self.views, self.config)
 
     def _is_removable(self, suspect: Suspect, item: Occurrence) -> bool:
         boxes = self.records[item.image].known_boxes_of(suspect.class_name)
@@ -369,7 +378,6 @@ class _Search:
         keys: Sequence[str],
         more: Mapping[str, Any] | None = None,
     ) -> Run:
-        """A stage; that the photos' files are still the same, the survey has seen to."""
         settings = asdict(self.config) | {"detectors": [detector.name for detector in self.detectors]}
         run = run_items(
             task,

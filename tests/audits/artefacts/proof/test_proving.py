@@ -7,7 +7,7 @@ import pytest
 from tests.audits.artefacts.conftest import MarkReader, make_photos, surveyed
 
 from pfungst.audits.artefacts import ArtefactConfig, find_artefacts
-from pfungst.audits.artefacts.proof.proving import seen_share, view_of
+from pfungst.audits.artefacts.proof.views import Views, seen_share, view_of
 from pfungst.contract.look import Edit, PlainLook
 from pfungst.network import NetworkClassifier, Preprocess
 
@@ -64,6 +64,7 @@ def test_the_view_of_a_network_is_what_its_picture_is_made_of():
     image = rng.integers(0, 255, (150, 200, 3), dtype=np.uint8)
     view = view_of(model.look([image]))
     assert view.shape == (150, 200)
+    np.testing.assert_array_equal(Views(model, image).of((150, 200)), view)
     assert view[:, 100].all()  # padded below and above, cut at the sides
     aside = 200 * 4 / 64
     assert view[75].argmax() == pytest.approx(aside, abs=1.5)

@@ -15,7 +15,6 @@ from pfungst.audits.artefacts.detectors.frames import Frame, common_frame, find_
 from pfungst.audits.artefacts.detectors.growing import frame_depths
 from pfungst.audits.artefacts.photos import ClassPhotos, SearchedPhoto
 from pfungst.audits.artefacts.suspects import Arrays, Carrier, Edges, Edits, Occurrence, Place, Suspect
-from pfungst.audits.editing import removal_edits
 from pfungst.contract.classifier import ImageArray
 from pfungst.contract.look import Edit
 from pfungst.images.rectangles import Region
@@ -88,6 +87,7 @@ class BorderSuspect(Suspect):
                     regions=carrier.found.regions,
                     sides=_sides(carrier.found, carrier.image.shape[:2]),
                     pixels=tuple(strip.crop(carrier.image) for strip in carrier.found.regions),
+                    within=_within(carrier),
                 )
                 for carrier in carriers
             )
@@ -122,20 +122,21 @@ def _sides(found: Occurrence, size: Sequence[int]) -> tuple[int, int, int, int]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Strips:
-    """The strips of a frame in one photo, their pixels, and how deep they are."""
+    """The strips of a frame in one photo: how deep they are, their pixels, those of like ones within it."""
 
     image: str
     size: tuple[int, int]
     regions: tuple[Region, ...]
     sides: tuple[int, int, int, int]
     pixels: tuple[ImageArray, ...]
+    within: tuple[ImageArray, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BorderStamp:
     """The frame of one of several photos, stretched along the sides of another.
 
-    Its control is the same strips filled in from inside.
+    Its control are strips of the same shapes cut from within the frame of that photo.
     """
 
     sources: tuple[Strips, ...]
@@ -157,17 +158,38 @@ class BorderStamp:
         if min(size) <= 4 * max(source.sides):
             return None
         strips = Frame(sides=source.sides, colour=(0, 0, 0)).strips(size)
-        drawn = tuple(
-            Edit(top=strip.top, left=strip.left, pixels=_stretched(pixels, strip.shape))
-            for strip, pixels in zip(strips, source.pixels, strict=True)
-        )
-        return drawn, removal_edits(image, strips)
+        return _drawn(strips, source.pixels), _drawn(strips, source.within)
 
     def _like(self, size: tuple[int, int], generator: np.random.Generator) -> Strips:
         """One of the photos whose shape is most like that of another."""
         ratios = [abs(np.log(item.size[0] * size[1] / (item.size[1] * size[0]))) for item in self.sources]
         best = [item for item, off in zip(self.sources, ratios, strict=True) if off <= min(ratios) + 0.05]
         return best[int(generator.integers(len(best)))]
+
+
+def _drawn(strips: Sequence[Region], pieces: Sequence[ImageArray]) -> Edits:
+    return tuple(
+        Edit(top=strip.top, left=strip.left, pixels=_stretched(pixels, strip.shape))
+        for strip, pixels in zip(strips, pieces, strict=True)
+    )
+
+
+def _within(carrier: Carrier) -> tuple[ImageArray, ...]:
+    """Beside each strip of a frame, further in, one of the same shape."""
+    width, found = carrier.image.shape[1], []
+    for strip in carrier.found.regions:
+        across = strip.right - strip.left == width
+        deep = strip.shape[0] if across else strip.shape[1]
+        inwards = deep if (strip.top if across else strip.left) == 0 else -deep
+        down, aside = (inwards, 0) if across else (0, inwards)
+        moved = Region(
+            top=strip.top + down,
+            left=strip.left + aside,
+            bottom=strip.bottom + down,
+            right=strip.right + aside,
+        )
+        found.append(moved.crop(carrier.image))
+    return tuple(found)
 
 
 def _stretched(pixels: ImageArray, shape: tuple[int, int]) -> ImageArray:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfungst.audits.artefacts.config import ArtefactConfig
+from pfungst.audits.artefacts.proof.views import ENOUGH
 from pfungst.audits.schema import EditTest, Verdict
 from pfungst.evaluation.statistics import BootstrapConfig, Estimate, mean_over_images, share_over_images
 from pfungst.images.dataset import POSITIVE
 
-_SEEN = 0.5
 Rows = Sequence[Mapping[str, Any]]
 Size = Literal["large", "small", "none", "unclear", "against"]
 """Of an effect: clear of zero and at the bar, or below it; within the bar; reaching zero; below zero."""
@@ -113,8 +113,8 @@ def judged(
     remains : bool
         Whether like looks remain beside what was taken out, so that no effect says nothing.
     """
-    unseen = sum(row["seen"] < _SEEN for row in removals)
-    removals, insertions = ([row for row in rows if row["seen"] >= _SEEN] for rows in (removals, insertions))
+    unseen = sum(row["seen"] < ENOUGH for row in removals)
+    removals, insertions = ([row for row in rows if row["seen"] >= ENOUGH] for rows in (removals, insertions))
     out = _effect("taking it out", removals, -1.0, scale, config.bootstrap)
     put_in = _effect("putting it in", insertions, 1.0, scale, config.bootstrap)
     verdict, reason = _verdict(out, put_in, scale.bar(config), config)

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pfungst.audits.artefacts.config import ArtefactConfig
+from pfungst.audits.artefacts.proof.views import ENOUGH, Views, seen_share, view_of
 from pfungst.audits.artefacts.suspects import Carrier, Edits, Occurrence, Stamp, Suspect
 from pfungst.audits.survey.kept import KeptPhotos
 from pfungst.contract.classifier import ImageArray
-from pfungst.contract.look import Look, Looking
+from pfungst.contract.look import Looking
 from pfungst.errors import about_photo
 from pfungst.evaluation.orders import generator_for
 from pfungst.images.dataset import Record
@@ -29,7 +31,7 @@ class Trial:
     insertions: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Attempt:
     """One suspect's edits of one photo and their control (empty where there is no room for one).
 
@@ -89,19 +91,11 @@ class TryEdits:
         view = view_of(self.classifier.look([image]))
         found = [self._removal(trial.record, image, view, *removal) for removal in trial.removals]
         for position in trial.insertions:
-            suspect = self.suspects[position]
-            generator = generator_for(self.random_state, trial.record.id, suspect.id, "insertion")
-            pasted = self.stamps[position].pasted(image, generator)
+            suspect, stamp = self.suspects[position], self.stamps[position]
+            pasted = inserted(stamp, suspect, trial.record, image, self.random_state)
             if pasted is not None:
-                found.append(
-                    Attempt(
-                        position=position,
-                        kind="insertion",
-                        edits=pasted[0],
-                        control=pasted[1],
-                        seen=seen_share(pasted[0], view),
-                    )
-                )
+                seen = seen_share(pasted[0], view)
+                found.append(Attempt(position, "insertion", pasted[0], pasted[1], seen))
         return found
 
     def _removal(
@@ -139,24 +133,32 @@ class TryEdits:
         return rows
 
 
-def view_of(look: Look) -> NDArray[np.bool_]:
-    """What of the first photo the model sees, ``(height, width)``.
-
-    What its picture is made of; all of the photo where scores look at more than the picture.
-    """
-    photo, picture = look.images[0], look.pictures[0]
-    if picture.shape == photo.shape or not np.array_equal(look.scores[0], look.picture_scores[0]):
-        return np.ones(photo.shape[:2], dtype=bool)
-    return np.asarray(look.on_photo(np.ones(picture.shape[:2]))) > 0
+def inserted(
+    stamp: Stamp, suspect: Suspect, record: Record, image: ImageArray, random_state: int
+) -> tuple[Edits, Edits] | None:
+    """Edits that put a suspect into a photo, and the control; their place depends on its size alone."""
+    return stamp.pasted(image, generator_for(random_state, record.id, suspect.id, "insertion"))
 
 
-def seen_share(edits: Edits, view: NDArray[np.bool_]) -> float:
-    """Share of the edited pixels that lie in a view; 0 of nothing."""
-    touched = np.zeros(view.shape, dtype=bool)
-    for edit in edits:
-        height, width = edit.pixels.shape[:2]
-        touched[edit.top : edit.top + height, edit.left : edit.left + width] = True
-    return float(view[touched].mean()) if touched.any() else 0.0
+def insertable(
+    stamp: Stamp,
+    suspect: Suspect,
+    free: Sequence[tuple[Record, tuple[int, int]]],
+    views: Views,
+    config: ArtefactConfig,
+) -> list[str]:
+    """A sample of photos, each with its size, into which a suspect goes so that the model sees it."""
+    chosen: list[str] = []
+    generator = generator_for(config.random_state, suspect.id, "insertion")
+    for index in generator.permutation(len(free)):
+        record, size = free[index]
+        blank = np.zeros((*size, 3), dtype=np.uint8)
+        pasted = inserted(stamp, suspect, record, blank, config.random_state)
+        if pasted is not None and seen_share(pasted[0], views.of(size)) >= ENOUGH:
+            chosen.append(record.id)
+        if len(chosen) == config.insertions:
+            break
+    return sorted(chosen)
 
 
 def carrier_of(record: Record, image: ImageArray, class_name: str, found: Occurrence) -> Carrier:
