@@ -164,3 +164,10 @@ def note_of(artefacts: Sequence[Artefact], searched: Searched) -> str:
     told = ", ".join(f"{count} {VERDICTS[word]}" for word, count in counts.items() if count)
     start = f"{counts['proved']} proved" if counts["proved"] else "No artefact proved"
     return f"{start}. {text}: {counted(len(artefacts), 'suspect')}, {told}."
+
+
+def mark_note(artefacts: Sequence[Artefact], n_shown: int, n_others: int) -> str:
+    """Where a given mark was looked for, for one class."""
+    carriers = sum(len(item.boxes) for item in artefacts)
+    looked = f"{counted(n_shown)} of the class and {n_others} without it"
+    return f"Looked for the mark in {looked}: {carriers} of the class have it."

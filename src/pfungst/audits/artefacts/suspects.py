@@ -106,6 +106,8 @@ class Suspect(ABC):
         Whether photos that carry it still agree beside what is taken for it.
     hollow : bool
         Whether it is what lies outside of :meth:`box`.
+    given : bool
+        Whether it was brought by the user and is tested wherever it recurs.
     """
 
     class_name: str
@@ -115,6 +117,7 @@ class Suspect(ABC):
     tried: int = 1
     remains: bool = False
     hollow: ClassVar[bool] = False
+    given: ClassVar[bool] = False
 
     @property
     def id(self) -> str:
