@@ -197,7 +197,7 @@ def judged(  # noqa: PLR0917 - a script
     artefacts: Sequence[Artefact],
 ) -> dict[str, Any]:
     """One class: what was planted, whether the model uses it, what was found."""
-    alarms = [artefact for artefact in artefacts if artefact.verdict == "artefact"]
+    alarms = [artefact for artefact in artefacts if artefact.proved]
     case: dict[str, Any] = {
         "kind": None,
         "suspects": [described(artefact) for artefact in artefacts],
@@ -215,7 +215,7 @@ def judged(  # noqa: PLR0917 - a script
     case |= {"kind": item.kind, "share": item.share, "photos": len(places), "use": use}
     case |= {"used": use is not None and use[1] > 0, "found": bool(covered)}
     case["covering"] = [covers(artefact, places, planted.data) for artefact in artefacts]
-    return case | {"proved": bool(covered) and artefacts[0].verdict == "artefact"}
+    return case | {"proved": bool(covered) and artefacts[0].proved}
 
 
 def described(artefact: Artefact) -> str:

@@ -127,7 +127,7 @@ def artefact(where, boxes, effect):
         relevance_share=0.2,
         area_share=0.02,
         effect=Estimate(mean=effect, low=effect - 0.1, high=effect + 0.1, n_images=4, n_values=4),
-        verdict="artefact",
+        verdict="proved",
         sentence=f"falls by {effect}",
     )
 

@@ -18,7 +18,7 @@ def estimate(mean):
 
 def mark(boxes, where="lower left corner", identity="m1"):
     return Artefact(id=identity, kind="place", where=where, crop="", n_images=9, boxes=boxes, share=0.5,
-                    share_elsewhere=0.0, relevance_share=0.5, area_share=0.1, verdict="artefact")  # fmt: skip
+                    share_elsewhere=0.0, relevance_share=0.5, area_share=0.1, verdict="proved")  # fmt: skip
 
 
 def row(name, ap, **parts):
@@ -48,7 +48,9 @@ def test_kinds_stop_and_each_problem_is_a_line():
     ]
     assert len(failures(found, KINDS)) == 2
     assert failures(found) == []
-    with pytest.raises(ConfigError, match=r"unknown kind of problem 'artifact'.*artefact, context, leak"):
+    with pytest.raises(
+        ConfigError, match=r"unknown kind of problem 'artifact'.*artefact, context, default, leak"
+    ):
         failures(found, ("artifact",))
 
 

@@ -19,7 +19,7 @@ def estimate(mean, low=None, high=None):
     )
 
 
-def artefact(effect, boxes, verdict="artefact", **changes):
+def artefact(effect, boxes, verdict="proved", **changes):
     return Artefact(
         **{
             "id": f"a{effect}",

@@ -89,9 +89,13 @@ def test_bca_agrees_with_scipy():
 
 
 def test_a_share_of_one_is_not_certain():
+    from scipy.stats import binomtest
+
     estimate = share_over_images(range(20), np.ones(20))
     assert (estimate.mean, estimate.high) == (1.0, 1.0)
     assert estimate.low == pytest.approx(0.025 ** (1 / 20))
+    exact = binomtest(20, 20).proportion_ci(method="exact")
+    assert (estimate.low, estimate.high) == pytest.approx((exact.low, exact.high))
     none = share_over_images(range(20), np.zeros(20))
     assert none.high == pytest.approx(1 - 0.025 ** (1 / 20))
     assert none.low == 0.0

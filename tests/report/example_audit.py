@@ -333,7 +333,7 @@ def artefact(found: Sequence[Scene], name: str, writer: Writer, key: str) -> Art
         insertion_control=test(-0.78, -0.75, 0.0),
         effect=estimate(1.21, 0.13),
         insertion_effect=estimate(1.16, 0.14),
-        verdict="artefact",
+        verdict="proved",
         sentence="Filling it in lowers the score by 1.21 more than filling an equal area elsewhere "
         "(95 % interval 1.08 to 1.34, 8 photos); pasted into photos without the class it turns 79 % of them.",
         pairs=(

@@ -234,6 +234,7 @@ def _changes(one: ClassAudit, other: ClassAudit, model: str, scores: _Scores | N
         ("context ratio μ", "ratio"),
         ("positive relevance outside the boxes", "share_outside"),
         ("still predicted without the object", "kept_without_object"),
+        ("others taken for it without their object", "others_without_object"),
     ):
         values = [getattr(row.context, field) if row.context is not None else None for row in (one, other)]
         if any(value is not None for value in values):
@@ -290,7 +291,7 @@ def _artefact_changes(one: ClassAudit, other: ClassAudit, model: str) -> Iterato
 
 
 def _proved(row: ClassAudit) -> list[Artefact]:
-    return [artefact for artefact in row.artefacts if artefact.verdict == "artefact"]
+    return [artefact for artefact in row.artefacts if artefact.proved]
 
 
 def _matches(first: Artefact, second: Artefact) -> bool:

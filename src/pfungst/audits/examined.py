@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pfungst.audits import words
 from pfungst.audits.artefacts.config import ArtefactConfig
-from pfungst.audits.context.measuring import MIN_IMAGES
+from pfungst.audits.context.others import MIN_IMAGES
 from pfungst.audits.schema import ClassAudit, ModelAudit
 from pfungst.evaluation.rows import ALL
 

@@ -20,12 +20,16 @@ from pfungst.audits.verdict import same_artefact
 from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError, unknown_name
 
-KINDS = ("artefact", "context", "leak", "heatmap", "data")
+KINDS = ("artefact", "context", "default", "leak", "heatmap", "data")
 """Kinds of problems that can stop a pipeline."""
 NUMBERS: Mapping[str, tuple[str, str]] = {
     "map": ("models.mean_ap", "mean average precision of each model"),
     "ap": ("models.classes.ap.mean", "average precision of each class"),
     "kept": ("models.classes.context.kept_without_object.mean", "share recognised without the object"),
+    "default": (
+        "models.classes.context.others_without_object.mean",
+        "share of other photos taken for the class without their object",
+    ),
     "mu": ("models.classes.context.ratio.mean", "context ratio μ of each class"),
     "a": ("models.classes.quality_a.mean", "heatmap quality A of each class"),
     "v": ("models.classes.quality_v.mean", "heatmap quality V of each class"),

@@ -7,14 +7,14 @@ from math import isfinite
 from typing import Any
 
 from pfungst.audits import words
-from pfungst.audits.context.measuring import MIN_IMAGES
+from pfungst.audits.context.others import MIN_IMAGES
 from pfungst.audits.examples import clearest
-from pfungst.audits.schema import Artefact, ClassAudit, ModelAudit, Photo, Problem
+from pfungst.audits.schema import Artefact, ClassAudit, ContextRow, ModelAudit, Photo, Problem
 from pfungst.evaluation.rows import ALL
 from pfungst.evaluation.statistics import Estimate
 from pfungst.images.rectangles import Rectangle
 
-_KINDS = {"artefact": 0, "context": 1, "heatmap": 2, "data": 3}
+_KINDS = {"artefact": 0, "context": 1, "default": 2, "heatmap": 3, "data": 4}
 _SAME_PLACE = 0.3
 """Intersection over union from which two models' artefacts count as one."""
 BY_CHANCE = 0.05
@@ -26,8 +26,9 @@ def find_problems(models: Sequence[ModelAudit], photos: Sequence[Photo] = ()) ->
 
     1. artefacts that an edit has proved;
     2. classes that live off their context, unless an artefact of that class and model accounts for it;
-    3. heatmaps that are no better than a random order;
-    4. classes about which nothing can be said: none is recognised, chance ranks as well, too few photos.
+    3. classes that are predicted where nothing is there;
+    4. heatmaps that are no better than a random order;
+    5. classes about which nothing can be said: none is recognised, chance ranks as well, too few photos.
 
     Parameters
     ----------
@@ -39,6 +40,7 @@ def find_problems(models: Sequence[ModelAudit], photos: Sequence[Photo] = ()) ->
     found = [
         *_artefact_problems(models, by_id),
         *_context_problems(models, by_id),
+        *_default_problems(models),
         *_heatmap_problems(models),
         *_data_problems(models, photos),
     ]
@@ -55,7 +57,7 @@ def _artefact_problems(models: Sequence[ModelAudit], photos: Mapping[str, Photo]
         for model in models
         for row in model.classes
         for artefact in row.artefacts
-        if artefact.verdict == "artefact"
+        if artefact.proved
     ]
     groups: list[list[tuple[str, str, Artefact]]] = []
     for item in proved:
@@ -131,8 +133,30 @@ def _context_problems(models: Sequence[ModelAudit], photos: Mapping[str, Photo])
         )
 
 
+def _default_problems(models: Sequence[ModelAudit]) -> Iterable[Problem]:
+    named: dict[str, list[tuple[str, ContextRow]]] = {}
+    for model in models:
+        for row in model.classes:
+            if row.context is not None and row.context.default:
+                named.setdefault(row.name, []).append((model.name, row.context))
+    for class_name, rows in named.items():
+        contexts = [context for _, context in rows]
+        turned = tuple(dict.fromkeys(image for context in contexts for image in context.turned))
+        yield Problem(
+            kind="default",
+            class_name=class_name,
+            models=tuple(name for name, _ in rows),
+            title=words.default_title(class_name),
+            sentence=words.default_sentence(class_name, contexts),
+            numbers=words.joined((name, words.default_numbers(context)) for name, context in rows),
+            advice=words.default_advice(class_name),
+            photos=turned,
+            severity=max(words.mean_of(context.others_without_object) for context in contexts),
+        )
+
+
 def _has_artefact(row: ClassAudit) -> bool:
-    return any(artefact.verdict == "artefact" for artefact in row.artefacts)
+    return any(artefact.proved for artefact in row.artefacts)
 
 
 def _heatmap_problems(models: Sequence[ModelAudit]) -> Iterable[Problem]:

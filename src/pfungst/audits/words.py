@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pfungst.audits.context.measuring import MIN_IMAGES
-from pfungst.audits.schema import Artefact, ClassAudit, ContextRow
+from pfungst.audits.context.others import MIN_IMAGES
+from pfungst.audits.schema import Artefact, ClassAudit, ContextRow, EditTest
 from pfungst.evaluation.statistics import Estimate
 
+VERDICTS = {
+    "proved": "proved",
+    "read": "read, small effect",
+    "unclear": "unclear",
+    "harmless": "harmless",
+    "untestable": "not testable",
+}
+"""Of a mark, in words."""
 _TRUST = "What they show should not be relied on."
 
 
@@ -35,18 +43,31 @@ def artefact_title(class_name: str, artefact: Artefact) -> str:
 
 def artefact_sentence(class_name: str, artefact: Artefact) -> str:
     """What is wrong, without terms of the method."""
+    lost = lost_words(class_name, artefact.removal) or "taken out, the model is less sure of what it sees"
+    won = won_words(class_name, artefact.insertion)
+    also = f"; {won}" if won else ""
     return (
-        f"The same {_noun(artefact)} is in {artefact.share:.0%} of the {class_name} photos and in "
-        f"{artefact.share_elsewhere:.0%} of the others. Without it the model is less sure of what it sees"
-        f"{_insertion_clause(class_name, artefact)}."
+        f"The model reads this {_noun(artefact)}: {lost}{also}. It is in {artefact.share:.0%} of the "
+        f"{class_name} photos and in {artefact.share_elsewhere:.0%} of the others."
     )
 
 
-def _insertion_clause(class_name: str, artefact: Artefact) -> str:
-    rise = artefact.insertion_effect
-    if rise is None or not rise.low > 0:
+def lost_words(class_name: str, removal: EditTest | None) -> str:
+    """Such as "take it out and 3 of 10 photos of coin are no longer recognised"; empty where none is lost."""
+    if removal is None or not removal.lost:
         return ""
-    return f", and put into photos of something else it makes them look more like {class_name} to the model"
+    verb = "is" if removal.lost == 1 else "are"
+    recognised = counted(removal.predicted_before, f"recognised {class_name} photo")
+    return f"take it out and {removal.lost} of {recognised} {verb} no longer recognised"
+
+
+def won_words(class_name: str, insertion: EditTest | None) -> str:
+    """Such as "put it into 16 other photos and 4 more are taken for coin"; empty where none is won."""
+    if insertion is None or not insertion.won:
+        return ""
+    verb = "is" if insertion.won == 1 else "are"
+    others = counted(insertion.n_images, "other photo")
+    return f"put it into {others} and {insertion.won} more {verb} taken for {class_name}"
 
 
 def _thing(artefact: Artefact) -> str:
@@ -65,7 +86,7 @@ def _noun(artefact: Artefact) -> str:
 
 def artefact_numbers(artefact: Artefact) -> str:
     """What removal and insertion did, beyond their controls."""
-    parts = [f"taking it out lowers the score by {artefact.effect}"]
+    parts = [f"taking it out lowers the score by {artefact.effect}{_of_margin(artefact, artefact.effect)}"]
     if artefact.removal is not None and artefact.removal.flipped is not None:
         parts[0] += (
             f" beyond a control ({counted(artefact.removal.n_images)}, "
@@ -74,9 +95,16 @@ def artefact_numbers(artefact: Artefact) -> str:
     if artefact.insertion is not None and artefact.insertion_effect is not None:
         parts.append(
             f"putting it into {counted(artefact.insertion.n_images)} without the class raises it by "
-            f"{artefact.insertion_effect}"
+            f"{artefact.insertion_effect}{_of_margin(artefact, artefact.insertion_effect)}"
         )
     return "; ".join(parts) + "."
+
+
+def _of_margin(artefact: Artefact, effect: Estimate | None) -> str:
+    """An effect against what recognised photos have to spare."""
+    if effect is None or not artefact.margin > 0:
+        return ""
+    return f", {effect.mean / artefact.margin:.0%} of the margin by which photos are recognised,"
 
 
 def artefact_advice(artefact: Artefact, n_photos: int) -> str:
@@ -122,6 +150,51 @@ def context_advice(class_name: str) -> str:
     return (
         f"Collect photos of {class_name} in other surroundings, and photos of these surroundings without "
         f"{class_name}, then train again. The list has the photos that lean on them most first."
+    )
+
+
+# a class that is predicted where there is nothing
+
+
+def default_title(class_name: str) -> str:
+    """What the class means to the model."""
+    return f"“{class_name}” is what the model says when nothing is there"
+
+
+def default_sentence(class_name: str, rows: Sequence[ContextRow]) -> str:
+    """What is wrong, without terms of the method."""
+    row = max(rows, key=lambda item: mean_of(item.others_without_object))
+    others = ", ".join(
+        f"{share:.0%} of the {name} photos" for name, share in list(row.default_by.items())[:3]
+    )
+    return (
+        f"Photos without {class_name} are called “{class_name}” as soon as their own object is painted over "
+        f"({others}). The model has not learned what a {class_name} looks like so much as that nothing else "
+        "is in sight."
+    )
+
+
+def default_numbers(row: ContextRow) -> str:
+    """Shares of the other photos."""
+    parts = (
+        (row.others_predicted, "as they are"),
+        (row.others_without_object, "with their object painted over"),
+        (row.others_without_control, "with an equal area off it painted over"),
+    )
+    shares = [
+        f"{estimate.mean:.0%} [{100 * estimate.low:.0f}, {100 * estimate.high:.0f}] {how}"
+        for estimate, how in parts
+        if estimate is not None
+    ]
+    count = row.others_without_object.n_images if row.others_without_object else 0
+    return f"of {counted(count)} without it, taken for it: {', '.join(shares)}."
+
+
+def default_advice(class_name: str) -> str:
+    """What to train with."""
+    return (
+        f"Train again with photos that show neither {class_name} nor any other class. Until then do not take "
+        f"“{class_name}” for a sign that one is there. The list has the photos that turn to it."
     )
 
 

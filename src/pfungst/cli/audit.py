@@ -108,7 +108,7 @@ def _print_model(model: ModelAudit) -> None:
 
 def _row(row: ClassAudit) -> tuple[str, ...]:
     context = row.context
-    proved = sum(1 for artefact in row.artefacts if artefact.verdict == "artefact")
+    proved = sum(1 for artefact in row.artefacts if artefact.proved)
     return (
         row.name,
         wording.with_interval(row.ap, scale=100),

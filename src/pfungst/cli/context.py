@@ -116,13 +116,16 @@ def _print_edits(rows: dict[str, ContextRow], title: str) -> None:
             wording.with_interval(row.kept_without_object, scale=100, digits=0),
             wording.with_interval(row.kept_without_control, scale=100, digits=0),
             wording.with_interval(row.kept_beyond_chance, scale=100, digits=0),
+            wording.with_interval(row.others_without_object, scale=100, digits=0),
             wording.with_interval(row.drop_object),
             wording.with_interval(row.drop_control),
         )
         for name, row in rows.items()
     ]
-    print_table(title, ("class", "kept %", "control %", "beyond chance %", "drop of f", "control"), cells)
+    header = ("class", "kept %", "control %", "beyond chance %", "others %", "drop of f", "control")
+    print_table(title, header, cells)
     typer.echo(
         "kept: true positives still predicted; control: an equal area off the object; beyond chance: of\n"
-        "what the model can tell about the class, the part left without the object; *: lives off its context."
+        "what the model can tell about the class, the part left without the object; others: photos without\n"
+        "the class that are taken for it without their own object; *: lives off its context."
     )

@@ -80,7 +80,9 @@ class Estimate:
     n_values: int
 
     def __str__(self) -> str:
-        """Such as ``1.40 [1.32, 1.47]``."""
+        """Such as ``1.40 [1.32, 1.47]``; of a single image, which has no interval, ``1.40``."""
+        if np.isnan(self.low):
+            return f"{self.mean:.2f}"
         return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 

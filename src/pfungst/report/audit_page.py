@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pfungst.audits.schema import Artefact, Audit, ClassAudit, Problem
+from pfungst.audits.words import VERDICTS
 from pfungst.errors import unknown_name
 from pfungst.evaluation.wording import counted, number
 from pfungst.images.rectangles import Rectangle
@@ -40,6 +41,7 @@ SECTIONS = (
 KINDS = {
     "artefact": "a mark instead of the object",
     "context": "surroundings instead of the object",
+    "default": "a guess where nothing is there",
     "leak": "photos known from training",
     "heatmap": "heatmaps",
     "data": "nothing can be said",
@@ -190,7 +192,7 @@ def _evidence(audit: Audit, problem: Problem, anchors: Mapping[tuple[str, str, s
     if problem.class_name not in audit.classes:
         return {**found, "link": link or "classes"}
     index = audit.classes.index(problem.class_name)
-    found["link"] = link or (f"context-{index}" if problem.kind == "context" else "classes")
+    found["link"] = link or (f"context-{index}" if problem.kind in {"context", "default"} else "classes")
     for name in problem.models:
         row = audit.models[names.index(name)].by_name(problem.class_name) if name in names else None
         most = row.context.most[:1] if row is not None and row.context is not None else ()
@@ -210,6 +212,7 @@ def _drawing(folder: Path, audit: Audit, sources: Sources) -> dict[str, Any]:
         "scatter": charts.scatter,
         "scatter_size": (charts.SCATTER_WIDTH, charts.SCATTER_HEIGHT),
         "places": partial(_places, photos=photos),
+        "verdict_words": VERDICTS,
         "place_size": (charts.PLACE_WIDTH, charts.PLACE_HEIGHT),
         "ratio_captions": lambda row: {image: f"μ {number(value)}" for image, value in row.ratios.items()},
     }

@@ -59,8 +59,13 @@ WORDS = {
     "beyond": Word(
         "beyond chance",
         "Of what the model can tell about a class, the part that is left without the object. A model that"
-        " sees the class everywhere would also see it in a photo without the object, so its wrong alarms "
-        "(false positives) are taken off first.",
+        " sees the class everywhere would also see it in a photo without the object, so what it says of "
+        "other photos with their own object painted over is taken off first.",
+    ),
+    "others": Word(
+        "others without their object",
+        "Share of the photos that do not show the class, but are taken for it once their own object is "
+        "painted over. High: the class is what the model says where it sees nothing else.",
     ),
     "mass": Word(
         "on the object",

@@ -15,7 +15,13 @@ from pfungst.audits.gate import KINDS, Failure
 from pfungst.audits.schema import Audit, ModelAudit, Problem
 from pfungst.writing import write_whole
 
-_QUESTIONS = {"artefact": "artefacts", "context": "context", "heatmap": "quality", "data": ""}
+_QUESTIONS = {
+    "artefact": "artefacts",
+    "context": "context",
+    "default": "context",
+    "heatmap": "quality",
+    "data": "",
+}
 """The part of an audit that answers whether there is a problem of a kind."""
 
 
@@ -56,7 +62,7 @@ def _cases(audit: Audit, model: ModelAudit, kinds: set[str]) -> Iterator[_Case]:
     problems = [problem for problem in audit.problems if model.name in problem.models]
     parts = {part.name: part for part in PARTS}
     for row in model.classes:
-        for kind in ("artefact", "context", "data"):
+        for kind in ("artefact", "context", "default", "data"):
             mine = [p for p in problems if p.kind == kind and row.name in _classes(p, model)]
             lacking = parts[_QUESTIONS[kind]].lacking(row)
             yield _case(f"{row.name}: {kind}", mine, lacking if kind != "data" else "", kinds)

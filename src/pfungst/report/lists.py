@@ -95,7 +95,7 @@ def _artefacts(audit: Audit, problem: Problem) -> list[Artefact]:
     """The one that the problem names first, then those of other models."""
     named = set(problem.photos)
     rows = [model.by_name(problem.class_name) for model in audit.models if model.name in problem.models]
-    proved = [item for row in rows if row for item in row.artefacts if item.verdict == "artefact"]
+    proved = [item for row in rows if row for item in row.artefacts if item.proved]
     known = [item for item in proved if item.boxes.keys() <= named]
     return sorted(known, key=lambda item: item.id != problem.reference)
 

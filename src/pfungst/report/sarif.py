@@ -23,6 +23,7 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 _RULES = {
     "artefact": ("error", "A class is recognised by a mark that is not the object."),
     "context": ("error", "A class is recognised by its surroundings."),
+    "default": ("error", "A class is what the model says when nothing is there."),
     "leak": ("error", "Photos were known from training."),
     "heatmap": ("warning", "Heatmaps are no better than chance."),
     "data": ("note", "Nothing can be said about a class."),

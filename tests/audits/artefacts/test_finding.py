@@ -25,21 +25,21 @@ def test_a_mark_that_is_read_is_found_and_proved(marked_photos, tmp_path):
     seen = surveyed(reader, data)
     found = find_artefacts(reader, seen, SMALL, out=tmp_path / "a", pictures=tmp_path)
     top = found.by_class["disc"][0]
-    assert top.verdict == "artefact"
+    assert top.verdict == "proved"
     assert (top.kind, top.where) == ("place", "lower left corner")
     assert set(top.boxes) == set(truth)
     assert min(overlap(top.boxes[image], box) for image, box in truth.items()) > 0.4
     assert found.by_class["square"] == ()
     assert top.share == pytest.approx(len(truth) / 16)
     assert top.share_elsewhere == 0
-    names = [top.crop, *(pair.after_picture for pair in top.pairs)]
+    names = [top.crop, top.stamp, *(pair.after_picture for pair in top.pairs)]
     assert all(picture_file(tmp_path, name).is_file() for name in names)
     assert {pair.edit for pair in top.pairs} == {"removal", "control", "insertion"}
     again = find_artefacts(reader, seen, SMALL, out=tmp_path / "a", workers=2)  # from the records
     shutil.rmtree(tmp_path / "a" / "search")
     shutil.rmtree(tmp_path / "a" / "carriers")  # a reader of the tests cannot travel, what searches can
     anew = find_artefacts(reader, seen, SMALL, out=tmp_path / "a", workers=2)
-    assert replace(top, crop="", pairs=()) == again.by_class["disc"][0] == anew.by_class["disc"][0]
+    assert replace(top, crop="", stamp="", pairs=()) == again.by_class["disc"][0] == anew.by_class["disc"][0]
 
 
 def test_removal_is_tested_off_the_object_alone(marked_photos):
@@ -62,7 +62,7 @@ def test_a_mark_that_is_not_read_is_no_artefact(marked_photos):
     data, _ = marked_photos
     reader = MarkReader(weight=0.0)
     found = find_artefacts(reader, surveyed(reader, data), SMALL)
-    assert all(item.verdict != "artefact" for items in found.by_class.values() for item in items)
+    assert all(item.verdict != "proved" for items in found.by_class.values() for item in items)
 
 
 def test_photos_without_a_mark_give_none(plain_photos):
@@ -79,7 +79,7 @@ def test_a_frame_is_found_and_proved(plain_photos, tmp_path):
     reader = FrameReader()
     found = find_artefacts(reader, surveyed(reader, marked.data), SMALL, pictures=tmp_path)
     frames = [item for item in found.by_class["disc"] if item.kind == "border"]
-    assert [item.verdict for item in frames] == ["artefact"]
+    assert [item.verdict for item in frames] == ["proved"]
     assert set(frames[0].boxes) == set(marked.places["disc"])
     assert frames[0].where == "along the sides"
     assert found.by_class["square"] == ()

@@ -6,6 +6,7 @@ from pfungst.audits.survey.surroundings import (
     control_regions,
     find_places,
     measured_surroundings,
+    own_scores,
     planned_edits,
 )
 from pfungst.errors import ConfigError
@@ -21,7 +22,8 @@ def test_sums_on_and_off_the_object_and_in_the_control_region():
     relevance = np.random.default_rng(0).normal(size=(23, 31))
     boxes = (box(2.6, 3, 9, 11.4), box(6, 8, 14, 15, difficult=True))
     places = find_places(boxes, 23, 31, ContextConfig(), image_id="p")
-    found = measured_surroundings(relevance, boxes, places, {("cat", "object"): 1.5, ("dog", "control"): 9.0})
+    after = {("cat", "object"): np.array([7.0, 1.5]), ("dog", "control"): np.array([9.0, 9.0])}
+    found = measured_surroundings(relevance, boxes, places, own_scores("cat", 1, after))
     sums = {"inside": [0, 0.0, 0.0], "outside": [0, 0.0, 0.0], "control": [0, 0.0, 0.0]}
     for row in range(23):
         for column in range(31):

@@ -40,6 +40,11 @@ class ArtefactConfig:
     least_effect : float
         Least mean effect of an artefact, in standard deviations of the class's scores over all photos: from
         0.2 on an effect counts as small rather than negligible (Cohen 1988).
+    least_margin : float
+        The same as a share of the class's margin, the median distance of its recognised photos from the
+        threshold. The smaller of the two is the bar.
+    least_flips : float
+        An effect also counts, whatever its size, from this share of decisions turned beyond the control on.
     min_proof : int
         Photos on which an artefact must be proved, by removal and by insertion alike.
     insertions : int
@@ -59,12 +64,14 @@ class ArtefactConfig:
     blobs_per_photo: int = 6
     max_patches: int = 128
     max_photos: int = 64
-    min_photos: int = 3
+    min_photos: int = 4
     max_suspects: int = 3
     alike: float = 0.35
     on_object: float = 0.5
     largest: float = 0.12
     least_effect: float = 0.2
+    least_margin: float = 0.1
+    least_flips: float = 0.05
     min_proof: int = 5
     insertions: int = 32
     pairs: int = 2
@@ -90,8 +97,10 @@ class ArtefactConfig:
                 f"min_photos = {self.min_photos}, max_photos = {self.max_photos}",
                 allowed="min_photos of 2 or more, max_photos of twice as many or more",
             )
-        if not 0 < self.alike < 1 or self.least_effect < 0 or self.pairs < 0:
+        least = min(self.least_effect, self.least_margin, self.least_flips)
+        if not 0 < self.alike < 1 or least < 0 or self.pairs < 0:
             raise ConfigError(
-                f"alike = {self.alike}, least_effect = {self.least_effect}, pairs = {self.pairs}",
+                f"alike = {self.alike}, least_effect = {self.least_effect}, least_margin = "
+                f"{self.least_margin}, least_flips = {self.least_flips}, pairs = {self.pairs}",
                 allowed="alike between 0 and 1, the others 0 or more",
             )

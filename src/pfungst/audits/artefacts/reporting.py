@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from math import inf, isfinite
+from typing import NamedTuple
 
 import numpy as np
 
 from pfungst.audits.artefacts.proof.judging import Findings
+from pfungst.audits.artefacts.recurrence import chance_of_recurrence, recurs
 from pfungst.audits.artefacts.search.proposals import cells_of
 from pfungst.audits.artefacts.suspects import Occurrence, Suspect
 from pfungst.audits.schema import Artefact, EditTest
 from pfungst.audits.survey import Survey
+from pfungst.audits.words import VERDICTS, counted, lost_words, won_words
+from pfungst.evaluation.statistics import Estimate
+
+
+class Searched(NamedTuple):
+    """How many photos of a class and without it were mined for marks, and how many were then looked at."""
+
+    mined: int
+    mined_others: int
+    shown: int
+    others: int
 
 
 def artefact_of(
@@ -20,9 +35,10 @@ def artefact_of(
     *,
     survey: Survey,
     n_shown: int,
-    share_elsewhere: float,
+    elsewhere: tuple[int, int],
 ) -> Artefact:
-    """The record of a suspect."""
+    """The record of a suspect; ``elsewhere`` counts photos without the class that carry it, of how many."""
+    chance = chance_of_recurrence(len(carriers), n_shown, *elsewhere, suspect.tried)
     relevance, area = _shares(suspect, carriers, survey)
     boxes = {item.image: suspect.box(item, survey.size(item.image)) for item in carriers}
     return Artefact(
@@ -33,7 +49,7 @@ def artefact_of(
         n_images=n_shown,
         boxes={image: box for image, box in boxes.items() if box is not None},
         share=len(carriers) / n_shown,
-        share_elsewhere=share_elsewhere,
+        share_elsewhere=elsewhere[0] / elsewhere[1] if elsewhere[1] else float("nan"),
         relevance_share=relevance,
         area_share=area,
         removal=result.removal,
@@ -43,9 +59,25 @@ def artefact_of(
         effect=result.effect,
         insertion_effect=result.insertion_effect,
         verdict=result.verdict,
-        sentence=_sentence(result),
+        flips=result.flips,
+        insertion_flips=result.insertion_flips,
+        bar=result.bar,
+        margin=result.margin,
+        unseen=result.unseen,
+        chance=chance,
+        sentence=_sentence(suspect, result, _recurrence_words(len(carriers), n_shown, chance)),
         hollow=suspect.hollow,
     )
+
+
+_ORDER = ("proved", "read", "unclear", "untestable", "harmless")
+
+
+def rank(artefact: Artefact) -> tuple[int, float]:
+    """Proved ones first, those with the largest effect before others; without one, in the search's order."""
+    known = [item.mean for item in (artefact.effect, artefact.insertion_effect) if item is not None]
+    effect = min(known, default=-inf)  # what both edits bear out
+    return _ORDER.index(artefact.verdict), -effect if isfinite(effect) else inf
 
 
 def _shares(suspect: Suspect, carriers: Sequence[Occurrence], survey: Survey) -> tuple[float, float]:
@@ -64,45 +96,78 @@ def _shares(suspect: Suspect, carriers: Sequence[Occurrence], survey: Survey) ->
     return (float(np.mean(relevance)) if relevance else float("nan")), float(np.mean(area))
 
 
-def _sentence(result: Findings) -> str:
-    parts = [_removal_words(result), _insertion_words(result)]
+def _sentence(suspect: Suspect, result: Findings, recurrence: str) -> str:
+    """Plain words first, then figures."""
+    name = suspect.class_name
     start = {
-        "artefact": "It is an artefact",
-        "harmless": "It recurs, but is harmless",
-        "unclear": "It recurs; what it does is unclear",
+        "proved": f"The model reads it{_plainly(name, result)}",
+        "read": f"The model reads it, with a small effect{_plainly(name, result)}; {result.reason}",
+        "unclear": f"Whether the model reads it is unclear: {result.reason}",
+        "harmless": f"The model does not depend on it: {result.reason}",
+        "untestable": f"It cannot be tested: {result.reason}",
     }[result.verdict]
-    return " ".join([f"{start}: {result.reason}.", *(part for part in parts if part)])
+    outside = (
+        f"In {counted(result.unseen)} it lies outside what the model sees; they take no part."
+        if result.unseen and result.verdict != "untestable"
+        else ""
+    )
+    parts = (f"{start}.", _removal_words(result), _insertion_words(result), outside, recurrence)
+    return " ".join(part for part in parts if part)
+
+
+def _plainly(class_name: str, result: Findings) -> str:
+    """What became of decisions."""
+    told = (lost_words(class_name, result.removal), won_words(class_name, result.insertion))
+    return "".join(f"{sign}{text}" for sign, text in zip((": ", "; "), filter(None, told), strict=False))
 
 
 def _removal_words(result: Findings) -> str:
-    if result.effect is None or result.removal is None:
-        return ""
-    return (
-        f"Removed from {result.removal.n_images} photos the score falls from {result.removal.before:.2f} to "
-        f"{result.removal.after:.2f}, {result.effect} more than when an equal area elsewhere is filled in"
-        f"{_flips(result.removal)}."
-    )
+    return _moved(f"Taken out of {_photos(result.removal)}", result.removal, result.effect, -1, result.margin)
 
 
 def _insertion_words(result: Findings) -> str:
-    if result.insertion_effect is None or result.insertion is None:
+    start = f"Put into {_photos(result.insertion)} without the class"
+    return _moved(start, result.insertion, result.insertion_effect, 1, result.margin)
+
+
+def _photos(test: EditTest | None) -> str:
+    return counted(test.n_images if test is not None else 0)
+
+
+def _moved(start: str, test: EditTest | None, effect: Estimate | None, sign: int, margin: float) -> str:
+    """Such as "Taken out of 12 photos: score 1.13 to 0.40, −0.63 [−0.76, −0.50] beyond the control"."""
+    if test is None or effect is None:
         return ""
-    return (
-        f"Pasted into {result.insertion.n_images} photos without the class the score rises from "
-        f"{result.insertion.before:.2f} to {result.insertion.after:.2f}, {result.insertion_effect} more than "
-        f"by a piece from elsewhere{_flips(result.insertion)}."
-    )
+    moved = effect if sign > 0 else replace(effect, mean=-effect.mean, low=-effect.high, high=-effect.low)
+    share = f", {abs(effect.mean) / margin:.0%} of the margin" if margin > 0 else ""
+    flips = f"; {test.flipped.mean:.0%} of the decisions flip" if test.flipped is not None else ""
+    figures = f"score {test.before:.2f} to {test.after:.2f}, {moved} beyond the control{share}{flips}"
+    return f"{start}: {figures}."
 
 
-def _flips(test: EditTest) -> str:
-    return f"; {test.flipped.mean:.0%} of the decisions flip" if test.flipped is not None else ""
+def _recurrence_words(carriers: int, n_shown: int, chance: float) -> str:
+    where = f"in {carriers} of {counted(n_shown)} of the class"
+    if recurs(carriers, chance):
+        return f"It recurs, {where}; by chance with a probability of {chance:.2g}."
+    return f"It may be alike by chance: {where}, which chance reaches with a probability of {chance:.2g}."
 
 
-def note_of(artefacts: Sequence[Artefact], n_shown: int, n_others: int) -> str:
+def note_of(artefacts: Sequence[Artefact], searched: Searched) -> str:
     """What was searched and what came of it, for one class."""
-    searched = f"Searched {n_shown} photos of the class and {n_others} without it for marks that recur"
+    text = (
+        f"Looked for marks in {counted(searched.mined)} of the class and {searched.mined_others} without it, "
+        f"then for each mark in {searched.shown} and {searched.others}"
+    )
     if not artefacts:
-        return f"No artefact found. {searched}: none does."
-    proved = sum(artefact.verdict == "artefact" for artefact in artefacts)
-    tested = f"{len(artefacts)} recur and were tested by editing"
-    return f"{f'{proved} proved' if proved else 'No artefact found'}. {searched}: {tested}."
+        return f"No artefact found. {text}: nothing recurs."
+    counts = {word: sum(item.verdict == word for item in artefacts) for word in VERDICTS}
+    told = ", ".join(f"{count} {VERDICTS[word]}" for word, count in counts.items() if count)
+    start = f"{counts['proved']} proved" if counts["proved"] else "No artefact proved"
+    return f"{start}. {text}: {counted(len(artefacts), 'suspect')}, {told}."
+
+
+def mark_note(artefacts: Sequence[Artefact], n_shown: int, n_others: int) -> str:
+    """Where a given mark was looked for, for one class."""
+    carriers = sum(len(item.boxes) for item in artefacts)
+    looked = f"{counted(n_shown)} of the class and {n_others} without it"
+    return f"Looked for the mark in {looked}: {carriers} of the class have it."

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,15 +100,24 @@ class Suspect(ABC):
         What recurs, in a word.
     level : float
         Similarity above which a photo carries it.
+    tried : int
+        Candidates that were looked at to find it.
+    remains : bool
+        Whether photos that carry it still agree beside what is taken for it.
     hollow : bool
         Whether it is what lies outside of :meth:`box`.
+    given : bool
+        Whether it was brought by the user and is tested wherever it recurs.
     """
 
     class_name: str
     index: int = 0
     kind: str
     level: float = 0.5
+    tried: int = 1
+    remains: bool = False
     hollow: ClassVar[bool] = False
+    given: ClassVar[bool] = False
 
     @property
     def id(self) -> str:
@@ -130,6 +139,16 @@ class Suspect(ABC):
     @abstractmethod
     def record(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Plain numbers and arrays from which its detector makes it again."""
+
+    def grown(self, carriers: Sequence[Carrier], largest: float) -> Self:
+        """It as far as it reaches, by photos that carry it, the clearest first; at most that share of one."""
+        del carriers, largest
+        return self
+
+    def whole(self, found: Occurrence, size: tuple[int, int]) -> Occurrence:
+        """An occurrence as far as it reaches, in a photo of ``(height, width)``."""
+        del size
+        return found
 
     def is_removable(self, found: Occurrence, on_object: NDArray[np.bool_]) -> bool:
         """Whether its removal from a photo leaves the object whole."""

@@ -22,8 +22,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pfungst.audits.context.others import (
+    MIN_IMAGES,
+    MOSTLY,
+    Default,
+    Other,
+    beyond_chance,
+    default_of,
+    other_photos,
+    without_known_object,
+)
 from pfungst.audits.schema import ContextRow
 from pfungst.audits.survey import Seen, StoredSurvey, Surroundings, Survey, SurveyConfig, survey
 from pfungst.audits.survey.surroundings import Amounts
@@ -36,19 +45,11 @@ from pfungst.evaluation.statistics import (
     mean_over_images,
     ratio_over_images,
     share_over_images,
-    statistic_over_images,
 )
-from pfungst.images.dataset import NEGATIVE, POSITIVE, DataSet
+from pfungst.images.dataset import POSITIVE, DataSet
 
 N_EXAMPLES = 5
 """Photos named as the most and the least context-dependent ones of a class."""
-
-MIN_IMAGES = 8
-"""True positives below which no class is called context-dependent."""
-
-MOSTLY = 0.5
-"""Part of what a model can tell about a class that must be left without its object for the class to be
-called context-dependent: more than half."""
 
 LOCALISATION = ("pointing", "mass", "rank", "near_area", "area")
 """Localisation scores and their chance levels, as in :mod:`pfungst.evaluation.localisation`."""
@@ -125,6 +126,36 @@ def measure_context(
 
 def context_row(found: Survey, class_name: str, bootstrap: BootstrapConfig | None = None) -> ContextRow:
     """The context of one class over its true positives; see :class:`~pfungst.audits.schema.ContextRow`."""
+    others = other_photos(found, class_name)
+    row = _row_of_shown(found, class_name, others, bootstrap)
+    default = default_of(others, bootstrap)
+    return replace(
+        row,
+        others_predicted=default.predicted,
+        others_without_object=default.without_object,
+        others_without_control=default.without_control,
+        default=default.is_default,
+        default_by=default.by_class,
+        turned=default.photos,
+        note="; ".join(filter(None, [_default_words(class_name, default), row.note])),
+    )
+
+
+def _default_words(class_name: str, default: Default) -> str:
+    """Said only of a default."""
+    if not default.is_default or default.without_object is None or default.predicted is None:
+        return ""
+    return (
+        f"{class_name} is what is predicted where there is nothing else: "
+        f"{_percent(default.without_object)} of {default.without_object.n_images} photos without it once "
+        f"their own object is filled in, {_percent(default.predicted)} as they are"
+    )
+
+
+def _row_of_shown(
+    found: Survey, class_name: str, others: Sequence[Other], bootstrap: BootstrapConfig | None
+) -> ContextRow:
+    """What the photos that show the class say of it."""
     positives = [seen for seen in found.seen(class_name, label=POSITIVE) if seen.true_positive]
     photos = [_Photo(seen.image, seen, seen.surroundings) for seen in positives if seen.surroundings]
     photos = [photo for photo in photos if photo.around.usable]
@@ -146,7 +177,7 @@ def context_row(found: Survey, class_name: str, bootstrap: BootstrapConfig | Non
         control_ratio=_ratio(controlled, lambda around: around.control, bootstrap),
         kept_without_object=_kept(edited, lambda around: around.without_object, bootstrap),
         kept_without_control=_kept(compared, lambda around: around.without_control, bootstrap),
-        kept_beyond_chance=_beyond_chance(found, class_name, bootstrap),
+        kept_beyond_chance=beyond_chance(found, class_name, others, bootstrap),
         drop_object=_mean(edited, lambda p: p.seen.score - p.around.without_object, bootstrap),
         drop_control=_mean(compared, lambda p: p.seen.score - p.around.without_control, bootstrap),
         most=tuple(by_ratio[:N_EXAMPLES]),
@@ -154,6 +185,11 @@ def context_row(found: Survey, class_name: str, bootstrap: BootstrapConfig | Non
         ratios={photo.image: photo.around.ratio for photo in photos},
     )
     dependent, reason = judged(row)
+    blank = without_known_object(others)
+    if edited and blank:
+        notes.append(
+            f"in {blank} of {len(others)} other photos no object is known: an equal area is filled in"
+        )
     unscored = len(photos) - len(edited)
     if edited and unscored:
         notes.append(f"left out of the edits: {unscored} with nothing to score without its object")
@@ -261,43 +297,13 @@ def _kept(
     return share_over_images([photo.image for photo in photos], kept, bootstrap)
 
 
-def _beyond_chance(found: Survey, class_name: str, bootstrap: BootstrapConfig | None) -> Estimate | None:
-    """``(r₀ − φ) / (r − φ)`` over photos whose object of the class was filled in, and those without it."""
-    shown = [
-        (seen.image, (1.0, seen.predicted, seen.surroundings.without_object > seen.threshold, 0.0, 0.0))
-        for seen in found.seen(class_name, label=POSITIVE)
-        if seen.surroundings and np.isfinite(seen.surroundings.without_object)
-    ]
-    column, threshold = found.classes.index(class_name), found.thresholds[class_name]
-    scores, labels = found.scores()[:, column], found.labels()[:, column]
-    others = [
-        (image, (0.0, 0.0, 0.0, 1.0, score > threshold))
-        for image, score, label in zip(found.ids, scores, labels, strict=True)
-        if label == NEGATIVE
-    ]
-    if not shown or not others:
-        return None
-    images, rows = zip(*shown, *others, strict=True)
-    values = np.array(rows, dtype=np.float64)
-    told = statistic_over_images(images, values, _told, bootstrap)
-    if not told.low > 0:
-        return None
-    return statistic_over_images(images, values, lambda sums: _told(sums, 2) / _told(sums), bootstrap)
-
-
-def _told(sums: NDArray[np.float64], predicted: int = 1) -> NDArray[np.float64]:
-    """Share of the class's photos predicted less that of the others (Youden's index)."""
-    index: NDArray[np.float64] = sums[..., predicted] / sums[..., 0] - sums[..., 4] / sums[..., 3]
-    return index
-
-
 def judged(row: ContextRow) -> tuple[bool, str]:
     """Whether a class lives off its context, and why (or why not), from its finished numbers.
 
     It does if more than :data:`MOSTLY` of what the model can tell about it is clearly left (by the lower end
-    of the interval) when the object is filled in. False positives are allowed for: a weak model predicts the
-    class on any photo, so on one without its object too. μ alone is no ground: it varies with the size and
-    texture of objects.
+    of the interval) when the object is filled in. What is predicted of other photos without *their* object
+    is allowed for (:mod:`pfungst.audits.context.others`): a weak model predicts the class on any photo. μ
+    alone is no ground: it varies with the size and texture of objects.
     """
     kept, beyond = row.kept_without_object, row.kept_beyond_chance
     if kept is None:
@@ -306,8 +312,11 @@ def judged(row: ContextRow) -> tuple[bool, str]:
     if kept.n_images < MIN_IMAGES:
         return False, f"{told}: too few to judge"
     if beyond is None:
-        return False, f"{told}, but the model hardly tells its photos from the others"
-    remains = f"allowing for false positives, {_percent(beyond)} of what tells the class is not its object"
+        return False, f"{told}, but the model hardly tells its photos from others without their object"
+    remains = (
+        "allowing for what is predicted of other photos without their object, "
+        f"{_percent(beyond)} of what tells the class is not its object"
+    )
     return beyond.low > MOSTLY, f"{told}; {remains}"
 
 

@@ -21,6 +21,7 @@ from pfungst.audits.schema.parts import (
     EditTest,
     Strategies,
     StrategyPoint,
+    Verdict,
 )
 from pfungst.audits.schema.records import (
     FORMAT,
@@ -49,6 +50,7 @@ __all__ = [
     "Problem",
     "Strategies",
     "StrategyPoint",
+    "Verdict",
     "picture_file",
     "survey_folder",
     "survey_name",

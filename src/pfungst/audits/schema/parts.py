@@ -8,6 +8,9 @@ from typing import Literal
 
 from pfungst.evaluation.statistics import Estimate
 
+Verdict = Literal["proved", "read", "unclear", "harmless", "untestable"]
+"""Of a mark, by what edits did to the score."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ContextRow:
@@ -30,9 +33,12 @@ class ContextRow:
     kept_without_object, kept_without_control : Estimate or None
         Share of true positives still predicted when the object (an equal area off it) is filled in.
     kept_beyond_chance : Estimate or None
-        ``(r₀ − φ) / (r − φ)``: of what the model can tell about the class, the part that is left without the
-        object; r and r₀ are the shares of the class's photos predicted with and without it, φ the share of
-        the other photos predicted. None where r is not clearly above φ.
+        ``(r₀ − φ₀) / (r − φ₀)``: of what the model can tell about the class, the part that is left without
+        the object; r and r₀ are the shares of the class's photos predicted with and without it, φ₀ the share
+        of the other photos predicted without *their* object. None where r is not clearly above φ₀.
+    others_predicted, others_without_object, others_without_control : Estimate or None
+        Shares of the photos without the class that are taken for it: as they are, with their own object
+        filled in (φ₀), and with an equal area off it filled in.
     drop_object, drop_control : Estimate or None
         Mean fall of f(x) at these two edits.
     most, least : tuple of str
@@ -41,6 +47,12 @@ class ContextRow:
         μ of positive relevance of each of the ``n_images`` photos by its id.
     dependent : bool
         Whether the class is reported as living off its context; ``note`` says why or why not.
+    default : bool
+        Whether it is what the model says where it sees nothing else.
+    default_by : mapping of str to float
+        ``others_without_object`` by the class whose objects are filled in.
+    turned : tuple of str
+        Photos without the class that are taken for it only once their own object is filled in.
     note : str
     """
 
@@ -54,12 +66,18 @@ class ContextRow:
     kept_without_object: Estimate | None = None
     kept_without_control: Estimate | None = None
     kept_beyond_chance: Estimate | None = None
+    others_predicted: Estimate | None = None
+    others_without_object: Estimate | None = None
+    others_without_control: Estimate | None = None
     drop_object: Estimate | None = None
     drop_control: Estimate | None = None
     most: tuple[str, ...] = ()
     least: tuple[str, ...] = ()
     ratios: Mapping[str, float] = field(default_factory=dict)
     dependent: bool = False
+    default: bool = False
+    default_by: Mapping[str, float] = field(default_factory=dict)
+    turned: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -122,7 +140,8 @@ class EditTest:
     """What an edit did to the score: removal, insertion, or the control beside them.
 
     ``before`` and ``after`` are mean scores, ``change`` is after − before with its interval over photos;
-    ``flipped`` is the share of photos whose decision changed.
+    ``flipped`` is the share of photos whose decision changed. Of the ``predicted_before`` photos ``lost`` are
+    predicted no longer, and ``won`` others are predicted afterwards.
     """
 
     n_images: int
@@ -130,6 +149,9 @@ class EditTest:
     after: float
     change: Estimate | None
     flipped: Estimate | None
+    predicted_before: int = 0
+    lost: int = 0
+    won: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,8 +179,8 @@ class Artefact:
         place), ``border`` (along the edges) ...
     where : str
         In words, such as "lower left corner".
-    crop : str
-        A picture file.
+    crop, stamp : str
+        Picture files: how it looks in a photo, and what was pasted into others (on grey).
     n_images : int
         Photos of the class it was searched in.
     boxes : mapping of str to tuple
@@ -174,10 +196,19 @@ class Artefact:
         and a piece from elsewhere.
     effect, insertion_effect : Estimate or None
         Fall of the score by removal, and rise by insertion, beyond that of the control, within photos.
-    verdict : {"artefact", "harmless", "unclear"}
-        Proved by its effect; shown to have none; or not decided.
+    flips, insertion_flips : Estimate or None
+        Share of decisions lost by removal, and won by insertion, beyond the control.
+    bar, margin : float
+        From where on an effect counts, and the median distance of recognised photos from the threshold.
+    unseen : int
+        Photos of the class that carry it outside what the model sees; they take no part in the tests.
+    chance : float
+        Probability that so many of its carriers are photos of the class by chance, all candidates counted.
+    verdict : {"proved", "read", "unclear", "harmless", "untestable"}
+        Both effects are clear of zero and at the bar; are clear of zero, but one is below the bar; one
+        reaches zero; both lie within the bar; or there are too few photos to test it on.
     sentence : str
-        The verdict in words with effect, interval and number of photos.
+        The verdict in plain words, then effect, interval and number of photos.
     """
 
     id: str
@@ -196,7 +227,19 @@ class Artefact:
     insertion_control: EditTest | None = None
     effect: Estimate | None = None
     insertion_effect: Estimate | None = None
-    verdict: Literal["artefact", "harmless", "unclear"] = "unclear"
+    stamp: str = ""
+    flips: Estimate | None = None
+    insertion_flips: Estimate | None = None
+    bar: float = float("nan")
+    margin: float = float("nan")
+    unseen: int = 0
+    chance: float = float("nan")
+    verdict: Verdict = "unclear"
     sentence: str = ""
     pairs: tuple[EditPair, ...] = ()
     hollow: bool = False
+
+    @property
+    def proved(self) -> bool:
+        """Whether edits have proved it."""
+        return self.verdict == "proved"

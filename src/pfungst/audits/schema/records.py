@@ -21,7 +21,7 @@ from pfungst.showing import listed, table_html
 from pfungst.writing import write_whole
 
 FORMAT = "pfungst-audit"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _MAX_BYTES = 512 * 2**20
 
 
@@ -122,7 +122,7 @@ class Problem:
 
     Attributes
     ----------
-    kind : {"artefact", "context", "heatmap", "data"}
+    kind : {"artefact", "context", "default", "heatmap", "data"}
     models : tuple of str
         The models it was found in.
     sentence : str
@@ -141,7 +141,7 @@ class Problem:
         The id of the artefact, for a link; or empty.
     """
 
-    kind: Literal["artefact", "context", "heatmap", "data"]
+    kind: Literal["artefact", "context", "default", "heatmap", "data"]
     class_name: str
     models: tuple[str, ...]
     title: str
@@ -204,7 +204,7 @@ class Audit:
         rows = [
             (model.name, row.name, row.positives, row.true_positives, row.ap or "–",
              (row.context and row.context.kept_without_object) or "–",
-             sum(item.verdict == "artefact" for item in row.artefacts))
+             sum(item.proved for item in row.artefacts))
             for model in self.models
             for row in model.classes
         ]  # fmt: skip
@@ -256,7 +256,7 @@ class Audit:
         for row in (row for model in self.models for row in model.classes):
             named += [cluster.mean_map for cluster in row.strategies.clusters] if row.strategies else []
             for artefact in row.artefacts:
-                named.append(artefact.crop)
+                named += [artefact.crop, artefact.stamp]
                 named += [
                     name for pair in artefact.pairs for name in (pair.before_picture, pair.after_picture)
                 ]

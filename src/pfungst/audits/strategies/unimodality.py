@@ -3,11 +3,8 @@
 Any cloud can be cut, so a cut proves nothing. Two clusters that stand apart have a valley between them: along
 the line that joins their means few rows lie in the middle. Each row is projected on that line with the means
 taken without it, else its own noise would push it to its side; the projections are then tested for having
-one mode only (as Kalogeratos and Likas 2012 do, who divide clusters by such tests).
-
-References
-----------
-Hartigan and Hartigan 1985 (the dip).
+one mode only by the dip (:mod:`pfungst.evaluation.dip`), as Kalogeratos and Likas 2012 do, who divide
+clusters by such tests.
 """
 
 from __future__ import annotations
@@ -15,10 +12,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_FEWEST, _MOST = 8, 400
-_LEVELS = (1.0, 0.99, 0.9, 0.75, 0.5, 0.25, 0.1, 0.05, 0.025, 0.01, 0.005, 0.001)
-_SCALED_DIPS = (0.0, 0.222, 0.261, 0.291, 0.330, 0.378, 0.429, 0.460, 0.490, 0.529, 0.556, 0.615)
-"""√n · dip that a uniform sample exceeds with the probability beside it."""
+from pfungst.evaluation.dip import dip_p_value
+
+_MOST = 400
 
 
 def blend_values(
@@ -71,60 +67,3 @@ def line_projections(one: NDArray[np.float64], other: NDArray[np.float64]) -> ND
         length = np.linalg.norm(line)
         along[position] = (row - (means[0] + means[1]) / 2) @ line / length if length > 0 else 0.0
     return along
-
-
-def dip_p_value(values: NDArray[np.float64]) -> float:
-    """How often a uniform sample has a dip as large as that of ``values``; NaN for fewer than eight values.
-
-    The uniform distribution is the flattest with one mode. √n · dip of its samples hardly depends on n; its
-    quantiles are tabulated, the largest of those for n = 8 to 64, and the p-value lies between 0.001 and 1.
-    """
-    if len(values) < _FEWEST:
-        return float("nan")
-    return float(np.exp(np.interp(np.sqrt(len(values)) * dip(values), _SCALED_DIPS, np.log(_LEVELS))))
-
-
-def dip(values: NDArray[np.float64]) -> float:
-    r"""How far a sample is from having one mode.
-
-    With F the empirical distribution function and m a mode, F is convex before m and concave after it where
-    there is one mode only; the dip is ``min_m ½ max( sup_{x < m} F − G_m, sup_{x > m} H_m − F )`` with G_m
-    the greatest convex minorant of F up to m and H_m its least concave majorant from m on; at m itself F may
-    jump. The first term rises with m and the second falls, so that their crossing is found by bisection.
-    """
-    places, counts = np.unique(np.asarray(values, dtype=np.float64), return_counts=True)
-    shares = counts / counts.sum()
-
-    def before(mode: int) -> float:
-        return _convex_distance(places[: mode + 1], shares[: mode + 1])
-
-    def after(mode: int) -> float:
-        return _convex_distance(-places[mode:][::-1], shares[mode:][::-1])
-
-    low, high = 0, len(places) - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if before(middle) < after(middle):
-            low = middle
-        else:
-            high = middle
-    return min(max(before(mode), after(mode)) for mode in (low, high)) / 2
-
-
-def _convex_distance(places: NDArray[np.float64], shares: NDArray[np.float64]) -> float:
-    """Largest F − G before the last place, F rising by a share at each, G the convex hull of F's feet."""
-    top = np.cumsum(shares)
-    foot = top - shares
-    hull: list[int] = []
-    for index in range(len(places)):
-        while len(hull) > 1 and _above(places, foot, hull[-2], hull[-1], index):
-            hull.pop()
-        hull.append(index)
-    minorant = np.interp(places, places[hull], foot[hull])
-    return float(np.max((top - minorant)[:-1], initial=0.0))
-
-
-def _above(x: NDArray[np.float64], y: NDArray[np.float64], first: int, middle: int, last: int) -> bool:
-    """Whether the middle point lies on or above the line from the first to the last."""
-    across, along = x[last] - x[first], x[middle] - x[first]
-    return bool(along * (y[last] - y[first]) <= (y[middle] - y[first]) * across)

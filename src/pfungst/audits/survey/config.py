@@ -66,4 +66,5 @@ class SurveyConfig:
             "thumbnail_side": self.thumbnail_side,
             "margin": self.context.margin,
             "random_state": self.context.random_state,
+            "edits": "objects of all classes",
         }

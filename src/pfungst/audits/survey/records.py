@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from pfungst.audits.survey.config import PARTS
 from pfungst.audits.survey.kept import KeptPhotos
-from pfungst.audits.survey.surroundings import Surroundings
-from pfungst.contract.plain import from_plain
+from pfungst.audits.survey.surroundings import EditedScores, Surroundings, own_scores
+from pfungst.contract.plain import from_plain, to_plain
 from pfungst.errors import DataError, Failure
 from pfungst.images.dataset import POSITIVE, DataSet
 from pfungst.runs.recorded import RECORDS_FILE, Run, open_run
@@ -111,13 +111,14 @@ class StoredSurvey:
         self.thresholds = {name: known[name] for name in self.classes}
         self._columns = [surveyed.index(name) for name in self.classes]
         self._records = {record["image"]: record for record in run.records()}
+        self._after = self._all_after()
         self._explained = self._all_explained()
 
     def _all_explained(self) -> dict[str, list[_Explained]]:
-        edits = {record["image"]: record["edits"] for record in self._records_of("edits")}
+        edits = self._after
         found = {
             image: [
-                _Explained(_with_edits(row, edits.get(image, {})), self.run, position)
+                _Explained(self._with_edits(row, edits.get(image, {})), self.run, position)
                 for position, row in enumerate(record["explained"])
             ]
             for image, record in self._records.items()
@@ -126,6 +127,21 @@ class StoredSurvey:
             rows = enumerate(record["explained"])
             found[record["image"]] += [_Explained(row, self._more["errors"], i) for i, row in rows]
         return found
+
+    def _all_after(self) -> dict[str, dict[tuple[str, str], NDArray[np.float64]]]:
+        """f(x) of the surveyed classes after each edit, by photo."""
+        return {
+            record["image"]: {(name, part): _numbers(row) for name, part, row in record["after"]}
+            for record in (*self._records.values(), *self._records_of("edits"))
+            if "after" in record
+        }
+
+    def _with_edits(self, row: Mapping[str, Any], after: EditedScores) -> Mapping[str, Any]:
+        """An explained class with its scores after edits that were made later."""
+        if not row["context"] or row["label"] != POSITIVE:
+            return row
+        column = self.run.configuration["classes"].index(row["class"])
+        return {**row, "context": {**row["context"], **to_plain(own_scores(row["class"], column, after))}}
 
     def _records_of(self, part: str) -> list[dict[str, Any]]:
         """Records of a part that was asked for later."""
@@ -147,6 +163,16 @@ class StoredSurvey:
         """f(x) of :attr:`classes`, ``(len(ids), n_classes)``."""
         rows = [[record["scores"][column] for column in self._columns] for record in self._records.values()]
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
+
+    def after(self, image: str) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """f(x) of :attr:`classes` after each edit of a photo, ``(n_classes,)``; NaN where nothing is scored.
+
+        By the class whose object is filled in (:data:`~pfungst.audits.survey.surroundings.NOTHING` where the
+        photo has none whose place is known) and whether it is the object or an equal area off it. Empty
+        where no edits were asked for.
+        """
+        found = {} if "edits" in self._hidden else self._after.get(image, {})
+        return {key: row[self._columns] for key, row in found.items()}
 
     def size(self, image: str) -> tuple[int, int]:
         """``(height, width)`` of a photo."""
@@ -207,11 +233,8 @@ class StoredSurvey:
         return KeptPhotos(self.run.folder)
 
 
-def _with_edits(row: Mapping[str, Any], edits: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """An explained class with its scores after the edits that were made later."""
-    if not row["context"] or row["label"] != POSITIVE:
-        return row
-    return {**row, "context": {**row["context"], **edits.get(row["class"], {})}}
+def _numbers(row: Sequence[float | None]) -> NDArray[np.float64]:
+    return np.array([np.nan if value is None else value for value in row], dtype=np.float64)
 
 
 class Survey(StoredSurvey):

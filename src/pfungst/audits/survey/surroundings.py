@@ -24,8 +24,11 @@ CONTROL_OVERLAP = 0.1
 """Largest share of a control rectangle that may lie on the object or on another control rectangle."""
 
 OBJECT, CONTROL = "object", "control"
-EditedScores = Mapping[tuple[str, str], float]
-"""f(x) of a class after :data:`OBJECT` or :data:`CONTROL` was filled in, by class and which."""
+NOTHING = ""
+"""In place of a class: the photo has no object whose place is known, an area of usual size is filled in."""
+EditedScores = Mapping[tuple[str, str], NDArray[np.float64]]
+"""f(x) of all classes ``(n_classes,)`` after :data:`OBJECT` or :data:`CONTROL` was filled in, by the class
+whose object it is and which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +155,7 @@ def planned_edits(image: ImageArray, places: Mapping[str, Places]) -> dict[tuple
     """
     edits = {}
     for name, place in places.items():
-        if not place.inside.all():
+        if place.object and not place.inside.all():
             edits[name, OBJECT] = removal_edits(image, place.object, place.source or place.control)
         if place.source:
             edits[name, CONTROL] = removal_edits(image, place.control, place.source)
@@ -178,6 +181,24 @@ def find_places(
     taken = inside | mask_of(control, height, width)
     source = control_regions(regions, taken, generator) if control else ()
     return Places(inside=inside, object=regions, control=control, source=source)
+
+
+def usual_place(
+    shape: tuple[int, int], height: int, width: int, config: ContextConfig, *, image_id: str = ""
+) -> Places | None:
+    """Of a photo without a known object: a rectangle of a usual shape as the control, and what fills it.
+
+    At most half as high and as wide as the photo; None where that leaves nothing.
+    """
+    rows, columns = min(shape[0], height // 2), min(shape[1], width // 2)
+    if not rows or not columns:
+        return None
+    generator = generator_for(config.random_state, image_id, NOTHING, "control")
+    inside = np.zeros((height, width), dtype=bool)
+    wanted = (Region(top=0, left=0, bottom=rows, right=columns),)
+    control = control_regions(wanted, inside, generator)
+    source = control_regions(wanted, mask_of(control, height, width), generator)
+    return Places(inside=inside, object=(), control=control, source=source)
 
 
 def _widened(box: Box, margin: float, height: int, width: int) -> Box:
@@ -235,28 +256,28 @@ def measured_surroundings(
     relevance: NDArray[np.floating],
     boxes: Sequence[Box],
     places: Places,
-    after: EditedScores,
+    after: Mapping[str, float],
 ) -> Surroundings:
     """Sums of relevance on and off the object, the heatmap's localisation scores, f(x) after the edits.
 
-    Pixels of the control region that lie on the object are left out of it.
+    Pixels of the control region that lie on the object are left out of it. ``after`` is named as
+    :class:`Surroundings` names it (:func:`own_scores`).
     """
     control = mask_of(places.control, *places.inside.shape) & ~places.inside
-    name = boxes[0].class_name
     return Surroundings(
         inside=_amounts(relevance, places.inside),
         outside=_amounts(relevance, ~places.inside),
         control=_amounts(relevance, control) if places.control else None,
         localisation=localise(relevance, tuple(boxes)),
-        **edited_scores(name, after),
+        **after,
     )
 
 
-def edited_scores(name: str, after: EditedScores) -> dict[str, float]:
-    """A class's scores after the edits as :class:`Surroundings` names them; NaN where there was none."""
+def own_scores(name: str, column: int, after: EditedScores) -> dict[str, float]:
+    """A class's own scores after the edits as :class:`Surroundings` names them; NaN where there was none."""
     return {
-        "without_object": after.get((name, OBJECT), float("nan")),
-        "without_control": after.get((name, CONTROL), float("nan")),
+        f"without_{part}": float(after[name, part][column]) if (name, part) in after else float("nan")
+        for part in (OBJECT, CONTROL)
     }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from pfungst.audits.survey.config import SurveyConfig
 from pfungst.audits.survey.records import Survey
-from pfungst.audits.survey.task import HEATMAPS, SurveyPhotos
+from pfungst.audits.survey.task import HEATMAPS, SurveyPhotos, usual_shape
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.look import Looking, looking
 from pfungst.evaluation.classes import common_classes
@@ -107,7 +107,11 @@ class _Pass:
         thresholds = [float(self.classifier.thresholds[column]) for column in columns]
         return run_photos(
             SurveyPhotos(
-                classifier=self.classifier, config=self.config, classes=self.classes, parts=frozenset(parts)
+                classifier=self.classifier,
+                config=self.config,
+                classes=self.classes,
+                parts=frozenset(parts),
+                usual=usual_shape(self.data),
             ),
             self.data,
             settings={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,14 @@ from pfungst.audits.survey.kept import kept_arrays
 from pfungst.audits.survey.maps import reduced, thumbnail
 from pfungst.audits.survey.records import THUMBNAIL
 from pfungst.audits.survey.surroundings import (
+    NOTHING,
     EditedScores,
     Places,
-    edited_scores,
     find_places,
     measured_surroundings,
+    own_scores,
     planned_edits,
+    usual_place,
 )
 from pfungst.contract.explanation import Explanation
 from pfungst.contract.look import Edit, Look, Looking
@@ -44,12 +46,15 @@ class SurveyPhotos:
     classes : tuple of str
     parts : frozenset of str
         :data:`HEATMAPS` and of :data:`~pfungst.audits.survey.config.PARTS`.
+    usual : (int, int) or None
+        Height and width of a usual object (:func:`usual_shape`).
     """
 
     classifier: Looking
     config: SurveyConfig
     classes: tuple[str, ...]
     parts: frozenset[str]
+    usual: tuple[int, int] | None = None
 
     def __call__(self, photos: Sequence[Photo]) -> list[Finished]:
         """Survey a batch of photos."""
@@ -68,12 +73,19 @@ class SurveyPhotos:
         return [self.classifier.classes.index(name) for name in self.classes]
 
     def _places(self, photo: Photo) -> dict[str, Places]:
-        """Of each class shown that has boxes: where they are, and the control region."""
+        """Of each class shown that has boxes: where they are, and the control region.
+
+        Classes that are not surveyed are among them, for what the surveyed ones do without their objects.
+        """
         record, (height, width) = photo.record, photo.image.shape[:2]
+        context = self.config.context
         found = {
-            name: find_places(record.boxes_of(name), height, width, self.config.context, image_id=record.id)
-            for name in self._shown(record)
+            name: find_places(record.boxes_of(name), height, width, context, image_id=record.id)
+            for name in sorted(record.positive)
+            if record.boxes_of(name)
         }
+        if not any(found.values()) and self.usual is not None:
+            found[NOTHING] = usual_place(self.usual, height, width, context, image_id=record.id)
         return {name: places for name, places in found.items() if places is not None}
 
     def _shown(self, record: Record) -> list[str]:
@@ -111,10 +123,7 @@ class SurveyPhotos:
         ]
         chains = look.after([[[variant] for variant in variants.values()] for variants in edits])
         return [
-            {
-                (name, part): float(rows[0, self.classifier.classes.index(name)])
-                for (name, part), rows in zip(variants, chain, strict=True)
-            }
+            {key: rows[0, self._columns] for key, rows in zip(variants, chain, strict=True)}
             for variants, chain in zip(edits, chains, strict=True)
         ]
 
@@ -136,8 +145,8 @@ class SurveyPhotos:
             content |= {"height": image.shape[0], "width": image.shape[1], "scores": scores.tolist()}
             arrays[THUMBNAIL] = np.frombuffer(thumbnail(image, self.config.thumbnail_side), dtype=np.uint8)
             arrays |= kept_arrays(image, self.config.kept_pixels)
-        elif "edits" in self.parts:
-            content["edits"] = {name: to_plain(edited_scores(name, after)) for name in places}
+        if "edits" in self.parts:
+            content["after"] = [[*key, to_plain(row)] for key, row in after.items()]
         content["explained"] = [
             self._row(record, item, float(scores[self.classes.index(item.class_name)]), places, after)
             for item in found
@@ -154,7 +163,12 @@ class SurveyPhotos:
     ) -> dict[str, Any]:
         name, relevance = explanation.class_name, explanation.relevance
         around = (
-            measured_surroundings(relevance, record.boxes_of(name), places[name], after)
+            measured_surroundings(
+                relevance,
+                record.boxes_of(name),
+                places[name],
+                own_scores(name, self.classes.index(name), after),
+            )
             if name in places
             else None
         )
@@ -167,3 +181,12 @@ class SurveyPhotos:
             "ledger": explanation.ledger.as_dict(),
             "context": to_plain(around),
         }
+
+
+def usual_shape(records: Iterable[Record]) -> tuple[int, int] | None:
+    """Median height and width of the boxes of a data set in pixels; None where it has none."""
+    sides = [(box.bottom - box.top, box.right - box.left) for record in records for box in record.boxes]
+    if not sides:
+        return None
+    height, width = np.median(np.asarray(sides, dtype=np.float64), axis=0)
+    return max(round(height), 1), max(round(width), 1)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from pfungst.contract.classifier import ImageArray
+from pfungst.demo.scenes.drawing import Drawn, blended, disc, free_place, line_of_text, region_of, text_size
+from pfungst.demo.scenes.more_marks import film_frame, letter_marker, qr_code, ruler
 from pfungst.errors import ConfigError, unknown_name
 from pfungst.evaluation.orders import generator_for
 from pfungst.images.dataset import DataSet, Record
@@ -20,7 +22,6 @@ from pfungst.writing import make_folder, write_with
 
 _TAG, _MONOGRAM = "© Hollow & Reed", "HR"
 _QUALITY = 95
-_TRIES = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,42 +114,39 @@ def _planted(
     return path, regions
 
 
-Drawn = tuple[ImageArray, tuple[Region, ...]]
-
-
 def text_tag(image: ImageArray, occupied: NDArray[np.bool_], generator: np.random.Generator) -> Drawn:
     """A credit line in the lower left corner, white with a dark rim."""
     del occupied
-    layer = _text(_TAG, _size(image, 0.045))
+    layer = line_of_text(_TAG, text_size(image, 0.045))
     height = image.shape[0]
     left, below = (int(generator.integers(4, 9)) for _ in range(2))
     top = height - below - layer.shape[0]
-    shaded = _blend(image, np.roll(layer, (1, 1), (0, 1)), (0, 0, 0), top, left, 0.6)
-    return _blend(shaded, layer, (240, 240, 240), top, left, 1.0), (_region(layer, top, left),)
+    shaded = blended(image, np.roll(layer, (1, 1), (0, 1)), (0, 0, 0), top, left, 0.6)
+    return blended(shaded, layer, (240, 240, 240), top, left, 1.0), (region_of(layer, top, left),)
 
 
 def date_stamp(image: ImageArray, occupied: NDArray[np.bool_], generator: np.random.Generator) -> Drawn:
     """Orange digits of a date of its own in the lower right corner."""
     del occupied
     year, month, day = (int(generator.integers(*span)) for span in ((91, 100), (1, 13), (1, 29)))
-    layer = _text(f"'{year} {month:2d} {day:02d}", _size(image, 0.05))
+    layer = line_of_text(f"'{year} {month:2d} {day:02d}", text_size(image, 0.05))
     aside, below = (int(generator.integers(6, 11)) for _ in range(2))
     top, left = image.shape[0] - below - layer.shape[0], image.shape[1] - aside - layer.shape[1]
-    return _blend(image, layer, (255, 140, 20), top, left, 0.95), (_region(layer, top, left),)
+    return blended(image, layer, (255, 140, 20), top, left, 0.95), (region_of(layer, top, left),)
 
 
 def sticker(image: ImageArray, occupied: NDArray[np.bool_], generator: np.random.Generator) -> Drawn:
     """A round yellow sticker with a red mark, anywhere off the object."""
     side = max(round(0.1 * max(image.shape[:2])), 16)
-    top, left = _free_place(occupied, side, generator)
-    disc, ring = _disc(side, 1.0), _disc(side, 0.82) - _disc(side, 0.66)
+    top, left = free_place(occupied, side, generator)
+    plate, ring = disc(side, 1.0), disc(side, 0.82) - disc(side, 0.66)
     cross = np.zeros((side, side), dtype=np.float32)
     arm = slice(round(0.42 * side), round(0.58 * side))
     long = slice(round(0.27 * side), round(0.73 * side))
     cross[arm, long] = cross[long, arm] = 1
-    drawn = _blend(image, disc, (250, 215, 30), top, left, 1.0)
-    drawn = _blend(drawn, np.clip(ring + cross, 0, 1), (205, 25, 35), top, left, 1.0)
-    return drawn, (_region(disc, top, left),)
+    drawn = blended(image, plate, (250, 215, 30), top, left, 1.0)
+    drawn = blended(drawn, np.clip(ring + cross, 0, 1), (205, 25, 35), top, left, 1.0)
+    return drawn, (region_of(plate, top, left),)
 
 
 def border(image: ImageArray, occupied: NDArray[np.bool_], generator: np.random.Generator) -> Drawn:
@@ -171,13 +169,13 @@ def watermark(image: ImageArray, occupied: NDArray[np.bool_], generator: np.rand
     """A white logo, ring and monogram, at half opacity in the upper right corner."""
     del occupied
     side = max(round(0.2 * max(image.shape[:2])), 32)
-    layer = _disc(side, 1.0) - _disc(side, 0.86)
-    letters = _text(_MONOGRAM, round(0.5 * side))
+    layer = disc(side, 1.0) - disc(side, 0.86)
+    letters = line_of_text(_MONOGRAM, round(0.5 * side))
     top, left = ((side - length) // 2 for length in letters.shape)
     layer[top : top + letters.shape[0], left : left + letters.shape[1]] += letters
     above, aside = (int(generator.integers(8, 13)) for _ in range(2))
     corner = above, image.shape[1] - aside - side
-    return _blend(image, np.clip(layer, 0, 1), (255, 255, 255), *corner, 0.5), (_region(layer, *corner),)
+    return blended(image, np.clip(layer, 0, 1), (255, 255, 255), *corner, 0.5), (region_of(layer, *corner),)
 
 
 KINDS: Mapping[str, Callable[[ImageArray, NDArray[np.bool_], np.random.Generator], Drawn]] = {
@@ -186,65 +184,9 @@ KINDS: Mapping[str, Callable[[ImageArray, NDArray[np.bool_], np.random.Generator
     "sticker": sticker,
     "border": border,
     "watermark": watermark,
+    "qr code": qr_code,
+    "film frame": film_frame,
+    "letter marker": letter_marker,
+    "ruler": ruler,
 }
 """By name: what draws it, given the photo, the object's pixels and a generator."""
-
-
-def _size(image: ImageArray, share: float) -> int:
-    height, width = image.shape[:2]
-    return max(round(share * float(max(height, width))), 9)
-
-
-def _text(text: str, size: int) -> NDArray[np.float32]:
-    """A line of text as opacity, cut to its ink."""
-    font = ImageFont.load_default(size=size)
-    left, top, right, bottom = (int(value) for value in font.getbbox(text))
-    picture = Image.new("L", (right - left + 2, bottom - top + 2))
-    ImageDraw.Draw(picture).text((1 - left, 1 - top), text, fill=255, font=font)
-    return np.asarray(picture, dtype=np.float32) / np.float32(255)
-
-
-def _disc(side: int, radius: float) -> NDArray[np.float32]:
-    """A disc in a square as opacity; ``radius`` in halves of its side."""
-    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
-    disc: NDArray[np.float32] = np.clip((radius - np.hypot(x, y)) * side / 2 + 0.5, 0, 1).astype(np.float32)
-    return disc
-
-
-def _free_place(occupied: NDArray[np.bool_], side: int, generator: np.random.Generator) -> tuple[int, int]:
-    """The place of least overlap with the object among random ones."""
-    height, width = occupied.shape
-    draws = [
-        (int(generator.integers(height - side + 1)), int(generator.integers(width - side + 1)))
-        for _ in range(_TRIES)
-    ]
-
-    def covered(place: tuple[int, int]) -> int:
-        return int(occupied[place[0] : place[0] + side, place[1] : place[1] + side].sum())
-
-    return min(draws, key=covered)
-
-
-def _blend(  # noqa: PLR0917 - private
-    image: ImageArray,
-    layer: NDArray[np.float32],
-    colour: tuple[int, int, int],
-    top: int,
-    left: int,
-    opacity: float,
-) -> ImageArray:
-    """The photo with a layer of one colour over it; what reaches beyond the photo is cut."""
-    drawn = image.copy()
-    rows, columns = slice(max(top, 0), top + layer.shape[0]), slice(max(left, 0), left + layer.shape[1])
-    part = drawn[rows, columns].astype(np.float32)
-    alpha = opacity * layer[-part.shape[0] or None :, : part.shape[1]][..., None]
-    drawn[rows, columns] = np.rint(part + alpha * (np.array(colour, dtype=np.float32) - part)).astype(
-        np.uint8
-    )
-    return drawn
-
-
-def _region(layer: NDArray[np.float32], top: int, left: int) -> Region:
-    return Region(
-        top=max(top, 0), left=max(left, 0), bottom=top + layer.shape[0], right=left + layer.shape[1]
-    )

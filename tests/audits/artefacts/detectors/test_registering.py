@@ -168,7 +168,7 @@ def test_a_third_detector_is_found_proved_worded_recorded_and_shown(registered, 
     config = AuditConfig(parts=("artefacts",), artefacts=SMALL)
     found = audit(Subject(name="reader", classifier=Reader()), data, tmp_path / "out", config)
     corners = [item for item in found.models[0].by_name("disc").artefacts if item.kind == "corner"]
-    assert [item.verdict for item in corners] == ["artefact"]
+    assert [item.verdict for item in corners] == ["proved"]
     assert set(corners[0].boxes) == marked
     assert corners[0].where == "orange corner"
     assert "orange corner" in (tmp_path / "out" / "report.html").read_text()
@@ -188,7 +188,7 @@ def test_a_property_of_whole_photos_is_proved_by_an_edit_of_all_of_it(registered
     config = AuditConfig(parts=("artefacts",), artefacts=SMALL)
     found = audit(Subject(name="reader", classifier=Reader()), data, tmp_path / "out", config)
     dark = [item for item in found.models[0].by_name("disc").artefacts if item.kind == "dark"]
-    assert [item.verdict for item in dark] == ["artefact"]
+    assert [item.verdict for item in dark] == ["proved"]
     assert dark[0].boxes == {}
     assert dark[0].area_share == 1.0
     assert dark[0].removal.n_images == 8

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pfungst.audits.artefacts.config import ArtefactConfig
+from pfungst.audits.artefacts.detectors.growing import Margins, growth_of, widened
 from pfungst.audits.artefacts.detectors.patch_stamps import PatchStamp, lifted
 from pfungst.audits.artefacts.photos import ClassPhotos, SearchedPhoto
 from pfungst.audits.artefacts.search.features import packed
 from pfungst.audits.artefacts.search.matching import Match, Patch, best_anywhere, best_near
 from pfungst.audits.artefacts.search.mining import Candidate, Seen, merged, mine
 from pfungst.audits.artefacts.search.shaping import Grain
-from pfungst.audits.artefacts.suspects import Arrays, Carrier, Place, Suspect
+from pfungst.audits.artefacts.suspects import Arrays, Carrier, Occurrence, Place, Suspect
 from pfungst.images.rectangles import Region
 
 COARSER = 3.0
@@ -39,11 +41,23 @@ class PatchSuspect(Suspect):
         Working pixels in one of the photo's.
     stray : int
         Working pixels by which it may stray from its place.
+    margins : (int, int, int, int)
+        Pixels of the photo by which it is larger than the patch, above, left, below, right.
     """
 
     patch: Patch
     scale: float
     stray: int
+    margins: Margins = (0, 0, 0, 0)
+
+    def grown(self, carriers: Sequence[Carrier], largest: float) -> Self:
+        """Its rectangle as far as the photos that carry it agree."""
+        growth = growth_of([(carrier.image, carrier.found.regions[0]) for carrier in carriers], largest)
+        return replace(self, margins=growth.margins, remains=growth.remains)
+
+    def whole(self, found: Occurrence, size: tuple[int, int]) -> Occurrence:
+        """With the margins by which it has grown."""
+        return replace(found, regions=tuple(widened(item, self.margins, size) for item in found.regions))
 
     def place(self, photo: SearchedPhoto) -> Place:
         """Its best match in the photo, near its place if it has one."""
@@ -67,26 +81,25 @@ class PatchSuspect(Suspect):
             right=min(right + RIM, size[1]),
         )
 
-    def spot(self, shape: tuple[int, int], size: Sequence[int], generator: np.random.Generator) -> Region:
-        """Where it belongs in a photo that has none: at its place, or anywhere if it has no place."""
-        height, width = shape
-        rows, columns = size[0] - height, size[1] - width
-        if self.kind == "look":
-            top, left = int(generator.integers(rows + 1)), int(generator.integers(columns + 1))
-        else:
-            working = round(size[0] * self.scale), round(size[1] * self.scale)
-            row, column = self.patch.places(working)[0]
-            top, left = round(row / self.scale) - RIM, round(column / self.scale) - RIM
-        top, left = min(max(top, 0), rows), min(max(left, 0), columns)
-        return Region(top=top, left=left, bottom=top + height, right=left + width)
-
     def stamp(self, carriers: Sequence[Carrier], random_state: int) -> PatchStamp:
-        """Lifted off the photo that shows it best and has room for a control."""
-        for carrier in carriers:
-            control = self.control_places(carrier, random_state)
-            if control:
-                return lifted(self.patch.mask, self.spot, carrier, control[0], carriers)
-        return lifted(self.patch.mask, self.spot, carriers[0], None, carriers)
+        """Lifted off the photos that show it best, first of those that have room for a control."""
+        controls = [self.control_places(carrier, random_state) for carrier in carriers]
+        sources = [
+            (carrier, control[0] if control else None)
+            for carrier, control in zip(carriers, controls, strict=True)
+        ]
+        roomy = [source for source in sources if source[1] is not None]
+        mask = self._mask(carriers[0].found.regions[0].shape)
+        return lifted(mask, roomy or sources[:1], carriers)
+
+    def _mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Its shape in a rectangle that it fills: the patch's, and all that it has grown by."""
+        above, left, below, right = self.margins
+        if not any(self.margins):
+            return self.patch.mask
+        inner = max(shape[0] - above - below, 1), max(shape[1] - left - right, 1)
+        drawn = Image.fromarray(self.patch.mask).resize((inner[1], inner[0]))
+        return np.pad(np.asarray(drawn), ((above, below), (left, right)), constant_values=True)
 
     def words(self) -> str:
         """Such as "lower left corner"."""
@@ -106,6 +119,7 @@ class PatchSuspect(Suspect):
         """Its numbers, its template and its mask."""
         patch = self.patch
         numbers: dict[str, Any] = {"level": self.level, "scale": self.scale, "stray": self.stray}
+        numbers["tried"] = self.tried
         numbers |= {"top": patch.top, "left": patch.left, "size": list(patch.size)}
         return numbers, {"values": patch.values, "mask": patch.mask}
 
@@ -125,6 +139,7 @@ class PatchDetector:
                 level=candidate.level,
                 scale=candidate.scale,
                 stray=candidate.grain.stray,
+                tried=_tried(photos, config),
             )
             for candidate in _candidates(photos, config)
         ]
@@ -145,7 +160,13 @@ class PatchDetector:
             level=numbers["level"],
             scale=numbers["scale"],
             stray=numbers["stray"],
+            tried=numbers["tried"],
         )
+
+
+def _tried(photos: ClassPhotos, config: ArtefactConfig) -> int:
+    """Patches that are looked for, at two scales."""
+    return 2 * min(config.max_patches, max(sum(len(photo.blobs) for photo in photos.shown), 1))
 
 
 def _candidates(photos: ClassPhotos, config: ArtefactConfig) -> list[Candidate]:

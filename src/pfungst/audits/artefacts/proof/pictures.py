@@ -11,14 +11,17 @@ import numpy as np
 from PIL import Image
 
 from pfungst.audits.artefacts.proof.proving import Trial, TryEdits, edit_rows
+from pfungst.audits.artefacts.suspects import Edits, Stamp
 from pfungst.audits.editing import edited
 from pfungst.audits.schema import PICTURES_FOLDER, EditPair
 from pfungst.contract.classifier import ImageArray
+from pfungst.evaluation.orders import generator_for
 from pfungst.files import safe_name
 from pfungst.images.rectangles import Region
 from pfungst.writing import write_with
 
 _SIDE, _AROUND, _LEAST = 480, 8, 160
+_GREY, _DRAWS, _SHOWN = 128, 24, 4
 
 
 def save_crop(folder: Path, name: str, image: ImageArray, regions: Sequence[Region]) -> str:
@@ -34,10 +37,49 @@ def save_crop(folder: Path, name: str, image: ImageArray, regions: Sequence[Regi
     )
     rows = slice(max(top - _AROUND, 0), bottom + _AROUND)
     columns = slice(max(left - _AROUND, 0), right + _AROUND)
-    picture = Image.fromarray(np.ascontiguousarray(image[rows, columns]))
+    return _saved(folder, f"{name}-crop.png", _enlarged(image[rows, columns]))
+
+
+def save_stamp(folder: Path, name: str, stamp: Stamp, size: tuple[int, int], *, random_state: int = 0) -> str:
+    """What is pasted into other photos, on plain grey; several side by side where it differs.
+
+    ``size`` is that of a photo which it fits into; the picture's name, or empty if it does not fit.
+    """
+    grey = np.full((*size, 3), _GREY, dtype=np.uint8)
+    drawn: dict[bytes, ImageArray] = {}
+    generator = generator_for(random_state, name, "stamp")
+    for _ in range(_DRAWS):
+        pasted = stamp.pasted(grey, generator)
+        if pasted is not None and pasted[0]:
+            piece = _cropped(edited(grey, pasted[0]), pasted[0])
+            drawn.setdefault(piece.tobytes(), piece)
+    pieces = list(drawn.values())[:_SHOWN]
+    if not pieces:
+        return ""
+    height = max(piece.shape[0] for piece in pieces)
+    padded = [
+        np.pad(
+            piece,
+            ((0, height - piece.shape[0]), (0, _AROUND), (0, 0)),
+            constant_values=_GREY,
+        )
+        for piece in pieces
+    ]
+    return _saved(folder, f"{name}-stamp.png", _enlarged(np.concatenate(padded, axis=1)))
+
+
+def _cropped(image: ImageArray, edits: Edits) -> ImageArray:
+    """A photo around its edits."""
+    top, left = (max(min(getattr(e, side) for e in edits) - _AROUND, 0) for side in ("top", "left"))
+    bottom = max(edit.top + edit.pixels.shape[0] for edit in edits) + _AROUND
+    right = max(edit.left + edit.pixels.shape[1] for edit in edits) + _AROUND
+    return image[top:bottom, left:right]
+
+
+def _enlarged(image: ImageArray) -> Image.Image:
+    picture = Image.fromarray(np.ascontiguousarray(image))
     factor = max(1, round(_LEAST / max(picture.size)))
-    enlarged = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC)
-    return _saved(folder, f"{name}-crop.png", enlarged)
+    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

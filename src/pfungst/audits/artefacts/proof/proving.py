@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pfungst.audits.artefacts.config import ArtefactConfig
+from pfungst.audits.artefacts.proof.views import ENOUGH, Views, seen_share, view_of
 from pfungst.audits.artefacts.suspects import Carrier, Edits, Occurrence, Stamp, Suspect
 from pfungst.audits.survey.kept import KeptPhotos
 from pfungst.contract.classifier import ImageArray
@@ -29,14 +31,18 @@ class Trial:
     insertions: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Attempt:
-    """One suspect's edits of one photo and their control (empty where there is no room for one)."""
+    """One suspect's edits of one photo and their control (empty where there is no room for one).
+
+    ``seen`` is the share of what is edited that lies within the model's view.
+    """
 
     position: int
     kind: str
     edits: Edits
     control: Edits
+    seen: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,6 +79,7 @@ class TryEdits:
                 "before": before,
                 "after": after,
                 "control": None if np.isnan(control) else control,
+                "seen": item.seen,
             }
             for item, (before, after, control) in zip(attempts, scores, strict=True)
             if not np.isnan(after)
@@ -81,23 +88,34 @@ class TryEdits:
 
     def attempts(self, trial: Trial, image: ImageArray) -> list[Attempt]:
         """The edits of a photo; the same at every call."""
-        found = [self._removal(trial.record, image, *removal) for removal in trial.removals]
+        view = view_of(self.classifier.look([image]))
+        found = [self._removal(trial.record, image, view, *removal) for removal in trial.removals]
         for position in trial.insertions:
-            suspect = self.suspects[position]
-            generator = generator_for(self.random_state, trial.record.id, suspect.id, "insertion")
-            pasted = self.stamps[position].pasted(image, generator)
+            suspect, stamp = self.suspects[position], self.stamps[position]
+            pasted = inserted(stamp, suspect, trial.record, image, self.random_state)
             if pasted is not None:
-                found.append(Attempt(position=position, kind="insertion", edits=pasted[0], control=pasted[1]))
+                seen = seen_share(pasted[0], view)
+                found.append(Attempt(position, "insertion", pasted[0], pasted[1], seen))
         return found
 
-    def _removal(self, record: Record, image: ImageArray, position: int, found: Occurrence) -> Attempt:
+    def _removal(
+        self,
+        record: Record,
+        image: ImageArray,
+        view: NDArray[np.bool_],
+        position: int,
+        found: Occurrence,
+    ) -> Attempt:
+        """Its control lies within the view: one that the model does not see would do nothing."""
         suspect = self.suspects[position]
         carrier = carrier_of(record, image, suspect.class_name, found)
+        edits = suspect.removal(image, found)
         return Attempt(
             position=position,
             kind="removal",
-            edits=suspect.removal(image, found),
-            control=suspect.control(carrier, self.random_state),
+            edits=edits,
+            control=suspect.control(carrier._replace(on_object=carrier.on_object | ~view), self.random_state),
+            seen=seen_share(edits, view),
         )
 
     def _scores(self, image: ImageArray, attempts: Sequence[Attempt]) -> list[NDArray[np.float64]]:
@@ -113,6 +131,34 @@ class TryEdits:
             edited, control = (next(after) if edits else nothing for edits in (item.edits, item.control))
             rows.append(np.array([before[column], edited[0, column], control[0, column]]))
         return rows
+
+
+def inserted(
+    stamp: Stamp, suspect: Suspect, record: Record, image: ImageArray, random_state: int
+) -> tuple[Edits, Edits] | None:
+    """Edits that put a suspect into a photo, and the control; their place depends on its size alone."""
+    return stamp.pasted(image, generator_for(random_state, record.id, suspect.id, "insertion"))
+
+
+def insertable(
+    stamp: Stamp,
+    suspect: Suspect,
+    free: Sequence[tuple[Record, tuple[int, int]]],
+    views: Views,
+    config: ArtefactConfig,
+) -> list[str]:
+    """A sample of photos, each with its size, into which a suspect goes so that the model sees it."""
+    chosen: list[str] = []
+    generator = generator_for(config.random_state, suspect.id, "insertion")
+    for index in generator.permutation(len(free)):
+        record, size = free[index]
+        blank = np.zeros((*size, 3), dtype=np.uint8)
+        pasted = inserted(stamp, suspect, record, blank, config.random_state)
+        if pasted is not None and seen_share(pasted[0], views.of(size)) >= ENOUGH:
+            chosen.append(record.id)
+        if len(chosen) == config.insertions:
+            break
+    return sorted(chosen)
 
 
 def carrier_of(record: Record, image: ImageArray, class_name: str, found: Occurrence) -> Carrier:
