@@ -129,6 +129,7 @@ def command(tmp_path, monkeypatch):
     monkeypatch.setattr(
         pfungst.models.ModelReference, "load", lambda self: HalfAndHalf("warm", Path(self.spec).name)
     )
+    monkeypatch.setattr(pfungst.models.ModelReference, "identity", lambda self, classifier=None: {})
 
     def run(*arguments: str):
         return CliRunner().invoke(app, ["figure", *arguments])

@@ -34,7 +34,7 @@ def figure(
     from pfungst.report.figure import FigureStyle, Photos, make_figure
     from pfungst.writing import write_with
 
-    style = FigureStyle(side=side)
+    style, options = FigureStyle(side=side), models.options(rule)
     files, left_out = photo_files(images)
     photos = Photos(files)
     with models.loaded() as loaded, progress_bar() as progress:
@@ -42,7 +42,7 @@ def figure(
             {name: classifier for name, (classifier, _) in loaded.items()},
             photos,
             class_name=class_,
-            options=models.options(rule),
+            options=options,
             style=style,
             progress=progress,
         )
