@@ -19,7 +19,7 @@ FailOn = Annotated[
     str | None,
     typer.Option(
         help="End with exit code 4 if there is a problem of these kinds, separated by commas: "
-        "artefact, context, default, leak, heatmap, data."
+        "artefact, photo, context, default, leak, heatmap, data."
     ),
 ]
 FailIf = Annotated[
