@@ -1,30 +1,32 @@
 """Does the search for artefacts find what was planted, and is it silent where nothing was?
 
-``python benchmarks/artefacts.py`` prints one JSON object. Marks of every kind that can be planted (text tag,
-date stamp, sticker, border, watermark, code, film strip, letter, ruler; and of the whole photo JPEG blocks, a
-cast, grey, blur, noise, a vignette) are drawn into 10 to 40 % of the training and test photos of one class
-each; three of the six classes of a set of photos get one, the other three stay clean. A model is trained on the
-marked photos, and its test photos are searched. Networks see photos as the command line has it: reduced, padded,
-and cropped at the centre.
+``python benchmarks/artefacts.py`` prints one JSON object. Marks of every kind that can be planted (text
+tag, date stamp, sticker, border, watermark, code, film strip, letter, ruler; and of the whole photo JPEG
+blocks, a cast, grey, blur, noise, a vignette) are drawn into 10 to 40 % of the training and test photos of
+one class each; three of the six classes of a set of photos get one, the other three stay clean. A model is
+trained on the marked photos, and its test photos are searched. Networks see photos as the command line has
+it: reduced, padded, and cropped at the centre.
 
 - ``planted``: classes with a mark, over all sets and models.
-- ``used_by_model``: of them those of which the model makes use: on test photos that carry the mark its score
-  is higher than on the same photos without it (lower end of the 95 % interval of the mean above zero).
+- ``used_by_model``: of them those of which the model makes use: on test photos that carry the mark its
+  score is higher than on the same photos without it (lower end of the 95 % interval of the mean above
+  zero).
 - ``found``: of these the ones whose top suspect covers the mark (intersection over union of 0.3 or more, or
   60 % of the mark) in most test photos that carry it, or is a property of whole photos where that was
   planted; ``proved``: those of them that are proved.
-- ``verdict_right``, ``verdicts``: of the planted marks that are the top suspect, those whose verdict fits the
-  truth, which is the effect of the real mark. Used and at the bar: proved. Used and below it: read, unclear or
-  proved. Not used: anything but proved.
+- ``verdict_right``, ``verdicts``: of the planted marks that are the top suspect, those whose verdict fits
+  the truth, which is the effect of the real mark. Used and at the bar: proved. Used and below it: read,
+  unclear or proved. Not used: anything but proved.
 - ``insertion_over_real``: of the used ones that are found and tested, the median of what the stamp does to
   photos without the class over what the real mark does to such photos.
 - ``clean_classes``, ``false_alarms``: classes without a mark, and those in which an artefact is reported.
-- ``context_classes``, ``context_false_alarms``: classes of scenes, whose grounds tell nothing, that were tested
-  by filling in their objects, and those that are said to live off their surroundings.
+- ``context_classes``, ``context_false_alarms``: classes of scenes, whose grounds tell nothing, that were
+  tested by filling in their objects, and those that are said to live off their surroundings.
 - ``kinds``: the same for each kind; its clean classes are those of the sets in which it was planted.
 - ``cases``: every class of every set and model.
 
-Photos: generated scenes; with ``--voc FOLDER`` (or the environment variable ``PFUNGST_VOC``) also real ones.
+Photos: generated scenes; with ``--voc FOLDER`` (or the environment variable ``PFUNGST_VOC``) also real
+ones.
 """
 
 from __future__ import annotations
@@ -190,7 +192,7 @@ def measured(  # noqa: PLR0917 - a script
 def searched(
     classifier: Classifier, test: DataSet, model: str, sizes: Sizes, workers: int
 ) -> tuple[Mapping[str, tuple[Artefact, ...]], Mapping[str, bool | None]]:
-    """Suspects by class; whether each lives off its surroundings as the audit has it, None where not tested."""
+    """Suspects by class; whether each is said to live off its surroundings, None where not tested."""
     config = SurveyConfig(options=EXPLAIN[model], errors=False, kept_pixels=KEPT_PIXELS)
     seen = survey(classifier, test, config, workers=workers)
     rows = {name: context_row(seen, name) for name in seen.classes}
