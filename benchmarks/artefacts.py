@@ -1,20 +1,32 @@
 """Does the search for artefacts find what was planted, and is it silent where nothing was?
 
-``python benchmarks/artefacts.py`` prints one JSON object. Marks of five kinds (text tag, date stamp, coloured
-sticker, border, logo watermark at half opacity) are drawn into 10 to 40 % of the training and test photos of
+``python benchmarks/artefacts.py`` prints one JSON object. Marks of every kind that can be planted (text
+tag, date stamp, sticker, border, watermark, code, film strip, letter, ruler; and of the whole photo JPEG
+blocks, a cast, grey, blur, noise, a vignette) are drawn into 10 to 40 % of the training and test photos of
 one class each; three of the six classes of a set of photos get one, the other three stay clean. A model is
-trained on the marked photos, and its test photos are searched.
+trained on the marked photos, and its test photos are searched. Networks see photos as the command line has
+it: reduced, padded, and cropped at the centre.
 
 - ``planted``: classes with a mark, over all sets and models.
-- ``used_by_model``: of them those of which the model makes use: on test photos that carry the mark its score
-  is higher than on the same photos without it (lower end of the 95 % interval of the mean above zero).
+- ``used_by_model``: of them those of which the model makes use: on test photos that carry the mark its
+  score is higher than on the same photos without it (lower end of the 95 % interval of the mean above
+  zero).
 - ``found``: of these the ones whose top suspect covers the mark (intersection over union of 0.3 or more, or
-  60 % of the mark) in most test photos that carry it; ``proved``: those of them called an artefact.
+  60 % of the mark) in most test photos that carry it, or is a property of whole photos where that was
+  planted; ``proved``: those of them that are proved.
+- ``verdict_right``, ``verdicts``: of the planted marks that are the top suspect, those whose verdict fits
+  the truth, which is the effect of the real mark. Used and at the bar: proved. Used and below it: read,
+  unclear or proved. Not used: anything but proved.
+- ``insertion_over_real``: of the used ones that are found and tested, the median of what the stamp does to
+  photos without the class over what the real mark does to such photos.
 - ``clean_classes``, ``false_alarms``: classes without a mark, and those in which an artefact is reported.
+- ``context_classes``, ``context_false_alarms``: classes of scenes, whose grounds tell nothing, that were
+  tested by filling in their objects, and those that are said to live off their surroundings.
 - ``kinds``: the same for each kind; its clean classes are those of the sets in which it was planted.
 - ``cases``: every class of every set and model.
 
-Photos: generated scenes; with ``--voc FOLDER`` (or the environment variable ``PFUNGST_VOC``) also real ones.
+Photos: generated scenes; with ``--voc FOLDER`` (or the environment variable ``PFUNGST_VOC``) also real
+ones.
 """
 
 from __future__ import annotations
@@ -33,15 +45,18 @@ from _measure import print_json
 from numpy.typing import NDArray
 
 from pfungst.audits.artefacts import ArtefactConfig, find_artefacts
+from pfungst.audits.context.measuring import context_row
 from pfungst.audits.schema import Artefact
-from pfungst.audits.survey import KEPT_PIXELS, ContextConfig, SurveyConfig, survey
+from pfungst.audits.survey import KEPT_PIXELS, SurveyConfig, survey
 from pfungst.contract.classifier import Classifier
 from pfungst.contract.ranking import equal_error_thresholds
 from pfungst.demo.scenes.planting import KINDS, Plant, Planted, plant
+from pfungst.evaluation.orders import generator_for
 from pfungst.evaluation.statistics import mean_over_images
 from pfungst.images import DataSet, Record, decode, open_dataset
-from pfungst.images.rectangles import Region
+from pfungst.images.rectangles import Region, mask_of
 
+SCENES, REAL = "scenes", 32
 SHARES = (0.4, 0.3, 0.2, 0.4, 0.1)
 VOC_CLASSES = ("person", "horse", "sheep", "cow", "dog", "cat")
 EXPLAIN: Mapping[str, Mapping[str, Any]] = {
@@ -66,7 +81,7 @@ class Sizes:
     first: int = 0
 
 
-FULL = Sizes(600, 320, 4, 3, 48, 100_000, 4)
+FULL = Sizes(600, 320, 5, 3, 48, 100_000, 4)
 TINY = Sizes(60, 160, 1, 1, 8, 10_000, 6, ArtefactConfig(pairs=0, max_patches=24, insertions=6))
 
 
@@ -90,10 +105,9 @@ def fisher_trainer(sizes: Sizes) -> Trainer:
 
 
 def network_trainer(classes: Sequence[str]) -> Trainer:
-    """EfficientNet-Lite0 with a new last layer: linear SVMs on features of the whole, warped photo.
+    """EfficientNet-Lite0 with a new last layer: linear SVMs on features of the default view.
 
-    A centre crop would cut off most marks, which lie at the edges. Features are kept by file, so only photos
-    with a mark are embedded again.
+    Features are kept by file, so only photos with a mark are embedded again.
     """
     import torch
     from sklearn.svm import LinearSVC
@@ -104,8 +118,7 @@ def network_trainer(classes: Sequence[str]) -> Trainer:
 
     torch.set_num_threads(1)
     start = initial_network("efficientnet-lite0", classes)
-    sees = replace(start.preprocess, resize="warp", resize_length=max(start.preprocess.input_size))
-    network = NetworkClassifier(start.module, classes, sees, architecture=start.architecture)
+    network = NetworkClassifier(start.module, classes, start.preprocess, architecture=start.architecture)
     backbone = Backbone(network.module, network.preprocess)
     kept: dict[Path, NDArray[np.float32]] = {}
 
@@ -166,10 +179,11 @@ def measured(  # noqa: PLR0917 - a script
         planted = plant(data, plants, folder / f"set{number}", random_state=number)
         for model, trainer in trainers.items():
             classifier = trainer(planted.data)
-            found = searched(classifier, planted.data.split("test"), model, sizes, workers)
+            found, dependent = searched(classifier, planted.data.split("test"), model, sizes, workers)
             for name in data.classes:
-                case = {"set": f"{data.name} {number}", "model": model, "class": name}
+                case: dict[str, Any] = {"set": f"{data.name} {number}", "model": model, "class": name}
                 case |= judged(classifier, data, planted, name, plants.get(name), found[name])
+                case["dependent"] = dependent[name] if data.name == SCENES else None
                 cases.append(case)
                 tell(str(case))
     return cases
@@ -177,15 +191,13 @@ def measured(  # noqa: PLR0917 - a script
 
 def searched(
     classifier: Classifier, test: DataSet, model: str, sizes: Sizes, workers: int
-) -> Mapping[str, tuple[Artefact, ...]]:
-    config = SurveyConfig(
-        options=EXPLAIN[model],
-        errors=False,
-        context=ContextConfig(edits=False),
-        kept_pixels=KEPT_PIXELS,
-    )
+) -> tuple[Mapping[str, tuple[Artefact, ...]], Mapping[str, bool | None]]:
+    """Suspects by class; whether each is said to live off its surroundings, None where not tested."""
+    config = SurveyConfig(options=EXPLAIN[model], errors=False, kept_pixels=KEPT_PIXELS)
     seen = survey(classifier, test, config, workers=workers)
-    return find_artefacts(classifier, seen, sizes.search, workers=workers).by_class
+    rows = {name: context_row(seen, name) for name in seen.classes}
+    dependent = {name: row.dependent if row.kept_beyond_chance else None for name, row in rows.items()}
+    return find_artefacts(classifier, seen, sizes.search, workers=workers).by_class, dependent
 
 
 def judged(  # noqa: PLR0917 - a script
@@ -211,11 +223,44 @@ def judged(  # noqa: PLR0917 - a script
         if record.id in planted.places[name]
     }
     use = mark_use(classifier, clean, planted.data, name, places)
-    covered = artefacts and covers(artefacts[0], places, planted.data)
+    covered = bool(artefacts) and covers(artefacts[0], places, planted.data)
     case |= {"kind": item.kind, "share": item.share, "photos": len(places), "use": use}
     case |= {"used": use is not None and use[1] > 0, "found": bool(covered)}
     case["covering"] = [covers(artefact, places, planted.data) for artefact in artefacts]
-    return case | {"proved": bool(covered) and artefacts[0].proved}
+    case["proved"] = covered and artefacts[0].proved
+    if covered:
+        case |= {"verdict": artefacts[0].verdict, "right": fits(artefacts[0], use)}
+        case["insertion_over_real"] = over_real(artefacts[0], real_rise(classifier, clean, name, item.kind))
+    return case
+
+
+def fits(artefact: Artefact, use: tuple[float, float, float] | None) -> bool:
+    """Whether a verdict fits the measured effect of the real mark."""
+    if use is None or not use[1] > 0:
+        return artefact.verdict != "proved"
+    allowed = {"proved"} if use[0] >= artefact.bar else {"read", "unclear", "proved"}
+    return artefact.verdict in allowed
+
+
+def real_rise(classifier: Classifier, clean: DataSet, name: str, kind: str) -> float:
+    """Mean rise of the score when the real mark is drawn into test photos without the class."""
+    column = classifier.classes.index(name)
+    rises = []
+    for record in [record for record in clean.split("test") if record.label(name) < 0][:REAL]:
+        image = decode(record.path)
+        occupied = mask_of(record.known_boxes_of(name), image.shape[0], image.shape[1])
+        drawn, _ = KINDS[kind](image, occupied, generator_for(0, name, record.id, kind))
+        before, after = classifier.scores([image, drawn])[:, column]
+        rises.append(after - before)
+    return float(np.mean(rises)) if rises else float("nan")
+
+
+def over_real(artefact: Artefact, real: float) -> float | None:
+    """What the stamp does over what the real mark does; None where that is next to nothing."""
+    done = artefact.insertion
+    if done is None or done.change is None or not real > 0:
+        return None
+    return float(done.change.mean / real)
 
 
 def described(artefact: Artefact) -> str:
@@ -240,12 +285,22 @@ def mark_use(
 
 
 def covers(artefact: Artefact, places: Mapping[str, tuple[Region, ...]], data: DataSet) -> bool:
-    """Whether a suspect lies on the mark in most of the photos that carry it."""
+    """Whether a suspect lies on the mark in most of the photos that carry it.
+
+    A property of whole photos covers what was planted into all of the photo.
+    """
     hits = 0
+    if artefact.kind == "photo" or any(_is_whole(record, places) for record in data):
+        return artefact.kind == "photo" and any(_is_whole(record, places) for record in data)
     for record in data:
         if record.id in places and record.id in artefact.boxes:
             hits += bool(_overlaps(artefact, record, places[record.id]))
     return 2 * hits > len(places)
+
+
+def _is_whole(record: Record, places: Mapping[str, tuple[Region, ...]]) -> bool:
+    regions = places.get(record.id, ())
+    return len(regions) == 1 and regions[0].shape == decode(record.path).shape[:2]
 
 
 def _overlaps(artefact: Artefact, record: Record, regions: Sequence[Region]) -> bool:
@@ -258,7 +313,7 @@ def _overlaps(artefact: Artefact, record: Record, regions: Sequence[Region]) -> 
     if artefact.hollow:  # its box is what lies within
         suspect = ~suspect
     common = float((truth & suspect).sum())
-    return common / (truth | suspect).sum() >= 0.3 or common / truth.sum() >= 0.6
+    return bool(common / (truth | suspect).sum() >= 0.3 or common / truth.sum() >= 0.6)
 
 
 def counted(cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -266,6 +321,9 @@ def counted(cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     planted = [case for case in cases if case["kind"]]
     used = [case for case in planted if case["used"]]
     clean = [case for case in cases if not case["kind"]]
+    told = [case for case in planted if "right" in case]
+    ratios = [case["insertion_over_real"] for case in used if case.get("insertion_over_real") is not None]
+    tested = [case for case in cases if case["dependent"] is not None]
     return {
         "planted": len(planted),
         "used_by_model": len(used),
@@ -273,6 +331,11 @@ def counted(cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "proved": sum(case["proved"] for case in used),
         "clean_classes": len(clean),
         "false_alarms": sum(case["alarms"] > 0 for case in clean),
+        "verdicts": len(told),
+        "verdict_right": sum(case["right"] for case in told),
+        "insertion_over_real": float(np.median(ratios)) if ratios else None,
+        "context_classes": len(tested),
+        "context_false_alarms": sum(case["dependent"] for case in tested),
     }
 
 
@@ -291,7 +354,7 @@ def scenes(sizes: Sizes, folder: Path) -> DataSet:
     from pfungst.demo.scenes import ScenesConfig, write_scenes
 
     write_scenes(folder, ScenesConfig(n_images=sizes.scenes, size=sizes.side, clean=True))
-    return replace(open_dataset(folder), name="scenes")
+    return replace(open_dataset(folder), name=SCENES)
 
 
 def main() -> None:

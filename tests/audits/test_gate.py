@@ -49,7 +49,7 @@ def test_kinds_stop_and_each_problem_is_a_line():
     assert len(failures(found, KINDS)) == 2
     assert failures(found) == []
     with pytest.raises(
-        ConfigError, match=r"unknown kind of problem 'artifact'.*artefact, context, default, leak"
+        ConfigError, match=r"unknown kind of problem 'artifact'.*artefact, photo, context, default, leak"
     ):
         failures(found, ("artifact",))
 

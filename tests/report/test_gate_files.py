@@ -54,7 +54,7 @@ def test_junit_fails_what_was_asked_tells_the_rest_and_skips_what_was_not_examin
     suites = {suite.get("name"): suite for suite in root}
     assert list(suites) == ["Fisher vectors", "EfficientNet-Lite0", "limits"]
     cases = {case.get("name"): case for case in suites["Fisher vectors"]}
-    assert len(cases) == int(suites["Fisher vectors"].get("tests")) == 4 * 3 + 1
+    assert len(cases) == int(suites["Fisher vectors"].get("tests")) == 5 * 3 + 1
     mark = cases[f"{nasty}: artefact"].find("failure")
     assert mark.get("message") == audit.problems[0].title
     assert "Next: Crop or cover" in mark.text

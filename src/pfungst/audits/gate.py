@@ -20,7 +20,7 @@ from pfungst.audits.verdict import same_artefact
 from pfungst.contract.plain import to_plain
 from pfungst.errors import ConfigError, unknown_name
 
-KINDS = ("artefact", "context", "default", "leak", "heatmap", "data")
+KINDS = ("artefact", "photo", "context", "default", "leak", "heatmap", "data")
 """Kinds of problems that can stop a pipeline."""
 NUMBERS: Mapping[str, tuple[str, str]] = {
     "map": ("models.mean_ap", "mean average precision of each model"),

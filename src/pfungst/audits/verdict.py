@@ -14,7 +14,7 @@ from pfungst.evaluation.rows import ALL
 from pfungst.evaluation.statistics import Estimate
 from pfungst.images.rectangles import Rectangle
 
-_KINDS = {"artefact": 0, "context": 1, "default": 2, "heatmap": 3, "data": 4}
+_KINDS = {"artefact": 0, "photo": 1, "context": 2, "default": 3, "heatmap": 4, "data": 5}
 _SAME_PLACE = 0.3
 """Intersection over union from which two models' artefacts count as one."""
 BY_CHANCE = 0.05
@@ -24,7 +24,7 @@ BY_CHANCE = 0.05
 def find_problems(models: Sequence[ModelAudit], photos: Sequence[Photo] = ()) -> tuple[Problem, ...]:
     """The problems of all models, the same flaw in two models as one entry.
 
-    1. artefacts that an edit has proved;
+    1. artefacts that an edit has proved: marks, and then properties of whole photos;
     2. classes that live off their context, unless an artefact of that class and model accounts for it;
     3. classes that are predicted where nothing is there;
     4. heatmaps that are no better than a random order;
@@ -94,7 +94,7 @@ def _artefact_problem(
     _, class_name, artefact = strongest
     carriers = tuple(dict.fromkeys(image for _, _, item in (strongest, *group) for image in item.boxes))
     return Problem(
-        kind="artefact",
+        kind="photo" if artefact.kind == "photo" else "artefact",
         class_name=class_name,
         models=tuple(dict.fromkeys(name for name, _, _ in group)),
         title=words.artefact_title(class_name, artefact),

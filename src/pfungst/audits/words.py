@@ -47,9 +47,13 @@ def artefact_sentence(class_name: str, artefact: Artefact) -> str:
     won = won_words(class_name, artefact.insertion)
     also = f"; {won}" if won else ""
     return (
-        f"The model reads this {_noun(artefact)}: {lost}{also}. It is in {artefact.share:.0%} of the "
+        f"The model reads {_this(artefact)}: {lost}{also}. It is in {artefact.share:.0%} of the "
         f"{class_name} photos and in {artefact.share_elsewhere:.0%} of the others."
     )
+
+
+def _this(artefact: Artefact) -> str:
+    return artefact.where if artefact.kind == "photo" else f"this {_noun(artefact)}"
 
 
 def lost_words(class_name: str, removal: EditTest | None) -> str:
@@ -76,6 +80,7 @@ def _thing(artefact: Artefact) -> str:
         "border": "a border around the photo",
         "look": "a mark anywhere in the photo",
         "place": f"a mark in the {artefact.where}",
+        "photo": artefact.where,
     }
     return named.get(artefact.kind, f"something beside it ({artefact.where or artefact.kind})")
 

@@ -27,7 +27,7 @@ class GateOptions(Group):
         str | None,
         typer.Option(
             help="End with exit code 4 if there is a problem of these kinds, separated by commas: "
-            "artefact, context, default, leak, heatmap, data."
+            "artefact, photo, context, default, leak, heatmap, data."
         ),
     ] = None
     fail_if: Annotated[

@@ -40,6 +40,7 @@ SECTIONS = (
 """In the order in which a person sees them."""
 KINDS = {
     "artefact": "a mark instead of the object",
+    "photo": "a look of the whole photo instead of the object",
     "context": "surroundings instead of the object",
     "default": "a guess where nothing is there",
     "leak": "photos known from training",

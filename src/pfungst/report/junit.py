@@ -17,6 +17,7 @@ from pfungst.writing import write_whole
 
 _QUESTIONS = {
     "artefact": "artefacts",
+    "photo": "artefacts",
     "context": "context",
     "default": "context",
     "heatmap": "quality",
@@ -62,7 +63,7 @@ def _cases(audit: Audit, model: ModelAudit, kinds: set[str]) -> Iterator[_Case]:
     problems = [problem for problem in audit.problems if model.name in problem.models]
     parts = {part.name: part for part in PARTS}
     for row in model.classes:
-        for kind in ("artefact", "context", "default", "data"):
+        for kind in ("artefact", "photo", "context", "default", "data"):
             mine = [p for p in problems if p.kind == kind and row.name in _classes(p, model)]
             lacking = parts[_QUESTIONS[kind]].lacking(row)
             yield _case(f"{row.name}: {kind}", mine, lacking if kind != "data" else "", kinds)

@@ -22,6 +22,7 @@ from pfungst.writing import write_whole
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _RULES = {
     "artefact": ("error", "A class is recognised by a mark that is not the object."),
+    "photo": ("error", "A class is recognised by a property of the whole photo."),
     "context": ("error", "A class is recognised by its surroundings."),
     "default": ("error", "A class is what the model says when nothing is there."),
     "leak": ("error", "Photos were known from training."),

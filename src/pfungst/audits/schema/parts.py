@@ -176,7 +176,7 @@ class Artefact:
         Unique within the model and class.
     kind : str
         What recurs, as its detector names it: ``place`` (at one place), ``look`` (with one look at any
-        place), ``border`` (along the edges) ...
+        place), ``border`` (along the edges), ``photo`` (a property of the whole photo) ...
     where : str
         In words, such as "lower left corner".
     crop, stamp : str

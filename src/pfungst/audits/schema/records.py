@@ -122,7 +122,7 @@ class Problem:
 
     Attributes
     ----------
-    kind : {"artefact", "context", "default", "heatmap", "data"}
+    kind : {"artefact", "photo", "context", "default", "heatmap", "data"}
     models : tuple of str
         The models it was found in.
     sentence : str
@@ -141,7 +141,7 @@ class Problem:
         The id of the artefact, for a link; or empty.
     """
 
-    kind: Literal["artefact", "context", "default", "heatmap", "data"]
+    kind: Literal["artefact", "photo", "context", "default", "heatmap", "data"]
     class_name: str
     models: tuple[str, ...]
     title: str

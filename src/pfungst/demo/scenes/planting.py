@@ -13,6 +13,7 @@ from PIL import Image
 from pfungst.contract.classifier import ImageArray
 from pfungst.demo.scenes.drawing import Drawn, blended, disc, free_place, line_of_text, region_of, text_size
 from pfungst.demo.scenes.more_marks import film_frame, letter_marker, qr_code, ruler
+from pfungst.demo.scenes.photo_looks import blur, grey_photo, jpeg_blocks, noise, vignette, warm_cast
 from pfungst.errors import ConfigError, unknown_name
 from pfungst.evaluation.orders import generator_for
 from pfungst.images.dataset import DataSet, Record
@@ -188,5 +189,11 @@ KINDS: Mapping[str, Callable[[ImageArray, NDArray[np.bool_], np.random.Generator
     "film frame": film_frame,
     "letter marker": letter_marker,
     "ruler": ruler,
+    "jpeg blocks": jpeg_blocks,
+    "warm cast": warm_cast,
+    "grey photo": grey_photo,
+    "blur": blur,
+    "noise": noise,
+    "vignette": vignette,
 }
 """By name: what draws it, given the photo, the object's pixels and a generator."""

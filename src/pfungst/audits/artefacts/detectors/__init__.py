@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pfungst.audits.artefacts.detectors.borders import BorderDetector
 from pfungst.audits.artefacts.detectors.patches import PatchDetector
+from pfungst.audits.artefacts.detectors.whole_photos import WholeDetector
 from pfungst.audits.artefacts.suspects import Detector
 from pfungst.errors import ConfigError, unknown_name
 
@@ -51,3 +52,4 @@ def chosen_detectors(names: Sequence[str] | None = None) -> tuple[Detector, ...]
 
 register_detector(PatchDetector())
 register_detector(BorderDetector())
+register_detector(WholeDetector())
