@@ -136,7 +136,7 @@ class ModifiedGradients(TorchFunctionMode):
         self._mark(name, args, signals, result)
         return result
 
-    def _called(
+    def _called(  # noqa: PLR0911 - one kind of operation after the other
         self, func: Any, name: str, args: Sequence[Any], given: dict[str, Any], signals: list[Tensor]
     ) -> Any:
         if name in OWN:
