@@ -20,6 +20,11 @@ class Classifier(Protocol):
 
     Fisher-vector models and networks both are one; so is any object of a user's own with these members.
     It must be picklable if it is to be used with several workers.
+
+    A classifier may say more, each in one place that reads it: ``look`` and ``batch_size``, what it made of a
+    batch of photos (:mod:`pfungst.contract.look`); ``decision``, ``"highest"`` where one class is predicted
+    and not any number (:mod:`pfungst.contract.deciding`); ``seen``, the photos it has learned from
+    (:mod:`pfungst.contract.seen`); ``views``, which views of a photo its scores are of.
     """
 
     @property

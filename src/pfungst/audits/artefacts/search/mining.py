@@ -23,6 +23,7 @@ from pfungst.audits.artefacts.search.matching import (
 )
 from pfungst.audits.artefacts.search.proposals import Blob
 from pfungst.audits.artefacts.search.shaping import Grain, shaped
+from pfungst.images.rectangles import Rectangle
 
 _MARGIN, _QUANTILE = 0.1, 0.95
 _TURNS, _TRIES = 2, 4
@@ -84,12 +85,11 @@ class Candidate:
     grain: Grain
     scale: float
 
-    def box(self, image: str) -> tuple[float, float, float, float]:
-        """``(left, top, right, bottom)`` in a photo that carries it, in the photo's pixels."""
+    def box(self, image: str) -> Rectangle:
+        """Where it lies in a photo that carries it, in the photo's pixels."""
         match, (height, width) = self.matches[image], self.patch.shape
         edges = match.left, match.top, match.left + width, match.top + height
-        left, top, right, bottom = (edge / self.scale for edge in edges)
-        return left, top, right, bottom
+        return Rectangle.of(edge / self.scale for edge in edges)
 
     def area(self, photos: Sequence[Seen]) -> float:
         """Mean share of a photo that it covers, over those that carry it."""
@@ -332,11 +332,5 @@ def _in_place(found: Candidate, shown: Sequence[Seen]) -> bool:
 def _covered(found: Candidate, other: Candidate) -> bool:
     """Whether most photos of one carry the other at much the same spot."""
     both = found.matches.keys() & other.matches.keys()
-    near = [image for image in both if _overlapping(found, other, image)]
+    near = [image for image in both if found.box(image).common(other.box(image)) > 0]
     return 2 * len(near) >= min(len(found.matches), len(other.matches))
-
-
-def _overlapping(found: Candidate, other: Candidate, image: str) -> bool:
-    one, two = found.box(image), other.box(image)
-    across, down = min(one[2], two[2]) - max(one[0], two[0]), min(one[3], two[3]) - max(one[1], two[1])
-    return down > 0 and across > 0
