@@ -158,6 +158,8 @@ def test_advice_that_a_command_can_give_names_its_own_options(path, graph):
         ("--weights FILE (.safetensors, or .pth)", {"--weights"}, "--weights FILE (.safetensors, or .pth)"),
         ("--weights FILE (.safetensors, or .pth)", set(), None),
         ("dask worker --nthreads 1, or another --out", set(), "dask worker --nthreads 1"),
+        ("one of it (--split, --train-split), or two", {"--split"}, "one of it (--split), or two"),
+        ("one of it (--split, --train-split), or two", set(), "two"),
         ("a limit (pfungst --far, max_pixels)", set(), "a limit (pfungst --far, max_pixels)"),
     ],
 )  # fmt: skip

@@ -12,6 +12,7 @@ import unicodedata
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from pfungst.cli.main import app
@@ -314,3 +315,53 @@ class TestNames:
         result, found = check(tmp_path, "--no-looks")
         assert (result.exit_code, list(found["classes"])) == (0, ["caf\u00e9"])
         assert found["classes"]["caf\u00e9"]["splits"] == {"train": 2, "test": 2}
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    path = tmp_path_factory.mktemp("large") / "large.jpg"
+    photo("disc", 0).resize((2100, 1400)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def two_kinds(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    data = voc(root / "set")
+    work = ("--workers", "1")
+    fisher = run("train", "fisher", data, "--out", root / "fisher", "--longest-side", "40", *work, *TRAIN)
+    start = ("--init", "small-cnn", "--epochs", "1")
+    network = run("train", "network", data, "--out", root / "network", *start, *work)
+    assert fisher.exit_code == network.exit_code == 0, fisher.output + network.output
+    return root
+
+
+class TestLargePhotos:
+    """A model that works at 40 pixels, and one that sees its network's input, explain 2100 x 1400 pixels."""
+
+    @pytest.mark.parametrize("kind", ["fisher", "network"])
+    def test_heatmaps_have_the_photos_pixels_and_pictures_a_bound(self, large, two_kinds, tmp_path, kind):
+        result = run(
+            "explain", two_kinds / kind, large, "--out", tmp_path, "--arrays", "--workers", "1", "--json", "-"
+        )
+        assert result.exit_code == 0, result.output
+        (row,) = json.loads(result.stdout)["explanations"]
+        assert (row["height"], row["width"]) == (1400, 2100)
+        relevance = load_file(row["arrays"])["relevance"]
+        assert relevance.shape == (1400, 2100)
+        assert relevance.sum() == pytest.approx(row["ledger"]["pixels"], rel=1e-9, abs=1e-9)
+        with Image.open(row["picture"]) as picture:
+            width = picture.size[0]
+        assert width == 3 * (1050 + 8) + 8, "2100 pixels are drawn by two"
+
+    @pytest.mark.parametrize("kind", ["fisher", "network"])
+    def test_the_limit_against_bombs_is_an_option_that_its_hint_names(
+        self, large, two_kinds, tmp_path, kind, monkeypatch
+    ):
+        monkeypatch.setenv("PFUNGST_MAX_MEGAPIXELS", "100")
+        rest = ["explain", two_kinds / kind, large, "--out", tmp_path, "--workers", "1"]
+        result = run("--max-megapixels", "2", *rest)
+        assert result.exit_code == 1
+        assert "2100 x 1400 = 2,940,000 pixels" in str(result.exception)
+        assert "a larger limit (pfungst --max-megapixels, max_pixels)" in str(result.exception)
+        assert run("--max-megapixels", "3", *rest).exit_code == 0

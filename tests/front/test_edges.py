@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from pfungst.errors import ConfigError, ImageError
+from pfungst.front import evaluate
 from pfungst.front.edges import as_image, as_model, as_photos
 from pfungst.images import decode
 
@@ -73,3 +74,27 @@ def test_a_classifier_is_taken_as_it_is():
     with as_model(model) as (found, identity):
         assert found is model
         assert identity == {}
+
+
+class Brightness:
+    """One class, called light, that is the more shown the brighter a photo is."""
+
+    classes = ("light",)
+    thresholds = np.array([100.0])
+
+    def scores(self, images):
+        return np.array([[image.mean()] for image in images])
+
+    def explain(self, image, class_name, **options):
+        raise NotImplementedError
+
+
+def test_photos_of_a_set_may_lie_elsewhere(tmp_path):
+    """An annotation file without its photos beside it: two of three show the class."""
+    for number, value in enumerate((200, 180, 20)):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.fromarray(np.full((6, 8, 3), value, np.uint8)).save(tmp_path / f"photos/{number}.png")
+    (tmp_path / "labels.csv").write_text("image,label\n0,light\n1,light\n2,\n")
+    where = {"split": "all", "images": tmp_path / "photos", "format": "table"}
+    found = evaluate(Brightness(), tmp_path / "labels.csv", **where)
+    assert (found.mean_ap, found.classes["light"].positives) == (1.0, 2)

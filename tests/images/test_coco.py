@@ -227,3 +227,13 @@ def test_many_objects_of_no_category_are_one_line(coco):
         f"490 objects of an unknown category; left out ({file}: 10 of 77, {file}: 11 of 77, "
         f"{file}: 12 of 77, …)"
     )
+
+
+def test_photos_that_have_an_address_alone(coco):
+    images = [
+        {"id": entry["id"], "coco_url": f"http://example.org/val2017/{entry['file_name']}"}
+        for entry in PHOTOS
+    ]
+    data = open_dataset(coco(images=images))
+    assert [record.path.name for record in data] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert data.labels().tolist() == [[0, 1], [1, 0], [-1, -1]]

@@ -160,7 +160,11 @@ class TestFolders:
 
     def test_two_folders_that_mean_the_same_split_stay_apart(self, made, tmp_path):
         self.put(made, tmp_path, *both(("train", "test", "eval")))
-        assert by_split(open_dataset(tmp_path)) == {"train": 2, "test": 2, "eval": 2}
+        data = open_dataset(tmp_path)
+        assert by_split(data) == {"train": 2, "test": 2, "eval": 2}
+        assert data.problems == (
+            f"{tmp_path.name}: folders eval and test both mean test; each is a split of its own",
+        )
 
     def test_one_folder_too_many_is_named(self, made, tmp_path):
         names = [

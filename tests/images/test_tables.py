@@ -215,6 +215,7 @@ class TestOtherForms:
         data = open_dataset(put(text))
         assert labels(data) == {"a": ["cat", "dog"], "b": [], "c": ["dog"]}
         assert data.classes == ("cat", "dog")
+        assert ("with spaces between them" in data.evidence) == ("cat dog" in text)
 
     def test_spaces_that_may_stand_between_labels_are_named(self, put):
         data = open_dataset(put("image,labels\na.jpg,scab\nb.jpg,scab frog eye\nc.jpg,rust\n"))

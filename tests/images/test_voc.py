@@ -213,7 +213,10 @@ def test_photos_without_annotation_are_counted(voc):
         (root / "JPEGImages" / name).write_bytes(b"")
     expected = "JPEGImages: 2 photos have no annotation; left out (JPEGImages/x.jpg, JPEGImages/y.png)"
     assert expected in open_dataset(root).problems
-    assert open_dataset(root).unused == ("1 file ending in .txt (JPEGImages/notes.txt)",)
+    assert open_dataset(root).unused == (
+        "1 file ending in .txt (JPEGImages/notes.txt)",
+        "1 folder in which nothing lies (ImageSets/Main)",
+    )
 
 
 def test_nothing_left_is_an_error(voc):

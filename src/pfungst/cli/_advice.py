@@ -52,11 +52,18 @@ def fitted(advice: str, options: Collection[str]) -> str | None:
     >>> fitted("another --out, or deleting this one", {"--out"})
     'another --out, or deleting this one'
     """
-    parts = [part for part in _alternatives(advice) if _named(part) <= set(options)]
+    narrowed = re.sub(r"\(([^()]*--[^()]*)\)", lambda found: _narrowed(found, options), advice)
+    parts = [part for part in _alternatives(narrowed) if _named(part) <= set(options)]
     if not parts:
         return None
     first = re.sub(r"^(?:, or |, |; )", "", parts[0])
     return first + "".join(parts[1:])
+
+
+def _narrowed(group: re.Match[str], options: Collection[str]) -> str:
+    """A list of options in parentheses without those that there are not; the whole of it if none is left."""
+    left = [item for item in group.group(1).split(", ") if _named(item) <= set(options)]
+    return f"({', '.join(left)})" if any(map(_named, left)) else group.group()
 
 
 def _named(part: str) -> set[str]:

@@ -51,6 +51,7 @@ def evaluate(
     *,
     split: str = "test",
     format: str | None = None,  # noqa: A002 - as open_dataset
+    images: str | Path | None = None,
     include_seen: bool = False,
     random_state: int = 0,
     **options: Any,
@@ -65,6 +66,8 @@ def evaluate(
     split : str
     format : str, optional
         The layout of a set on disk, where it is not recognised.
+    images : path, optional
+        The folder of its photos, where they do not lie beside the annotation file.
     include_seen : bool
         Keep photos that the model has learned from; they are left out otherwise, and counted.
     random_state : int
@@ -75,7 +78,7 @@ def evaluate(
     with as_model(model) as (classifier, identity):
         data = new_photos(
             photos, {_title(model): classifier}, include_seen=include_seen,
-            split=split, format=format, random_state=random_state,
+            split=split, format=format, images=images, random_state=random_state,
         )  # fmt: skip
         return evaluated(classifier, data, identity=identity, **options)
 
@@ -87,6 +90,7 @@ def measure_quality(
     *,
     split: str = "test",
     format: str | None = None,  # noqa: A002 - as open_dataset
+    images: str | Path | None = None,
     include_seen: bool = False,
     **options: Any,
 ) -> Quality:
@@ -103,6 +107,8 @@ def measure_quality(
     split : str
     format : str, optional
         The layout of a set on disk, where it is not recognised.
+    images : path, optional
+        The folder of its photos, where they do not lie beside the annotation file.
     include_seen : bool
         Keep photos that the model has learned from; they are left out otherwise, and counted.
     options
@@ -112,7 +118,8 @@ def measure_quality(
     with as_model(model) as (classifier, identity):
         data = new_photos(
             photos, {_title(model): classifier}, include_seen=include_seen,
-            split=split, format=format, random_state=0 if config is None else config.random_state,
+            split=split, format=format, images=images,
+            random_state=0 if config is None else config.random_state,
         )  # fmt: skip
         return measured(classifier, data, config, identity=identity, **options)
 

@@ -176,7 +176,8 @@ class DataSet:
                     self.root,
                     f"no split {part!r} in data set {self.name!r}",
                     allowed=", ".join(sorted(self.splits)) or "this data set has no splits",
-                    hint="a split of that list, or a seeded random split (DataSet.with_random_splits)",
+                    hint="a split of that list (--split, --train-split, --val-split), or seeded ones for a "
+                    "data set without splits (DataSet.with_random_splits)",
                 )
             wanted.update(self.splits[part])
         records = tuple(record for record in self.records if record.id in wanted)

@@ -59,8 +59,8 @@ _CSV_TOKENS = (
 )
 _NAME_LISTS = (b"cat\ndog\n", b"", b"\xff\xfe", b"cat\n" * 5, b"\0\n\n", ("x" * 300).encode(), b"../a\n")
 _LINES = (
-    "a", "b", "a.jpg", "JPEGImages/b.jpg", "C:\\me\\a.JPG", "../a", "/etc/passwd", "a 1", "b -1", "", "\0",
-    "x" * 300, "a b", "'a'", '"b"', "# a", "a,b", "\u00e9", "e\u0301", ".", "..", "/", "\\", "a.png", "A",
+    "a", "a b", "a.jpg", "JPEGImages/a b.jpg", "C:\\me\\a.JPG", "../a", "/etc/passwd", "a 1", "b -1", "",
+    "\0", "x" * 300, "'a'", '"b"', "# a", "a,b", "\u00e9", "e\u0301", ".", "..", "/", "\\", "a.png", "A",
     "1", "-1", " ", "\t",
 )  # fmt: skip
 
@@ -169,7 +169,7 @@ class Lists(Target):
         }
         (self.folder / "a.jpg").write_bytes(photo_bytes())
         for root, photos, labels in self.roots.values():
-            for name in ("a", "b", "a b", "\u00e9"):
+            for name in ("a", "a b"):
                 for path, content in ((f"{photos}/{name}.jpg", photo_bytes()), (f"{labels}/{name}.xml", xml)):
                     (root / path).parent.mkdir(parents=True, exist_ok=True)
                     (root / path).write_bytes(content)

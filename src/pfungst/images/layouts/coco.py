@@ -195,7 +195,7 @@ class _File:
         return f"{self.where}: {shown(entry.get('id'))}"
 
     def _read_photo(self, entry: Mapping[str, Any], objects: list[Labelled]) -> None:
-        name = entry.get("file_name")
+        name = _name_of(entry)
         path = _photo_path(self.folder, name)
         where = name if isinstance(name, str) else shown(name)
         if path is None or not is_file(path):
@@ -286,6 +286,11 @@ def _numbers(values: Any) -> list[float]:
         return [math.nan] * 4
 
 
+def _name_of(entry: Mapping[str, Any]) -> object:
+    """A photo's name; LVIS has its address alone."""
+    return entry.get("file_name", entry.get("coco_url"))
+
+
 def _photo_path(folder: Path, name: object) -> Path | None:
     return inside(folder, name) if isinstance(name, str) and _printable(name) else None
 
@@ -309,7 +314,7 @@ def _photo_folder(file: Path, entries: list[dict[str, Any]], images: Path | None
     around = (file.parent.parent, file.parent) if apart else (file.parent,)
     inner = (part, f"images/{part}", "images", "data", ".")
     candidates = [base / name for base in around for name in inner]
-    names = [entry.get("file_name") for entry in entries[:_TRIED_NAMES]]
+    names = [_name_of(entry) for entry in entries[:_TRIED_NAMES]]
     for folder in candidates:
         paths = [_photo_path(folder, name) for name in names]
         if any(path is not None and is_file(path) for path in paths):

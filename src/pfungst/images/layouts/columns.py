@@ -165,6 +165,7 @@ class Columns:
         """What the columns are, in words."""
         flags = f"columns of 0 and 1 its {len(self.shown)} classes"
         label = flags if self.shown else f"column {self.label or self.objects!r} its classes"
+        label += ", with spaces between them" if self.spaced else ""
         rest = f"; not used: {', '.join(map(repr, self.unused[:_SHOWN]))}" if self.unused else ""
         more = ", …" if len(self.unused) > _SHOWN else ""
         return f"column {self.photo!r} names a photo, {label}{rest}{more}"

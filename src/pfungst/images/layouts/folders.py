@@ -92,6 +92,7 @@ def read(place: Place) -> DataSet:
         raise DataError(place.path, "no such folder")
     found = Assembly(place)
     shape = _shape(place.tree.photos)
+    _name_twice(shape, found)
     outside: list[Path] = []
     for photo in place.tree.photos:
         name, split = shape.class_of(photo), shape.split_of(photo)
@@ -107,6 +108,17 @@ def read(place: Place) -> DataSet:
     if outside:
         found.note(place.path.name, f"{len(outside)} photos lie in no class folder; left out", *outside)
     return found.finish()
+
+
+def _name_twice(shape: _Shape, found: Assembly) -> None:
+    """Name folders of splits that mean the same one, such as ``valid`` and ``validation``."""
+    meant: dict[str | None, list[str]] = {}
+    for folder in shape.names:
+        meant.setdefault(split_name(folder), []).append(folder)
+    for name, folders in meant.items():
+        if len(folders) > 1:
+            both = " and ".join(sorted(folders))
+            found.note(found.root.name, f"folders {both} both mean {name}; each is a split of its own")
 
 
 def _shape(photos: Sequence[PurePosixPath]) -> _Shape:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pfungst.errors import DataError
 from pfungst.files import read_bounded
 from pfungst.images.assembly import Assembly, class_problem, stated_size
-from pfungst.images.fitting import Size
+from pfungst.images.fitting import Size, has_inside
 from pfungst.images.records import MENDED, Labelled, in_order
 from pfungst.images.rectangles import Rectangle
 
@@ -112,10 +112,10 @@ def _box(corners: Node, found: Assembly, where: str) -> Rectangle:
     """From corners that are 1-based and inclusive; swapped ones are mended before they become edges."""
     given = Rectangle.of(number(corners.text(tag)) for tag in ("xmin", "ymin", "xmax", "ymax"))
     box = in_order(given)
-    if box.edges != given.edges and all(map(math.isfinite, given.edges)):
-        found.count(MENDED, where)
-    if not (box.left < box.right and box.top < box.bottom):
+    if not has_inside(box):
         return box  # not even a pixel was drawn; widened by one, it would pass for an object
+    if box.edges != given.edges:
+        found.count(MENDED, where)
     return Rectangle(left=box.left - 1, top=box.top - 1, right=box.right, bottom=box.bottom)
 
 
