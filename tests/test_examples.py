@@ -61,7 +61,7 @@ def test_examples_on_the_demo(name, demo, tmp_path, capsys):
     picture = tmp_path / "picture.png"
     script(name).main(demo, picture)
     if name == "watermark" and not picture.exists():
-        assert "Searched" in capsys.readouterr().out  # so few photos may show nothing that recurs
+        assert "Looked for marks" in capsys.readouterr().out  # so few photos may show nothing that recurs
         return
     check(picture)
 

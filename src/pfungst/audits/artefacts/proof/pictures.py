@@ -53,7 +53,9 @@ def save_stamp(folder: Path, name: str, stamp: Stamp, size: tuple[int, int], *, 
         if pasted is not None and pasted[0]:
             piece = _cropped(edited(grey, pasted[0]), pasted[0])
             drawn.setdefault(piece.tobytes(), piece)
-    pieces = list(drawn.values())[:_SHOWN]
+            if piece.shape[:2] == size or len(drawn) == _SHOWN:
+                break  # what covers the whole photo is one and the same
+    pieces = list(drawn.values())
     if not pieces:
         return ""
     height = max(piece.shape[0] for piece in pieces)
