@@ -44,6 +44,13 @@ ACTIVATIONS = frozenset(
         "sigmoid",
         "hardsigmoid",
         "logsigmoid",
+        "log_sigmoid",
+        "exp",
+        "cos",
+        "sin",
+        "log1p",
+        "clip",
+        "_threshold",
         "threshold",
     ]
 )
@@ -136,20 +143,25 @@ class ModifiedGradients(TorchFunctionMode):
         self._mark(name, args, signals, result)
         return result
 
-    def _called(  # noqa: PLR0911 - one kind of operation after the other
+    def _called(
         self, func: Any, name: str, args: Sequence[Any], given: dict[str, Any], signals: list[Tensor]
     ) -> Any:
         if name in OWN:
             with self:
                 return OWN[name](*args, **given)
+        if name in {"mul", "multiply"} and len(signals) > 1:
+            return self._product(*signals)
+        return self._linear(func, name, args, given, signals)
+
+    def _linear(
+        self, func: Any, name: str, args: Sequence[Any], given: dict[str, Any], signals: list[Tensor]
+    ) -> Any:
         if name in ACTIVATIONS and (name != "pow" or _signal(args[0])):
             return _activation(_anew(func, name), args, given)
         if name in {"add", "sub"} and str(getattr(func, "__name__", "")).endswith("_"):
             return func(*args, **given)  # in place, as others may read it there
         if name in {"div", "true_divide"} and len(args) > 1 and _signal(args[1]):
             return args[0] / args[1].detach()
-        if name in {"mul", "multiply"} and len(signals) > 1:
-            return self._product(*signals)
         if name in PRODUCTS or (name.startswith("conv") and len(signals) > 1):
             y = func(*args, **given)
             return half(y) if len(signals) > 1 else y
@@ -167,7 +179,8 @@ class ModifiedGradients(TorchFunctionMode):
 
     def _mark(self, name: str, args: Sequence[Any], signals: list[Tensor], result: Any) -> None:
         """Remember what is a gate: 3 statistics, 2 squashed, 1 tanh and clamps of shifted signals."""
-        known = min(self.gates.get(item, 0) for item in signals)
+        read = signals[:1] if name in {"expand_as", "type_as", "to"} else signals
+        known = min(self.gates.get(item, 0) for item in read)
         rank = known if name in MOVING or (known == 3 and name in ACTIVATIONS) else 0
         if name in STATISTICS or name == "sqrt" or (name == "pow" and _is_inverse(args[1])):
             rank = 3
@@ -175,7 +188,7 @@ class ModifiedGradients(TorchFunctionMode):
             rank = 2
         elif name == "tanh":
             rank = 1
-        elif name in {"relu6", "hardtanh", "clamp"} and _shifted(signals[0]):
+        elif name in {"relu6", "hardtanh", "clamp", "clip"} and _shifted(signals[0]):
             rank = max(rank, 1)
         for item in _flat([result]):
             if rank and isinstance(item, Tensor):
@@ -199,7 +212,8 @@ def _activation(func: Any, args: Sequence[Any], given: dict[str, Any]) -> Tensor
     x = args[0] if args else given.pop("input")
     with torch.no_grad():
         y = func(x, *args[1:], **given)
-        ratio = torch.where(x == 0, 0.0, y / torch.where(x == 0, 1.0, x))
+        start = func(torch.zeros_like(x), *args[1:], **given).nan_to_num(posinf=0.0, neginf=0.0)
+        ratio = torch.where(x == 0, 0.0, (y - start) / torch.where(x == 0, 1.0, x))
     result: Tensor = x * ratio + (y - x.detach() * ratio)
     return result
 

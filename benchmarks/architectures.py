@@ -39,7 +39,7 @@ ZERO = lrp.composite("attnlrp").extended(
     name="zero",
     types={
         **dict.fromkeys(
-            ("convolution", "linear", "sum", "affine", "avg_pool", "norm", "contraction"),
+            ("convolution", "linear", "sum", "affine", "avg_pool", "norm", "contraction", "squash"),
             lrp.Epsilon(epsilon=0.0),
         ),
         "multiplication": lrp.Halves(epsilon=0.0),

@@ -50,6 +50,8 @@ class Heatmap:
         Of the photo.
     ledger : mapping
         Where the score went.
+    caveat : str
+        What has to be known to read it, in plain words; empty if there is nothing.
     picture : str
         The PNG file.
     arrays : str or None
@@ -64,6 +66,7 @@ class Heatmap:
     width: int
     ledger: Mapping[str, Any]
     picture: str
+    caveat: str = ""
     arrays: str | None = None
 
 
@@ -294,6 +297,7 @@ class _ExplainPhotos:
             height=height,
             width=width,
             ledger=explanation.ledger.as_dict(),
+            caveat=explanation.caveat,
             picture=as_text(str(picture)),
             arrays=None if arrays is None else as_text(str(arrays)),
         )

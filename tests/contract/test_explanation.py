@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,3 +86,35 @@ def test_numbers_and_arrays_are_saved(tmp_path):
         assert json.loads(stored.metadata()["explanation"]) == found.as_dict()
     assert found.as_dict()["ledger"]["taken"] == {"stabiliser": 0.2, "bias": 0.04}
     assert (found.as_dict()["height"], found.as_dict()["width"]) == (30, 50)
+
+
+@pytest.mark.parametrize(
+    ("score", "pixels", "taken", "words"),
+    [
+        (2.0, 2.0, {}, ""),
+        (2.0, 0.2, {"bias": 1.8}, ""),
+        (2.0, 0.19, {"bias": 1.81}, "only 9.5 % of the score reached the photo, most went to fixed numbers"),
+        (-2.0, -0.002, {"bias": -1.0, "padding": -0.998}, "only 0.1 % of the score reached the photo"),
+        (2.0, 0.0, {"bias": -3.0, "linearisation": 5.0}, "most went to steps that are only approximated"),
+        (2.0, 0.1, {"zero": 1.9}, "most went to parts of the model whose inputs come to nothing"),
+        (2.0, 0.1, {"something": 1.9}, "most went to something: colours show where"),
+        (2.0, 0.0, {}, "the account does not close: +2 of the score +2 went nowhere"),
+        (2.0, 1.5, {"bias": 0.4}, "the account does not close: +0.1 of"),
+        (0.0, 0.0, {}, ""),
+        (2.0, 1.0, {"threshold": 1.0}, ""),
+    ],
+)
+def test_a_heatmap_of_little_of_the_score_says_so(score, pixels, taken, words):
+    ledger = Ledger(score=score, pixels=pixels, taken=taken)
+    found = replace(explanation(), ledger=ledger)
+    assert words in found.caveat
+    assert bool(found.caveat) == bool(words)
+    assert found.as_dict()["caveat"] == found.caveat
+    assert (found.caveat in repr(found)) or not words
+    plain = replace(found, ledger=Ledger(score=score, pixels=score)).draw()
+    assert (found.draw().height > plain.height) == bool(words)
+
+
+def test_taking_the_threshold_off_changes_no_share():
+    found = replace(explanation(), ledger=Ledger(score=1.0, pixels=0.05, taken={"bias": 0.95}))
+    assert found.from_threshold(0.7).caveat == found.caveat != ""

@@ -91,3 +91,47 @@ def test_unknown_names(photo):
     with pytest.raises(ConfigError, match="epsilon cannot be set for the explanation of a network"):
         model.explain(photo, "a", epsilon=100.0)
     assert model.look([photo]).explain([[]]) == [[]]
+
+
+def test_what_lies_on_padding_is_booked_and_draws_no_line():
+    """Every input pixel of a linear model has a relevance of its own; those of padding are no photo's."""
+    photo = np.full((20, 40, 3), 200, dtype=np.uint8)
+    preprocess = Preprocess(input_size=(40, 40), resize_length=40, resize="longest+pad", scale=1 / 255)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 40 * 40, 1, bias=False)).double()
+    nn.init.constant_(module[1].weight, 0.01)
+    module[1].weight.data.view(3, 40, 40)[:, 30:] = -1.0  # the padding below speaks against the class
+    model = NetworkClassifier(module, ["a"], preprocess, dtype=torch.float64)
+    found = model.explain(photo, "a", rule="epsilon")
+    value = 200 / 255
+    on_padding = 3 * value * (10 * 40 * 0.01 - 10 * 40 * 1.0)
+    assert found.ledger.taken["padding"] == pytest.approx(on_padding, rel=1e-5)
+    assert found.ledger.pixels == pytest.approx(3 * value * 20 * 40 * 0.01, rel=1e-5)
+    assert found.ledger.score == pytest.approx(found.ledger.pixels + on_padding, rel=1e-5)
+    np.testing.assert_allclose(found.relevance, 3 * value * 0.01, rtol=1e-4)
+    heatmap = found.heatmap()
+    assert (heatmap == heatmap[0, 0]).all(), "its scale is that of the photo, too"
+    assert found.caveat.startswith("only 2.1 % of the score reached the photo, most went to the margin")
+
+
+def test_without_padding_nothing_is_booked_as_such(photo):
+    model = linear_model()
+    assert "padding" in model.explain(photo, "a").ledger.taken
+    model.preprocess = model.preprocess.with_resize("shortest")
+    assert "padding" not in model.explain(photo, "a").ledger.taken
+
+
+def test_a_fallback_is_part_of_the_rule_and_named(photo):
+    class Odd(nn.Module):
+        def forward(self, x):
+            return torch.exp(x)
+
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 20 * 24, 3), Odd()).eval()
+    model = NetworkClassifier(module, ["a", "b", "c"], INPUT)
+    with pytest.raises(ConfigError, match=r"torch\.exp, called in 2 \(Odd\).*suited\+gradient"):
+        model.explain(photo, "a")
+    for fallback in ("gradient", "pass"):
+        found = model.explain(photo, "a", rule=f"epsilon+{fallback}")
+        assert found.rule == f"epsilon+{fallback}"
+        assert abs(found.ledger.residual) < 1e-4 * max(map(abs, (found.score, *found.ledger.taken.values())))
+    with pytest.raises(ConfigError, match="unknown composite 'epsilon\\+grad'"):
+        model.explain(photo, "a", rule="epsilon+grad")

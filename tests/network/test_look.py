@@ -10,7 +10,7 @@ from pfungst.errors import ConfigError
 from pfungst.network import NetworkClassifier, Preprocess
 from pfungst.network.edits import EditedPhoto
 from pfungst.network.look import NetworkLook
-from pfungst.network.views import ViewPlan
+from pfungst.network.views import ViewPlan, center_view
 
 INPUT = Preprocess(input_size=(20, 24), resize_length=32, scale=1 / 255, mean=(0.4, 0.5, 0.6))
 CLASSES = ["a", "b", "c"]
@@ -169,7 +169,15 @@ def test_relevance_of_a_picture_on_its_photo(photos, rng):
     for position, photo in enumerate(photos):
         placed = look.on_photo(relevance, photo=position)
         assert placed.shape == photo.shape[:2]
-        assert placed.sum() == pytest.approx(relevance.sum())
+        placement, (top, left) = center_view(photo, look._forward.preprocess)[1:]
+        rows, columns = (
+            np.arange(20) + top - placement.padding[0],
+            np.arange(24) + left - placement.padding[1],
+        )
+        on_photo = np.ix_(
+            (rows >= 0) & (rows < placement.resized[0]), (columns >= 0) & (columns < placement.resized[1])
+        )
+        assert placed.sum() == pytest.approx(relevance[on_photo].sum())
     with pytest.raises(ConfigError, match=r"relevance of shape \(3, 4\). Allowed: the picture's \(20, 24\)"):
         look.on_photo(np.zeros((3, 4)))
 

@@ -44,7 +44,8 @@ def twin_back(relevance, photo, rule, length):
         for axis, index in enumerate((i, j)):
             on_canvas = index + (canvas[axis] - relevance.shape[axis]) // 2
             inside = on_canvas - (canvas[axis] - resized[axis]) // 2
-            place.append(twin_weights(photo[axis], resized[axis], min(max(inside, 0), resized[axis] - 1)))
+            within = 0 <= inside < resized[axis]  # else padding, which belongs to no pixel of the photo
+            place.append(twin_weights(photo[axis], resized[axis], inside) if within else {})
         for y, weight_y in place[0].items():
             for x, weight_x in place[1].items():
                 out[y, x] += weight_y * weight_x * relevance[i, j]
@@ -72,7 +73,12 @@ def test_relevance_goes_back_as_the_loop_says(rng, photo, rule, length, size):
     back = placement.relevance_to_photo(relevance, offset)
     assert back.shape == photo
     np.testing.assert_allclose(back, twin_back(relevance, photo, rule, length), atol=1e-12)
-    assert back.sum() == pytest.approx(relevance.sum(), abs=1e-9)
+    top, left = (before - start for before, start in zip(placement.padding, offset, strict=True))
+    (height, width), (rows, columns) = placement.resized, size
+    within = relevance[
+        max(top, 0) : min(max(top + height, 0), rows), max(left, 0) : min(max(left + width, 0), columns)
+    ]
+    assert back.sum() == pytest.approx(within.sum(), abs=1e-9)
 
 
 @pytest.mark.parametrize(("photo", "rule", "length", "size"), CASES)
@@ -85,8 +91,16 @@ def test_the_same_shares_draw_the_view(rng, photo, rule, length, size):
     for i, j in [(0, 0), (size[0] - 1, 2), (size[0] // 2, size[1] - 1)]:
         one = np.zeros(size)
         one[i, j] = 1.0
-        grey = np.einsum("yx,yxc->c", placement.relevance_to_photo(one, offset), image)
-        np.testing.assert_allclose(grey, crop[i, j], atol=1.01)
+        shares = placement.relevance_to_photo(one, offset)
+        grey = np.einsum("yx,yxc->c", shares, image)
+        on_photo = all(
+            0 <= index + start - before < length
+            for index, start, before, length in zip(
+                (i, j), offset, placement.padding, placement.resized, strict=True
+            )
+        )
+        np.testing.assert_allclose(shares.sum(), float(on_photo), atol=1e-12)
+        np.testing.assert_allclose(grey, crop[i, j] * float(on_photo), atol=1.01)
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(50, 20), (20, 50), (13, 13), (1, 4), (4, 1)])

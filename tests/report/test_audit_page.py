@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -23,7 +24,7 @@ from pfungst.errors import ConfigError, DataError
 from pfungst.report import audit_page
 from pfungst.report.audit_page import SECTIONS, headline, write_report
 from pfungst.report.lists import csv_text
-from pfungst.report.photo_data import open_sources, page_data, shifted
+from pfungst.report.photo_data import low_shares, open_sources, page_data, shifted
 from pfungst.report.pictures import heatmap_base64, picture_uri
 
 
@@ -351,3 +352,24 @@ def test_the_number_that_decided_stands_in_the_class_table(example):
     table = text[text.index('id="class-table"') : text.index("</table>", text.index('id="class-table"'))]
     assert table.count('class="decides"') == 2  # boat, in both models
     assert "decides" in table
+
+
+def test_heatmaps_of_little_of_the_score_are_said_to_be_so(example, tmp_path, monkeypatch):
+    folder = tmp_path / "audit"
+    shutil.copytree(example, folder)
+    sources = open_sources(folder, Audit.load(folder))
+    little = {"score": 1.0, "pixels": 0.001, "taken": {"bias": 0.999}}
+    seen = {
+        key: (replace(rows[0], ledger=little) if rows[0] is not None else None, *rows[1:])
+        for key, rows in sources.seen.items()
+    }
+    assert low_shares(sources) == []
+    monkeypatch.setattr(audit_page, "open_sources", lambda *_: replace(sources, seen=seen))
+    text = words(reported(folder))
+    count = sum(rows[0] is not None for rows in seen.values())
+    name = sources.audit.models[0].name
+    assert (
+        f"Of {count} heatmaps of {name}, {count} are to be read with care; the first: only 0.1 % of the"
+        in text
+    )
+    assert "fixed numbers inside the model (biases)" in text

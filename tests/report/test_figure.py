@@ -161,3 +161,11 @@ def test_command_line_refuses_what_does_not_fit(command, tmp_path):
     (tmp_path / "empty").mkdir()
     empty = ["--images", str(tmp_path / "empty"), "--out", str(tmp_path / "f.png")]
     assert "holds no photo" in str(command("a", *empty).exception)
+
+
+def test_a_heatmap_of_little_of_the_score_is_marked():
+    ledger = Ledger(score=2.0, pixels=0.02, taken={"bias": 1.98})
+    found = Explanation(
+        image_id="a", class_name="c", score=2.0, rule="r", relevance=np.ones((4, 4)), ledger=ledger
+    )
+    assert heatmap_tile(found, 8).caption == "c\nf(x) = +2.00, 1.0 % of it shown"

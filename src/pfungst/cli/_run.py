@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
@@ -117,3 +117,9 @@ def numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Numbe
         return [kind(part) for part in comma_list(text) or ()]
     except ValueError as error:
         raise ConfigError(f"{option} {text}", allowed="numbers separated by commas") from error
+
+
+def print_notes(lines: Iterable[str]) -> None:
+    """Remarks below a table, one a line."""
+    for line in lines:
+        typer.echo(line)

@@ -34,7 +34,10 @@ def explain(
     ] = None,
     rule: Annotated[
         str | None,
-        typer.Option(help="Fisher vectors: epsilon, naive, absolute. Networks: a composite like cvpr2016."),
+        typer.Option(
+            help="Fisher vectors: epsilon, naive, absolute. Networks: a composite like cvpr2016; "
+            "suited+gradient approximates operations that have no rule."
+        ),
     ] = None,
     epsilon: Annotated[
         float | None, typer.Option(help="Stabiliser of the epsilon rule for Fisher vectors (the paper: 100).")
@@ -79,4 +82,6 @@ def explain(
             (row.image, row.class_name, wording.signed(row.score, 3), row.picture) for row in found.heatmaps
         ]
         print_table(str(model.model), ("photo", "class", "f(x)", "picture"), table)
+        remarks = (f"{row.image}, {row.class_name}: {row.caveat}" for row in found.heatmaps if row.caveat)
+        _run.print_notes(remarks)
     _run.finish(found.failures)

@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 
 INPUT_LAYER = "input"
 """The layer of an :class:`Explanation` with the relevance of the model's own input."""
+LEAST_SHARE = 0.1
+"""A heatmap of less than this share of the score says so (:attr:`Ledger.caveat`)."""
+_LARGEST_GAP = 0.01
+"""Of the largest amount: from there on an account does not close."""
+_CAUSES = {
+    "bias": "fixed numbers inside the model (biases)",
+    "constant": "fixed inputs inside the model (constants)",
+    "stabiliser": "the damping of the rule (stabiliser)",
+    "zero": "parts of the model whose inputs come to nothing (zero)",
+    "linearisation": "steps that are only approximated (linearisation)",
+    "padding": "the margin that was added around the photo (padding)",
+}
 SHOWN = 640
 """Most pixels of a side of a picture in a notebook."""
 
@@ -51,6 +64,39 @@ class Ledger:
     def residual(self) -> float:
         """What the account cannot place: rounding errors only, if all is well."""
         return self.score - self.pixels - sum(self.taken.values())
+
+    @property
+    def reached(self) -> float:
+        """The share of f(x) that reached the pixels; 1 where f(x) is 0 and nothing can be said."""
+        return (self.pixels + self.taken.get("threshold", 0.0)) / self.score if self.score else 1.0
+
+    @property
+    def closes(self) -> bool:
+        """Whether all of f(x) is accounted for, up to rounding."""
+        largest = max(map(abs, (self.score, self.pixels, *self.taken.values())))
+        return abs(self.residual) <= _LARGEST_GAP * largest
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether less than :data:`LEAST_SHARE` of f(x) reached the pixels and the rest is accounted for."""
+        return self.closes and abs(self.reached) < LEAST_SHARE
+
+    @property
+    def caveat(self) -> str:
+        """What has to be known to read the heatmap, in plain words; empty if there is nothing."""
+        if not self.closes:
+            return (
+                f"the account does not close: {self.residual:+.3g} of the score {self.score:+.3g} went "
+                "nowhere, so do not rely on this heatmap"
+            )
+        if not self.is_partial:
+            return ""
+        taken = {cause: amount for cause, amount in self.taken.items() if cause != "threshold"}
+        most = max(taken, key=lambda cause: abs(taken[cause]), default="")
+        return (
+            f"only {100 * abs(self.reached):.1f} % of the score reached the photo, most went to "
+            f"{_CAUSES.get(most, most)}: colours show where the model looked, not how much it mattered"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON."""
@@ -104,6 +150,11 @@ class Explanation:
         summed: NDArray[np.float64] = layer.sum(axis=0) if layer.ndim == 3 else layer
         return summed
 
+    @property
+    def caveat(self) -> str:
+        """What has to be known to read this heatmap, in plain words; empty if there is nothing."""
+        return self.ledger.caveat
+
     def from_threshold(self, threshold: float) -> Explanation:
         """The relevance of f(x) − threshold, which is positive exactly where the class is predicted.
 
@@ -137,7 +188,7 @@ class Explanation:
         photo = f"{self.image_id!r}, " if self.image_id else ""
         return (
             f"<Explanation of {photo}class {self.class_name!r}: f(x) = {self.score:+.3f}, rule {self.rule}, "
-            f"{height} x {width} pixels>"
+            f"{height} x {width} pixels{'; ' + self.caveat if self.caveat else ''}>"
         )
 
     def _repr_png_(self) -> bytes:
@@ -168,7 +219,7 @@ class Explanation:
 
             ax = pyplot.subplots()[1]
         ax.imshow(self.heatmap() if image is None else overlay(image, self.relevance))
-        ax.set_title(f"{self.class_name}: f(x) = {self.score:+.2f}")
+        ax.set_title("\n".join([f"{self.class_name}: f(x) = {self.score:+.2f}", *wrap(self.caveat, 60)]))
         ax.set_axis_off()
         return ax
 
@@ -183,7 +234,7 @@ class Explanation:
         from pfungst.contract.heatmap import labelled_picture
 
         words = f"{self.class_name} | f(x) = {self.score:+.3f} | rule {self.rule}"
-        caption = f"{self.image_id} | {words}" if self.image_id else words
+        caption = " | ".join(part for part in (self.image_id, words, self.caveat) if part)
         return labelled_picture(self.relevance, caption, image)
 
     def save(self, path: str | Path, image: NDArray[np.uint8] | None = None) -> Path:
@@ -210,6 +261,7 @@ class Explanation:
             "class": self.class_name,
             "score": self.score,
             "rule": self.rule,
+            "caveat": self.caveat,
             "height": height,
             "width": width,
             "ledger": self.ledger.as_dict(),

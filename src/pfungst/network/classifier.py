@@ -322,16 +322,25 @@ def _ready(module: nn.Module, device: str, dtype: torch.dtype) -> nn.Module:
     ConfigError
         If it can be neither moved nor put into evaluation mode.
     """
+    if not isinstance(module, nn.Module):
+        raise ConfigError(
+            f"a network of type {type(module).__name__}",
+            allowed="a torch.nn.Module",
+            hint="program.module() of a program of torch.export",
+        )
     tensors = [item for item in (*module.parameters(), *module.buffers()) if item.is_floating_point()]
     placed = all(item.dtype == dtype and item.device == torch.device(device) for item in tensors)
-    if placed and not any(part.training for part in module.modules()):
+    if placed and not any(getattr(part, "training", False) for part in module.modules()):
         return module
     try:
         return deepcopy(module).to(device=device, dtype=dtype).eval()
-    except (NotImplementedError, RuntimeError) as error:
+    except Exception as error:  # a module raises what it likes
+        reason = str(error).strip().split("\n", 1)[0][:200]
         raise ConfigError(
-            f"a module of type {type(module).__name__} that cannot be put into evaluation mode ({error})",
-            allowed="a torch.nn.Module as its class makes it, not one from torch.export",
+            f"a module of type {type(module).__name__} that is not in evaluation mode, of {dtype} and on "
+            f"{device}, and cannot be copied to be so ({reason})",
+            allowed="one that is so already, or can be copied",
+            hint="module.eval() and module.to(...) first",
         ) from error
 
 

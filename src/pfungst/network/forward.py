@@ -82,18 +82,18 @@ class Forward:
         with torch.inference_mode():
             try:
                 return self.module(inputs.contiguous(memory_format=torch.channels_last))
-            except RuntimeError:
+            except Exception:  # a module raises what it likes
                 return self._in_default_layout(inputs)
 
     def _in_default_layout(self, inputs: Tensor) -> Any:
         try:
             return self.module(inputs)
-        except RuntimeError as error:
+        except Exception as error:
             reason = str(error).strip().split("\n", 1)[0][:200]
             raise ConfigError(
                 f"the network fails on an input of shape {tuple(inputs.shape)} ({reason})",
                 allowed="the input that its layers were made for",
-                hint="the model's original copy, or another input_size",
+                hint="the preprocessing it was trained with: input size, and channels RGB, BGR, gray or RGBA",
             ) from error
 
     def columns(self, output: Any) -> NDArray[np.float64]:

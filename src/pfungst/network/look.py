@@ -111,8 +111,8 @@ class NetworkLook:
         """Explain classes of each photo's centre view by layer-wise relevance propagation.
 
         The classes of a photo share a forward pass, or two. The relevance of the input is summed over its
-        channels and handed back through crop, padding and resize to the photo's pixels; the sum is conserved
-        (see :mod:`pfungst.network.views`).
+        channels and handed back through crop and resize to the photo's pixels; what lies on padding around
+        the photo is in the ledger as ``padding`` (see :mod:`pfungst.network.views`).
 
         Parameters
         ----------
@@ -181,6 +181,8 @@ class NetworkLook:
         pixels = self._plans[photo].relevance_to_photo(channels.sum(axis=0))
         account = result.ledger.sample(*at)
         taken = {cause: sign * amount for cause, amount in account.taken.items()}
+        if self._plans[photo].placement.is_padded:
+            taken["padding"] = float(channels.sum() - pixels.sum())
         return Explanation(
             image_id=image_id,
             class_name=self._classes[column],
@@ -248,7 +250,7 @@ class NetworkLook:
         return np.array(means, dtype=np.float64).reshape(len(means), len(self._classes))
 
     def on_photo(self, relevance: NDArray[np.floating], *, photo: int = 0) -> NDArray[np.float64]:
-        """Relevance of the centre view's pixels handed to the photo's pixels; the sum is conserved.
+        """Relevance of the centre view's pixels handed to the photo's pixels; that of padding is left out.
 
         Raises
         ------

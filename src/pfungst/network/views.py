@@ -10,8 +10,9 @@ repeat and crop, the network sees::
 Every row of ``P A`` and ``Q B`` holds weights that sum to 1: they say of which pixels of the photo one pixel
 of the view was mixed. Relevance goes back by the same shares, ``R_photo = (P A)ᵀ R_view (Q B)``; where a
 filter has weights below 0 (bicubic, Lanczos) by their magnitudes, divided by their sum, so that no share is
-negative. Padding gives its relevance to the edge pixel that it repeats, pixels cut off by the crop get none,
-and the sum is conserved whatever the signs: ``Σ R_photo = Σ R_view``.
+negative. What lies on padding belongs to no pixel of the photo: handed to the edge pixels that it repeats it
+would draw lines along the photo's edges. Pixels cut off by the crop get nothing. So the sum is conserved
+whatever the signs but for the padding: ``Σ R_photo = Σ R_view − Σ R_padding``.
 """
 
 from __future__ import annotations
@@ -99,6 +100,11 @@ class Placement:
             interpolation=interpolation,
         )
 
+    @property
+    def is_padded(self) -> bool:
+        """Whether the canvas is larger than the photo on it."""
+        return self.canvas != self.resized
+
     def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The canvas, ``(*canvas, 3)`` uint8: resized, padded evenly at both sides by the edge pixels."""
         return self.padded(resized(image, *self.resized, self.interpolation))
@@ -114,7 +120,7 @@ class Placement:
     def relevance_to_photo(
         self, relevance: NDArray[np.floating], offset: tuple[int, int]
     ) -> NDArray[np.float64]:
-        """Relevance of a crop's pixels handed to the photo's pixels, sum conserved.
+        """Relevance of a crop's pixels handed to the photo's pixels; that of padding is left out.
 
         Parameters
         ----------
@@ -126,17 +132,21 @@ class Placement:
         Returns
         -------
         (h0, w0) float64
-            ``(P A)ᵀ R (Q B)``, in the photo's coordinates.
+            ``(P A)ᵀ R (Q B)`` of the rows and columns that are no padding, in the photo's coordinates.
         """
         rows, columns = (self._mixture(axis, offset[axis], relevance.shape[axis]) for axis in (0, 1))
         spread: NDArray[np.float64] = rows.T @ np.asarray(relevance, dtype=np.float64) @ columns
         return spread
 
     def _mixture(self, axis: int, start: int, count: int) -> NDArray[np.float64]:
-        """``P A`` (or ``Q B``): the shares of the photo's rows (columns) in each row (column) of a crop."""
-        last = self.resized[axis] - 1
-        source = np.clip(np.arange(start, start + count) - self.padding[axis], 0, last)
-        return resize_matrix(self.photo[axis], self.resized[axis], self.interpolation)[source]
+        """The shares of the photo's rows (columns) in each row (column) of a crop; none in padding."""
+        source = np.arange(start, start + count) - self.padding[axis]
+        inside = (source >= 0) & (source < self.resized[axis])
+        mixture = np.zeros((count, self.photo[axis]))
+        mixture[inside] = resize_matrix(self.photo[axis], self.resized[axis], self.interpolation)[
+            source[inside]
+        ]
+        return mixture
 
 
 def _scaled(size: int, length: int, side: int) -> int:
@@ -298,7 +308,7 @@ class ViewPlan:
         return np.stack([_crop(canvas, offset, self.size) for offset in self.offsets])
 
     def relevance_to_photo(self, relevance: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Relevance of the first view's pixels handed to the photo's pixels, sum conserved."""
+        """Relevance of the first view's pixels handed to the photo's pixels; that of padding is left out."""
         return self.placement.relevance_to_photo(relevance, self.offsets[0])
 
 

@@ -20,7 +20,17 @@ from pfungst.report import charts
 from pfungst.report.class_pages import LinkedPage, remove_class_pages, write_class_pages
 from pfungst.report.lists import photo_lists
 from pfungst.report.page import write_page
-from pfungst.report.photo_data import MAX_BYTES, Key, Sources, Zero, important, open_sources, page_data, shown
+from pfungst.report.photo_data import (
+    MAX_BYTES,
+    Key,
+    Sources,
+    Zero,
+    important,
+    low_shares,
+    open_sources,
+    page_data,
+    shown,
+)
 from pfungst.report.pictures import COMPACT, FULL, picture_uri
 from pfungst.report.quality_tables import quality_items
 
@@ -102,6 +112,7 @@ def write_report(audit_folder: str | Path, *, zero: Zero = "threshold", max_byte
         linked=linked,
         in_gallery=set() if linked else {entry["class"] for entry in data["entries"]},
         zero_words=ZERO_WORDS[zero],
+        low_shares=low_shares(sources),
         side_by_side=side_by_side,
         quality=[quality_items(model) for model in audit.models],
         **_lookups(audit),

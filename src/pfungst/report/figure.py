@@ -180,6 +180,8 @@ def heatmap_tile(explanation: Explanation, side: int) -> Tile:
     plane = Image.fromarray(explanation.relevance.astype(np.float32))
     relevance = np.asarray(plane.resize(size, Image.Resampling.BOX), dtype=np.float64)
     caption = f"{explanation.class_name}\nf(x) = {explanation.score:+.2f}"
+    if explanation.ledger.is_partial:
+        caption += f", {100 * abs(explanation.ledger.reached):.1f} % of it shown"
     return Tile(picture=colours(scaled(relevance)), caption=caption)
 
 

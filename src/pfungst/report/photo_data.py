@@ -14,7 +14,9 @@ from PIL.Image import DecompressionBombError
 
 from pfungst.audits.schema import Audit, ModelAudit, Photo, survey_folder
 from pfungst.audits.survey import Seen, StoredSurvey, open_survey
+from pfungst.contract.explanation import Ledger
 from pfungst.errors import DataError, PfungstError
+from pfungst.evaluation.wording import counted
 from pfungst.report.pictures import FULL, Detail, heatmap_base64, photo_base64
 
 Key = tuple[str, str]
@@ -65,6 +67,25 @@ def open_sources(folder: Path, audit: Audit) -> Sources:
         seen={key: found[key] for key in ranked},
         clusters=tuple(_clusters(model) for model in audit.models),
     )
+
+
+def low_shares(sources: Sources) -> list[str]:
+    """Of each model whose heatmaps are to be read with care how many they are, and why, in a sentence."""
+    sentences = []
+    for position, model in enumerate(sources.audit.models):
+        found = [item for rows in sources.seen.values() if (item := rows[position]) is not None]
+        told = [caveat for item in found if (caveat := _ledger(item).caveat)]
+        if told:
+            sentences.append(
+                f"Of {counted(len(found), 'heatmap')} of {model.name}, {len(told)} are to be read with care; "
+                f"the first: {told[0]}."
+            )
+    return sentences
+
+
+def _ledger(seen: Seen) -> Ledger:
+    row = seen.ledger
+    return Ledger(score=row["score"], pixels=row["pixels"], taken=row["taken"])
 
 
 def shown(seen: Sequence[Seen | None]) -> bool:

@@ -243,6 +243,10 @@ def test_unknown_operations_are_named_with_their_module(step, operation):
     for fallback in ("gradient", "pass"):
         result = lrp.relevance(net, x, 0, fallback=fallback)
         assert result.ledger.residual.abs().max() < 1e-5
+        assert result.composite.endswith(f"+{fallback}")
+        named = lrp.relevance(net, x, 0, composite=f"suited+{fallback}")
+        torch.testing.assert_close(named.relevance, result.relevance)
+        assert named.composite == result.composite
 
 
 def test_reading_a_tensor_after_a_view_of_it_changed_is_an_error_not_a_wrong_answer():

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType
+from typing import Literal, get_args
 
 from torch import nn
 
@@ -42,7 +43,13 @@ _DEFAULTS: Mapping[str, Rule] = {
     "multiplication": Halves(),
     "contraction": Epsilon(),
     "softmax": SoftmaxTaylor(),
+    "squash": Epsilon(),
 }
+
+
+Fallback = Literal["gradient", "pass"]
+FALLBACKS: tuple[str, ...] = get_args(Fallback)
+"""What may be done at operations without a rule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +67,13 @@ class Composite:
         For tables and explanations.
     types : mapping of str or type to Rule
         Keys are kinds of operations (``convolution linear sum affine avg_pool max_pool lrn norm
-        multiplication contraction softmax``) or classes of modules.
+        multiplication contraction softmax squash``) or classes of modules.
     first : Rule, optional
         For the pixel layer.
     names : mapping of str to Rule
         Patterns as in file names, such as ``"features.[0-9]"`` or ``"classifier.*"``.
+    fallback : {"gradient", "pass"}, optional
+        What to do at operations without a rule; by default they are an error.
 
     Raises
     ------
@@ -83,8 +92,11 @@ class Composite:
     types: Mapping[str | type[nn.Module], Rule] = field(default_factory=dict)
     first: Rule | None = None
     names: Mapping[str, Rule] = field(default_factory=dict)
+    fallback: Fallback | None = None
 
     def __post_init__(self) -> None:
+        if self.fallback not in {None, *FALLBACKS}:
+            raise unknown_name("fallback", str(self.fallback), FALLBACKS)
         for key, rule in self.types.items():
             if not isinstance(key, str):
                 continue
@@ -116,6 +128,10 @@ class Composite:
             },
             first=first or self.first,
         )
+
+    def with_fallback(self, fallback: Fallback) -> Composite:
+        """The same with something to do at operations without a rule; its name says so."""
+        return replace(self, name=f"{self.name}+{fallback}", fallback=fallback)
 
     def rule_for(self, kind: str, path: str, module: nn.Module | None, *, first: bool) -> Rule:
         """The rule of one operation of ``kind``, called in ``module`` at ``path``."""
@@ -190,6 +206,8 @@ def register_composite(item: Composite) -> None:
 def composite(choice: str | Composite) -> Composite:
     """A composite by name; a composite is returned as it is.
 
+    ``NAME+gradient`` and ``NAME+pass`` are that composite with a fallback.
+
     Raises
     ------
     ConfigError
@@ -197,11 +215,23 @@ def composite(choice: str | Composite) -> Composite:
     """
     if isinstance(choice, Composite):
         return choice
+    name, fallback = split_fallback(choice)
+    if fallback is not None:
+        return composite(name).with_fallback(fallback)
     if choice not in COMPOSITES:
         _load_plugins()
     if choice not in COMPOSITES:
         raise unknown_name("composite", str(choice), tuple(COMPOSITES))
     return COMPOSITES[choice]
+
+
+def split_fallback(name: str) -> tuple[str, Fallback | None]:
+    """A composite's name without its fallback, and the fallback."""
+    base, _, end = name.rpartition("+")
+    for known in get_args(Fallback):
+        if base and end == known:
+            return base, known
+    return name, None
 
 
 @cache

@@ -215,6 +215,25 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
     return input.to(other.dtype)
 
 
+def var_mean(input: Tensor, *args: Any, **options: Any) -> tuple[Tensor, Tensor]:
+    """Variance and mean, of the same dimensions."""
+    return torch.var(input, *args, **options), _mean_beside(input, args, options)
+
+
+def std_mean(input: Tensor, *args: Any, **options: Any) -> tuple[Tensor, Tensor]:
+    """Standard deviation and mean, of the same dimensions."""
+    return torch.std(input, *args, **options), _mean_beside(input, args, options)
+
+
+def _mean_beside(input: Tensor, args: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor:
+    """The mean over the dimensions that ``torch.var`` was given in one of its signatures."""
+    dims = options.get("dim", args[0] if args and not isinstance(args[0], bool) else None)
+    kept = bool(options.get("keepdim", args[2] if len(args) > 2 else False))
+    if dims is None:
+        dims = tuple(range(input.dim()))
+    return input.mean(dims, kept)
+
+
 def batch_norm(
     input: Tensor,
     weight: Tensor | None,
@@ -330,6 +349,8 @@ DECOMPOSED: Mapping[str, Callable[..., Any]] = {
     "reshape_as": reshape_as,
     "view_as": reshape_as,
     "type_as": type_as,
+    "var_mean": var_mean,
+    "std_mean": std_mean,
     "convolution": convolution,
     "native_layer_norm": layer_norm_with_statistics,
     "native_group_norm": group_norm_with_statistics,
@@ -339,8 +360,10 @@ _REORDERED = {"batch_norm": batch_norm, "instance_norm": instance_norm}
 """Names that ``torch.nn.functional`` and ``torch`` give to functions of different signatures."""
 
 
-def decomposition(func: object, name: str) -> Callable[..., Any] | None:
+def decomposition(func: object, name: str, args: Sequence[Any] = ()) -> Callable[..., Any] | None:
     """What a function is made of, if it is more than one operation."""
+    if name == "to" and len(args) > 1 and isinstance(args[1], Tensor):
+        return type_as
     if name in _REORDERED and getattr(func, "__module__", "") != "torch.nn.functional":
         return _REORDERED[name]
     return DECOMPOSED.get(name)

@@ -16,6 +16,8 @@ _BLOCK = 1 << 17
 
 def rows(tensor: Tensor) -> Tensor | None:
     """The tensor as ``(n, everything else)`` in the order of its memory; None if it is not dense."""
+    if not tensor.dim():
+        return tensor.view(1, 1)  # a number, which only one photo can have
     if tensor.is_contiguous():
         return tensor.view(tensor.shape[0], -1)
     if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
@@ -90,6 +92,9 @@ def quotient(
     out : Tensor, optional
         Where s_j goes; may be ``z``.
     """
+    if not relevance.dim():
+        found = quotient(relevance.view(1), z.view(1), epsilon, factor=factor)
+        return Quotient(found.values.view(()), found.stabiliser, found.zero)
     relevance, z = _common(relevance, z)
     out = relevance if out is None else aligned(out, relevance)
     stabiliser, zero = _sums(relevance), _sums(relevance)

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from pfungst.errors import unknown_name
+from pfungst.errors import PfungstError
+from pfungst.network.lrp.checking import check_given
 from pfungst.network.lrp.completeness import check_complete
-from pfungst.network.lrp.composite import Composite
+from pfungst.network.lrp.composite import Composite, Fallback, split_fallback
 from pfungst.network.lrp.composite import composite as find_composite
 from pfungst.network.lrp.elementwise import total
 from pfungst.network.lrp.ending import left_out
 from pfungst.network.lrp.errors import LrpError
 from pfungst.network.lrp.folding import FoldedBatchError, Photos
-from pfungst.network.lrp.plan import SUITED, Fallback, assignments, plan, suited
+from pfungst.network.lrp.plan import SUITED, assignments, plan, suited
 from pfungst.network.lrp.result import LedgerRow, LrpLedger, LrpResult, joined
 from pfungst.network.lrp.rules import Bound
 from pfungst.network.lrp.tape import Tape, record
@@ -59,7 +60,8 @@ def relevance(
         The range of the input after preprocessing, for the rule z^B; numbers or tensors that broadcast to
         ``(C, H, W)``.
     fallback : {"gradient", "pass"}, optional
-        What to do at operations without a rule; by default they are an error.
+        What to do at operations without a rule, where ``composite`` does not say it; by default they are an
+        error. ``composite="suited+gradient"`` is the same.
 
     Returns
     -------
@@ -123,10 +125,11 @@ class Recording:
     """
 
     def __init__(self, module: nn.Module, inputs: Tensor) -> None:
-        _check(module, inputs)
-        self._module, self._inputs = module, inputs
-        self._tape: Tape | None = self._raw_tape()
-        with torch.no_grad():
+        check_given(module, inputs)
+        self._module = module
+        with torch.inference_mode(False), torch.no_grad():  # what is made in inference mode has no gradients
+            self._inputs = inputs.clone() if inputs.is_inference() else inputs
+            self._tape: Tape | None = self._raw_tape()
             self.outputs = self._tape.output.tensor()
 
     def _raw_tape(self) -> Tape:
@@ -137,7 +140,9 @@ class Recording:
     def _recorded(self, inputs: Tensor) -> Tape:
         try:
             return record(self._module, _in_fast_layout(inputs))
-        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        except PfungstError:
+            raise
+        except Exception as error:  # a module raises what it likes
             reason = str(error).strip().split("\n", 1)[0][:200]
             raise LrpError(
                 f"the network fails on an input of shape {tuple(self._inputs.shape)} ({reason})",
@@ -154,12 +159,19 @@ class Recording:
         fallback: Fallback | None = None,
     ) -> LrpResult:
         """As :func:`relevance`, of the recorded pass; a second call needs and makes a second recording."""
-        if fallback not in {None, "gradient", "pass"}:
-            raise unknown_name("fallback", str(fallback), ("gradient", "pass"))
-        rules = None if composite == SUITED else find_composite(composite)
+        with torch.inference_mode(False):
+            return self._relevance(
+                targets, composite, _Choice(None, output_relevance, input_bounds, fallback)
+            )
+
+    def _relevance(self, targets: Targets | None, composite: str | Composite, choice: _Choice) -> LrpResult:
+        if isinstance(composite, str) and choice.fallback is None:
+            composite, fallback = split_fallback(composite)
+            choice = replace(choice, fallback=fallback)
+        if composite != SUITED:
+            choice = replace(choice, rules=find_composite(composite))
         tape, self._tape = self._tape or self._raw_tape(), None
         check_complete(self._module, self._inputs, tape, self._recorded)
-        choice = _Choice(rules, output_relevance, input_bounds, fallback)
         try:
             return _explained(tape, targets, choice)
         except FoldedBatchError:
@@ -194,7 +206,9 @@ def _explained(
     """The way back; of one ``photo`` of a batch relevance of the others is 0 at the output already."""
     with torch.no_grad():
         rules = choice.rules or suited(tape)
-        steps = plan(tape, rules, fallback=choice.fallback, input_bounds=choice.input_bounds)
+        if choice.fallback is not None:
+            rules = rules.with_fallback(choice.fallback)
+        steps = plan(tape, rules, input_bounds=choice.input_bounds)
         photos = Photos(tape)
         tape.nodes.clear()
         outputs = tape.output.tensor()
@@ -205,7 +219,7 @@ def _explained(
             sent = [_alone(item, one) for item in sent]
         table = assignments(steps)
         sums = [total(item) for item in sent]
-        walk = Walk(photos, {id(tape.output): sent}, choice.fallback or "pass")
+        walk = Walk(photos, {id(tape.output): sent}, rules.fallback or "pass")
         rows = walk.back(steps)
         arrived = [item.contiguous() for item in walk.store[id(tape.input)]]
         if photo is not None:
@@ -241,29 +255,6 @@ def _photo_by_photo(
         given = choice.output_relevance
         one = replace(choice, output_relevance=given[i : i + 1] if given is not None else None)
         yield inputs[i : i + 1], wanted[i : i + 1] if wanted is not None else None, one
-
-
-def _check(module: nn.Module, inputs: Tensor) -> None:
-    training = next(
-        (name or type(module).__name__ for name, part in module.named_modules() if part.training), None
-    )
-    if training is not None:
-        raise LrpError(
-            f"module {training!r} is in training mode", allowed="evaluation mode", hint="module.eval()"
-        )
-    if not isinstance(inputs, Tensor) or inputs.dim() < 2 or inputs.shape[0] < 1 or not inputs.numel():
-        found = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
-        raise LrpError(f"inputs {found}", allowed="a batch (n, ...) of at least one image")
-    if inputs.dtype not in {torch.float32, torch.float64}:
-        raise LrpError(f"inputs of {inputs.dtype}", allowed="torch.float32, torch.float64")
-    weight = next((item for item in module.parameters() if item.is_floating_point()), None)
-    if weight is not None and (weight.dtype != inputs.dtype or weight.device != inputs.device):
-        raise LrpError(
-            f"inputs of {inputs.dtype} on {inputs.device} for a network of {weight.dtype} on {weight.device}",
-            hint="inputs.to(weight.device, weight.dtype)",
-        )
-    if not bool(torch.isfinite(inputs).all()):
-        raise LrpError("inputs hold NaN or infinity")
 
 
 def _in_fast_layout(inputs: Tensor) -> Tensor:

@@ -26,8 +26,8 @@ class UnsupportedOperationError(LrpError):
         super().__init__(
             f"{operation}, called in {module}, {reason}",
             allowed="the operations listed in docs/lrp.md",
-            hint='from Python fallback="gradient" (its linearisation, ε-stabilised) or "pass" (same shapes), '
-            "in explain or lrp.relevance; the share of the score that such steps take is in the ledger",
+            hint='a fallback as part of the rule\'s name: "suited+gradient" follows its linearisation, '
+            '"suited+pass" hands relevance on where shapes allow; the ledger says what such steps took',
         )
 
 

@@ -14,19 +14,20 @@ _NAMES: dict[str, str] = {
     "linear": "linear matmul mm",
     "batch_norm": "batch_norm",
     "activation": "relu relu6 hardtanh leaky_relu prelu elu selu celu rrelu gelu silu hardswish mish "
-    "softplus softsign tanh clamp clamp_min clamp_max threshold logsigmoid log_sigmoid tanhshrink hardshrink "
-    "softshrink pow square sqrt abs",
-    "squash": "sigmoid hardsigmoid special_expit",
+    "softsign tanh clamp clamp_min clamp_max clip threshold _threshold tanhshrink hardshrink softshrink "
+    "pow square sqrt abs sin tan sinh atan arctan asin arcsin asinh arcsinh expm1 log1p erf special_erf",
+    "squash": "sigmoid hardsigmoid special_expit softplus logsigmoid log_sigmoid cos cosh erfc special_erfc",
     "softmax": "softmax _softmax special_softmax",
     "log_softmax": "log_softmax _log_softmax special_log_softmax",
     "norm": "layer_norm group_norm instance_norm rms_norm",
     "identity": "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout "
-    "contiguous clone to float double detach data positive alias _to_copy lift_fresh_copy",
+    "contiguous clone to type float double detach data positive alias _to_copy lift_fresh_copy",
     "reshape": "reshape view _unsafe_view flatten unflatten squeeze unsqueeze ravel",
     "rearrange": "permute transpose swapaxes swapdims movedim moveaxis t T mT __getitem__ narrow select "
     "chunk split tensor_split unbind split_with_sizes index_select flip roll expand repeat "
     "repeat_interleave tile broadcast_to pixel_shuffle pixel_unshuffle channel_shuffle "
-    "unfold pad constant_pad_nd hsplit vsplit dsplit slice diagonal rot90 take_along_dim gather",
+    "unfold pad constant_pad_nd hsplit vsplit dsplit slice diagonal rot90 take_along_dim gather "
+    "sort msort topk",
     "choice": "where masked_fill assigned copy index_put scatter index_copy slice_scatter select_scatter "
     "masked_scatter index_fill",
     "contraction": "bmm einsum tensordot mv dot inner outer bilinear fold grid_sample",

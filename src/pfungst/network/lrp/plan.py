@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from pfungst.network.lrp.composite import Composite
 from pfungst.network.lrp.composite import composite as find_composite
@@ -14,7 +13,6 @@ from pfungst.network.lrp.roles import assign_roles
 from pfungst.network.lrp.rules import Bound, Constant, Rule
 from pfungst.network.lrp.tape import Node, Tape, Value
 
-Fallback = Literal["gradient", "pass"]
 SUITED = "suited"
 """The name of the choice of a composite by a network's operations."""
 _ATTENTIVE = frozenset({"norm", "softmax", "multiplication", "quotient"})
@@ -60,7 +58,6 @@ def plan(
     tape: Tape,
     composite: Composite,
     *,
-    fallback: Fallback | None = None,
     input_bounds: tuple[Bound, Bound] | None = None,
 ) -> list[Step]:
     """The steps from the network's output back, in the order of the forward pass.
@@ -81,7 +78,7 @@ def plan(
         if id(node) in absorbed:
             step = Step(node, "merged")
         else:
-            step = _step(node, composite, behind_weights, fallback)
+            step = _step(node, composite, behind_weights)
             step.pad = pads.get(id(node))
             if step.rule is not None and input_bounds is not None:
                 step.rule = step.rule.bounded(*input_bounds)
@@ -124,10 +121,10 @@ def _readers(tape: Tape) -> dict[int, list[Node]]:
     return readers
 
 
-def _step(node: Node, composite: Composite, behind_weights: set[int], fallback: Fallback | None) -> Step:
+def _step(node: Node, composite: Composite, behind_weights: set[int]) -> Step:
     kind = node.role
     if kind in {"unknown", "log_softmax"}:
-        if fallback is None:
+        if composite.fallback is None:
             raise UnsupportedOperationError(node.title, node.place)
         return Step(node, "fallback")
     if kind not in kinds_with_rules():

@@ -16,9 +16,14 @@ _GATES = {
     **dict.fromkeys(("norm", "vector_norm", "linalg_vector_norm", "linalg_norm", "std", "var"), _STATISTIC),
     **dict.fromkeys(("sqrt", "rsqrt", "reciprocal", "__rtruediv__"), _STATISTIC),
     **dict.fromkeys(("sigmoid", "hardsigmoid", "softmax", "erf"), _SQUASHED),
-    **dict.fromkeys(("tanh", "relu6", "hardtanh", "clamp"), _CLAMPED),
+    "tanh": _CLAMPED,
 }
 """Functions whose output scales a signal, and how plainly so: norms, then squashed, then clamped values."""
+_LOWER = frozenset({"relu6", "hardtanh", "relu", "clamp_min"})
+_UPPER = frozenset({"relu6", "hardtanh", "clamp_max"})
+_BY_BOUNDS = frozenset({"clamp", "clip"})
+_MAY_MISS_ZERO = frozenset({"clamp", "clip", "clamp_min", "clamp_max", "hardtanh", "threshold", "_threshold"})
+"""Activations that are 0 at 0 with some parameters only."""
 _TRANSPARENT = frozenset({"identity", "reshape", "rearrange", "product", "sum_of", "concat", "avg_pool"})
 _QUOTIENTS = frozenset({"div", "true_divide", "divide", "__truediv__"})
 
@@ -52,27 +57,32 @@ def _rank(node: Node, ranks: dict[int, int]) -> int:
         exponent = node.argument(1, "exponent")
         if isinstance(exponent, (int, float)) and (exponent < 0 or exponent != int(exponent)):
             return _STATISTIC
-    if node.name in {"relu6", "hardtanh", "clamp"} and not _shifted(node.inputs[0]):
-        return _STATISTIC if min(inputs) == _STATISTIC else 0
     own = _GATES.get(node.name, 0)
     if own:
         return own
-    transparent = node.kind in _TRANSPARENT or (node.kind == "activation" and min(inputs) == _STATISTIC)
-    return min(inputs) if transparent else 0
+    passes = node.kind in {"activation", "squash"} and min(inputs) == _STATISTIC
+    if passes or node.kind in _TRANSPARENT:
+        return min(inputs)
+    return _CLAMPED if _ramp(node) else 0
 
 
-def _shifted(value: Value) -> bool:
-    """Whether the value is a signal plus a number, as in ``clamp(x / 6 + 1 / 2, 0, 1)``."""
-    node = value.producer
-    return node is not None and node.kind == "sum_of" and len(node.inputs) == 1
+def _ramp(node: Node) -> bool:
+    """Whether a call ends a signal plus a number that is clamped from both sides, as in ``relu6(x + 3)``."""
+    lower = upper = False
+    part: Node | None = node
+    while part is not None and (part.name in _LOWER | _UPPER | _BY_BOUNDS):
+        given = part.name in _BY_BOUNDS
+        lower |= part.name in _LOWER or (given and part.argument(1, "min") is not None)
+        upper |= part.name in _UPPER or (given and part.argument(2, "max") is not None)
+        part = part.inputs[0].producer
+    shifted = part is not None and part.kind == "sum_of" and len(part.inputs) == 1
+    return lower and upper and shifted and len(factors(node)) == 1
 
 
 def _role(node: Node, ranks: dict[int, int], constants: set[int]) -> tuple[str, list[Value]]:
     signals = factors(node)
-    if node.kind == "sum_of":
+    if node.kind in {"sum_of", "batch_norm"}:
         return ("sum" if len(signals) > 1 else "affine"), node.inputs
-    if node.kind == "batch_norm":
-        return "affine", node.inputs
     if node.kind == "product":
         return _product(node, signals, ranks)
     if node.kind == "contraction":
@@ -81,7 +91,18 @@ def _role(node: Node, ranks: dict[int, int], constants: set[int]) -> tuple[str, 
         return ("contraction" if alone else "multiplication"), carriers
     if node.name == "pow" and not _is_power(node):
         return "unknown", node.inputs
+    if node.kind == "activation" and node.name in _MAY_MISS_ZERO and _misses_zero(node):
+        return "squash", node.inputs
     return node.kind, node.inputs
+
+
+def _misses_zero(node: Node) -> bool:
+    """Whether an activation is not 0 at 0."""
+    if len(node.inputs) != 1:
+        return False  # a bound that is a signal
+    bounds = [item for item in flat([node.args, node.kwargs]) if isinstance(item, torch.Tensor)]
+    zeros = torch.zeros(node.inputs[0].shape).to(bounds[0]) if bounds else torch.zeros(1)
+    return bool(node.call(zeros).any())
 
 
 def _is_power(node: Node) -> bool:

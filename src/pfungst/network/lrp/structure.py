@@ -58,9 +58,21 @@ def single(outputs: Outputs) -> Tensor:
 
 
 def through(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
-    """Activations, dropout and the like: relevance passes."""
+    """Activations ``x · g(x)``, dropout and the like: relevance passes."""
     del rule
     return Shares([(node.inputs[0], single(outputs))])
+
+
+def raised(node: Node, outputs: Outputs, rule: Epsilon) -> Shares:
+    """Activations ``f(0) + x · g(x)``: f(0) has its share.
+
+    ``R_i = (f(x_i) − f(0)) / (f(x_i) + ε sgn f(x_i)) R_i``.
+    """
+    value, y = node.inputs[0], node.outputs[0].tensor()
+    start: Tensor = node.call(torch.zeros_like(value.tensor()))
+    q = quotient(single(outputs), y, rule.epsilon)
+    taken = {"stabiliser": q.stabiliser, "zero": q.zero, "constant": total(q.values * start)}
+    return Shares([(value, q.values * (y - start))], taken)
 
 
 def reshaped(node: Node, outputs: Outputs, rule: Rule | None) -> Shares:
@@ -276,7 +288,6 @@ def fallen_back(node: Node, outputs: Outputs, mode: str) -> Shares:
 
 FIXED: Mapping[str, Callable[[Node, Outputs, Rule | None], Shares]] = {
     "activation": through,
-    "squash": through,
     "identity": through,
     "reshape": reshaped,
     "rearrange": rearranged,
@@ -293,9 +304,10 @@ KERNELS: Mapping[str, Mapping[type[Rule], Callable[[Node, Outputs, Any], Shares]
     "avg_pool": {Epsilon: averaged, ZPlus: averaged_positive, Flat: averaged_evenly},
     "max_pool": {WinnerTakesAll: pooled, Proportional: pooled_in_proportion},
     "lrn": {Pass: through, Taylor: normalised},
+    "squash": {Epsilon: raised, Pass: through},
 }
 """Kinds whose rule a composite chooses.
 
 ``sum`` is an addition of signals (residuals), ``affine`` a scale and shift that is not part of a weighted
-layer (such as a batch norm that could not be merged).
+layer (such as a batch norm that could not be merged), ``squash`` an activation that is not 0 at 0.
 """

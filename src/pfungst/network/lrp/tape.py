@@ -165,7 +165,7 @@ class _Recorder(TorchFunctionMode):
             raise UnsupportedOperationError(full_name(func), self._place(), "overwrites a tensor")
         if overwrites(name, options):
             return self._record_in_place(func, name, tuple(args), options)
-        parts = decomposition(func, base_name(name))
+        parts = decomposition(func, base_name(name), args)
         if parts is not None:
             with self:
                 return parts(*args, **options)
@@ -326,7 +326,7 @@ def _check_evaluation(node: Node) -> None:
     if active:
         raise LrpError(
             f"{node.title}, called in {node.place}, works in training mode",
-            hint="module.eval(), and training=self.training in functional calls",
+            hint="module.eval() (before torch.export), and training=self.training in functional calls",
         )
 
 

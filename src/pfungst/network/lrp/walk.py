@@ -16,7 +16,7 @@ from pfungst.network.lrp.registry import WEIGHTED, kernel_of
 from pfungst.network.lrp.structure import FILLING, FIXED, Shares, fallen_back, has_constants
 from pfungst.network.lrp.tape import Value
 
-_LOSSLESS = frozenset({"activation", "squash", "identity", "reshape", "merged"})
+_LOSSLESS = frozenset({"activation", "identity", "reshape", "merged"})
 
 
 @dataclass(frozen=True)
