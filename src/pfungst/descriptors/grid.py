@@ -174,7 +174,9 @@ class GridDescriptor(Descriptor):
         places = np.flatnonzero(np.concatenate([kept for kept, _ in tiles]))
         if not places.size:
             raise self.nothing_found()
-        values = np.concatenate([values for _, values in tiles])
+        parts = [values for _, values in tiles]
+        del tiles
+        values = _joined(parts)
         return Descriptors(values=values, areas=grid.areas[places], shape=shape, places=places)
 
     def places(self, shape: tuple[int, int]) -> GridPlaces | None:
@@ -281,6 +283,17 @@ def _blocks(part: slice, length: int) -> Iterator[slice]:
     start, stop, _ = part.indices(length)
     for first in range(start, stop, TILE):
         yield slice(first, min(first + TILE, stop))
+
+
+def _joined(parts: list[FloatArray]) -> FloatArray:
+    """All parts one after the other; each is let go once it is copied, so that memory holds them once."""
+    whole = np.empty((sum(map(len, parts)), parts[0].shape[1]), dtype=np.float32)
+    end = len(whole)
+    while parts:
+        part = parts.pop()
+        whole[end - len(part) : end] = part
+        end -= len(part)
+    return whole
 
 
 def _tiles(scale: Scale, down: slice, across: slice) -> Iterator[tuple[Indices, Indices, Indices]]:
