@@ -46,11 +46,11 @@ def test_values_are_what_they_say():
     assert values["tint"] == pytest.approx(green.mean() - (red.mean() + blue.mean()) / 2)
     assert values["light"] == pytest.approx(y.mean())
     assert values["contrast"] == pytest.approx(y.std())
-    assert values["colour"] == pytest.approx(np.ptp(image.astype(float), axis=2).mean())
+    assert values["colour"] == pytest.approx(np.log(1 + np.ptp(image.astype(float), axis=2).mean()))
     assert values["blocks"] == pytest.approx(slow_blockiness(image))
     noisy = np.clip(128 + np.random.default_rng(0).normal(0, 12, (200, 200, 1)), 0, 255)
     found = PROPERTIES["noise"].value(np.repeat(noisy, 3, axis=2).astype(np.uint8))
-    assert np.exp(found) == pytest.approx(12, rel=0.15)  # a median of nine follows the noise a little
+    assert np.exp(found) == pytest.approx(12, rel=0.2)  # a median of nine follows the noise a little
 
 
 @pytest.mark.parametrize("name", list(PROPERTIES))
@@ -59,7 +59,7 @@ def test_an_edit_moves_the_number_to_its_target(name, seed):
     item, image = PROPERTIES[name], scene(seed)
     here = item.value(image)
     np.testing.assert_array_equal(item.edit(image, 0.0), image)
-    step = {"cast": 25, "tint": 15, "colour": 10, "light": 20, "contrast": 8, "corners": 30}.get(name, 0.4)
+    step = {"cast": 25, "tint": 15, "light": 20, "contrast": 8, "corners": 30}.get(name, 0.4)
     up, down = item.moved(image, here + step), item.moved(image, here - step)
     assert item.value(up) == pytest.approx(here + step, abs=0.15 * step)
     if name not in {"blocks", "noise"}:  # of which there is next to none to be taken
@@ -126,6 +126,18 @@ def test_a_look_of_part_of_a_class_is_found_and_proved_if_it_is_read(tmp_path, k
         assert named[words].verdict in verdicts
         assert named[words].boxes == {}
         assert named[words].share == pytest.approx(0.3, abs=0.07)
+
+
+def test_a_grey_photo_is_found_but_its_colours_cannot_be_given_back(tmp_path):
+    data = scenes(tmp_path)
+    marked = plant(data, {"square": Plant(kind="grey photo", share=0.3)}, tmp_path / "marked")
+    reader = PropertyReader(name="colour", gain=-0.5, reading="square")
+    found = find_artefacts(reader, surveyed(reader, marked.data), ALONE, classes=["square"])
+    named = {item.where: item for item in found.by_class["square"]}
+    grey = named["hardly any colour of the whole photo"]
+    assert grey.verdict == "unclear"
+    assert "taking it out" in grey.sentence
+    assert grey.insertion_effect.low > 0
 
 
 def test_photos_like_the_others_give_none(tmp_path):

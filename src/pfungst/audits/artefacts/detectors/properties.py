@@ -5,14 +5,15 @@ property number                                            edit
 ======== ================================================= =========================================
 cast     mean of R − B                                     added to R, taken from B
 tint     mean of G − (R + B)/2                             likewise
-colour   mean of max − min of the channels                 chroma times a factor
+colour   log of 1 + mean of max − min of the channels      chroma times a factor
 light    mean luminance Y                                  added
 contrast standard deviation of Y                           Y − mean times a factor
 corners  mean Y of the corners less that of the middle     a parabola of the distance to the middle
 sharp    log rms of Y less its Gaussian mean               blurred, or its detail enlarged
 blocks   log of mean |ΔY| at edges of 8 x 8 blocks over    encoded as JPEG, or the mean of codes on
          that elsewhere                                    shifted grids
-noise    log of 1.48 median |Y less its 3 x 3 median|      Gaussian noise added, or medians mixed in
+noise    log of what 20 % of blocks of 8 pixels have       Gaussian noise added, or medians mixed in
+         less: deviation of Y less its 3 x 3 median
 ======== ================================================= =========================================
 """
 
@@ -30,6 +31,7 @@ from pfungst.contract.classifier import ImageArray
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 _BLOCK, _TURNS = 8, 8
+_FLAT = 0.2
 _SEED = 0
 Plane = NDArray[np.float64]
 
@@ -87,7 +89,7 @@ def _shifted(image: ImageArray, colour: tuple[float, float, float], amount: floa
 
 
 def _saturation(image: ImageArray) -> float:
-    return float((image.max(axis=2).astype(float) - image.min(axis=2)).mean())
+    return float(np.log1p((image.max(axis=2).astype(float) - image.min(axis=2)).mean()))
 
 
 def _saturated(image: ImageArray, amount: float) -> ImageArray:
@@ -167,7 +169,12 @@ def _grain(image: ImageArray) -> float:
     from scipy.ndimage import median_filter
 
     plane = _y(image)
-    return float(np.log(1.4826 * np.median(np.abs(plane - median_filter(plane, 3))) + 0.1))
+    rest = plane - median_filter(plane, 3)
+    rows, columns = (max(length // _BLOCK, 1) * _BLOCK for length in rest.shape)
+    missing = [(0, max(rows - rest.shape[0], 0)), (0, max(columns - rest.shape[1], 0))]
+    whole = np.pad(rest, missing)[:rows, :columns]
+    blocks = whole.reshape(rows // _BLOCK, _BLOCK, columns // _BLOCK, _BLOCK)
+    return float(np.log(np.quantile(blocks.std(axis=(1, 3)), _FLAT) + 0.1))
 
 
 def _grained(image: ImageArray, amount: float) -> ImageArray:

@@ -1,8 +1,8 @@
 r"""Properties of whole photos as suspects: a cast, a blur, JPEG blocks that part of a class's photos have.
 
 A photo carries a property if its number lies beyond what the other photos have: above their 99 % quantile, or
-below their 1 % quantile, by a further half of the spread between their 10 % and 90 % quantiles. A property is
-a suspect if so many photos of the class do that chance is at most 0.05, all properties, both ways counted.
+below their 1 % quantile, by a further quarter of the spread between their 10 % and 90 % quantiles. A property
+is a suspect if so many photos of the class do that chance is at most 0.05, all properties, both ways counted.
 It is taken out and put in by an edit that moves that number alone, to the others' median or to that of the
 carriers; the control is a smooth pattern of light and dark that changes the photo by as much.
 """
@@ -26,7 +26,7 @@ from pfungst.contract.look import Edit
 from pfungst.evaluation.orders import generator_for
 from pfungst.images.rectangles import Region
 
-_TAIL, _APART = 0.01, 0.5
+_TAIL, _APART = 0.01, 0.25
 _FEWEST_OTHERS = 20
 
 
