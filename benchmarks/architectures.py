@@ -19,6 +19,8 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +58,14 @@ def examined(library: str, name: str) -> dict[str, Any]:
         targets = module(inputs).argmax(1)
     found: dict[str, Any] = {"size": size, "parameters": sum(item.numel() for item in module.parameters())}
     try:
-        result = lrp.relevance(module, inputs, targets, composite=ZERO)
-        found["replay"] = replayed(module, inputs, photos(2, size, seed=7).double())
+        with double_throughout():
+            result = lrp.relevance(module, inputs, targets, composite=ZERO)
+            found["replay"] = replayed(module, inputs, photos(2, size, seed=7).double())
+            wanted = gradient_times_input(module, inputs, targets)
     except PfungstError as error:
         return {**found, "outcome": "refused", "reason": str(error).splitlines()[0]}
     found["residual"] = residual(result)
-    found["oracle"] = difference(result.relevance, gradient_times_input(module, inputs, targets))
+    found["oracle"] = difference(result.relevance, wanted)
     single = lrp.relevance(module.float(), inputs.float(), targets)
     found["residual_single"] = residual(single)
     found["composite"] = single.composite
@@ -71,6 +75,21 @@ def examined(library: str, name: str) -> dict[str, Any]:
     found["seconds"] = time.process_time() - start
     wrong = [key for key, limit in LIMITS.items() if not found[key] <= limit]
     return {**found, "outcome": "wrong" if wrong else "works", "reason": ", ".join(wrong)}
+
+
+@contextmanager
+def double_throughout() -> Iterator[None]:
+    """Keep double precision where a network casts to single by ``x.float()``: its rounding is not ours."""
+    single = Tensor.float
+
+    def kept(x: Tensor, *args: Any, **options: Any) -> Tensor:
+        return x if x.dtype == torch.float64 else single(x, *args, **options)
+
+    Tensor.float = kept  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        del Tensor.float  # type: ignore[misc]
 
 
 def residual(result: lrp.LrpResult) -> float:
