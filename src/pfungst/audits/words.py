@@ -109,7 +109,7 @@ def _of_margin(artefact: Artefact, effect: Estimate | None) -> str:
     """An effect against what recognised photos have to spare."""
     if effect is None or not artefact.margin > 0:
         return ""
-    return f", {effect.mean / artefact.margin:.0%} of the margin by which photos are recognised,"
+    return f" ({effect.mean / artefact.margin:.0%} of the margin of recognised photos)"
 
 
 def artefact_advice(artefact: Artefact, n_photos: int) -> str:
