@@ -69,7 +69,7 @@ def test_a_proved_mark_is_told_in_plain_words_first():
         "The model reads this trait: take it out and 3 of 6 recognised coin photos are no longer recognised;"
     )
     assert "1.06" in artefact_numbers(artefact)
-    assert "53% of the margin by which photos are recognised" in artefact_numbers(artefact)
+    assert "53% of the margin of recognised photos" in artefact_numbers(artefact)
 
 
 def test_a_score_that_rises_is_not_said_to_fall_and_nothing_is_not_a_number():
