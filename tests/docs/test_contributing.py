@@ -12,7 +12,7 @@ from PIL import Image
 PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 BLOCK = re.compile(r"^```python (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = {
-    "rule.py": r"tensor\(\[\[\[(.+), 0\.0000, .+\]\]\]",
+    "rule.py": r"tensor\(\[\[\[(.+), -?0\.0000, .+\]\]\]",
     "reader.py": r"\('cat', 'dog'\) 2",
     "detector.py": r"^$",
     "descriptor.py": r"\(20, 64\)",
