@@ -88,6 +88,7 @@ def _training(kind: str, *words: str) -> Command:
             str(world.photos),
             "--out",
             str(place / "model"),
+            "--overwrite",
             *words,
             *ALONE,
         ],

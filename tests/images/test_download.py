@@ -1,14 +1,16 @@
 import contextlib
+import errno
 import hashlib
 import http.server
 import io
+import os
 import tarfile
 import threading
 
 import pytest
 from PIL import Image
 
-from pfungst.errors import ConfigError, DataError
+from pfungst.errors import ConfigError, DataError, FileError
 from pfungst.images import download, open_dataset
 from pfungst.images.archives import Archive, unpack
 from pfungst.images.download import fetch, fetch_voc2007
@@ -341,3 +343,14 @@ def test_official_archives():
         "VOCtrainval_06-Nov-2007.tar": "c52e279531787c972589f7e41ab4ae64",
         "VOCtest_06-Nov-2007.tar": "b6e924de25625d8de591ea690078ad9f",
     }
+
+
+def test_a_full_disk_is_said_and_not_tried_again(get, server, tmp_path, monkeypatch):
+    def full(_stream, _content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(download, "write_all", full)
+    before = len(server.ranges)
+    with pytest.raises(FileError, match=r"file\.tar\.part.*No space left on device"):
+        get()
+    assert len(server.ranges) == before + 1

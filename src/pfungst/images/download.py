@@ -20,6 +20,7 @@ from pfungst.errors import ConfigError, DataError
 from pfungst.files import shown
 from pfungst.images.archives import Archive, unpack
 from pfungst.progress import Progress, silent
+from pfungst.writing import write_all, write_whole, writing
 
 VOC2007_URL = "http://host.robots.ox.ac.uk/pascal/VOC/voc2007/"
 """Where the organisers of the challenge keep the archives."""
@@ -105,7 +106,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 def _write_manifest(folder: Path, done: dict[str, Any]) -> None:
     text = json.dumps({"unpacked": done}, indent=2) + "\n"
-    (folder / _MANIFEST).write_text(text, encoding="utf-8")
+    write_whole(folder / _MANIFEST, text)
 
 
 def fetch(
@@ -293,12 +294,13 @@ def _too_long(transfer: _Transfer) -> DataError:
 def _append(answer: Any, transfer: _Transfer, start: int, total: int | None) -> None:
     stage = f"download {transfer.part.name.removesuffix('.part')}"
     done = start
-    with transfer.part.open("ab" if start else "wb") as stream:
+    with transfer.part.open("ab" if start else "wb", buffering=0) as stream:
         while chunk := answer.read1(_CHUNK):
             done += len(chunk)
             if done > transfer.max_bytes:
                 raise _too_long(transfer)
-            stream.write(chunk)
+            with writing(transfer.part):
+                write_all(stream, chunk)
             transfer.progress(stage, done // _MIB, (total or done) // _MIB)
 
 
