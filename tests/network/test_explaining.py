@@ -1,10 +1,15 @@
 """Explanations of networks in the photo's own pixels."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
+from typer.testing import CliRunner
 
+from pfungst.cli.main import app
 from pfungst.contract import Explanation
 from pfungst.errors import ConfigError
 from pfungst.network import NetworkClassifier, Preprocess, initial_network
@@ -135,3 +140,21 @@ def test_a_fallback_is_part_of_the_rule_and_named(photo):
         assert abs(found.ledger.residual) < 1e-4 * max(map(abs, (found.score, *found.ledger.taken.values())))
     with pytest.raises(ConfigError, match="unknown composite 'epsilon\\+grad'"):
         model.explain(photo, "a", rule="epsilon+grad")
+
+
+def test_the_command_says_how_little_a_heatmap_shows(photo, tmp_path):
+    model = initial_network("small-cnn", ["a", "b"])
+    with torch.no_grad():
+        model.module.head.bias += torch.tensor([1000.0, 0.0])  # nearly all of f_a
+    folder, picture = model.save(tmp_path / "model"), tmp_path / "photo.png"
+    Image.fromarray(photo).save(picture)
+    arguments = ["explain", str(folder), str(picture), "--class", "a", "--workers", "1", "--out"]
+    found = CliRunner().invoke(app, [*arguments, str(tmp_path / "out"), "--rule", "suited+gradient"])
+    assert found.exit_code == 0, found.output
+    said = " ".join(found.output.split())
+    assert "photo, a: only 0." in said
+    assert "most went to fixed numbers inside the model (biases): colours show where the model looked" in said
+    printed = CliRunner().invoke(app, [*arguments, str(tmp_path / "other"), "--json", "-"])
+    (row,) = json.loads(printed.stdout)["explanations"]
+    assert row["caveat"].startswith("only 0.")
+    assert row["rule"] == "epsilon-plus-flat"
