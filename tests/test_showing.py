@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -75,14 +76,20 @@ def test_an_explanation_is_plotted_into_given_axes_or_new_ones():
 
 
 def test_the_relevance_of_what_decides_is_positive_exactly_where_the_class_is_predicted():
-    found = explanation(30, 50)
+    values = np.abs(explanation(30, 50).relevance)
+    total = float(values.sum())
+    ledger = Ledger(score=total + 0.5, pixels=total, taken={"bias": 0.5})
+    found = explanation(30, 50, relevance=values, score=total + 0.5, ledger=ledger)
+    share = total / found.score  # what biases did not take
     for threshold in (found.score - 0.01, found.score + 0.01, -0.979, 0.0):
         moved = found.from_threshold(threshold)
         assert moved.ledger.residual == pytest.approx(found.ledger.residual, abs=1e-9)
-        assert moved.ledger.taken == {"bias": 0.5, "threshold": threshold}
+        assert moved.ledger.taken == {"bias": 0.5, "threshold": pytest.approx(share * threshold)}
         assert moved.relevance.sum() == pytest.approx(moved.ledger.pixels)
-        assert moved.relevance.sum() + 0.5 == pytest.approx(found.score - threshold)
+        assert moved.relevance.sum() == pytest.approx(share * (found.score - threshold))
         assert moved.score == found.score
+    more = replace(found, ledger=replace(ledger, score=total - 0.5, taken={"bias": -0.5}), score=total - 0.5)
+    assert more.from_threshold(2.0).ledger.taken["threshold"] == 2.0  # pixels hold more than f(x): all of it
     with pytest.raises(ConfigError, match="that one was taken off"):
         found.from_threshold(0.1).from_threshold(0.1)
     with pytest.raises(ConfigError, match="a finite threshold"):

@@ -330,9 +330,21 @@ def test_the_relevance_of_what_decides_adds_up_to_it():
     rng = np.random.default_rng(0)
     relevance = rng.normal(size=(13, 7))
     score = float(relevance.sum())
-    assert shifted(relevance, -0.979).sum() == pytest.approx(score + 0.979)
-    assert (shifted(relevance, 0.0) == relevance).all()
-    assert (shifted(relevance, float("nan")) == relevance).all()
+    assert shifted(relevance, -0.979, score).sum() == pytest.approx(score + 0.979)
+    assert (shifted(relevance, 0.0, score) == relevance).all()
+    assert (shifted(relevance, float("nan"), score) == relevance).all()
+
+
+def test_pixels_that_hold_little_of_the_score_bear_little_of_the_threshold():
+    """Else a heatmap of a network is one red field: its biases took all but a thousandth of the score."""
+    rng = np.random.default_rng(0)
+    relevance = rng.normal(size=(13, 7)) * 1e-3
+    relevance += (2e-3 - relevance.sum()) / relevance.size
+    moved = shifted(relevance, -0.64, 2.0)
+    assert moved.sum() == pytest.approx(1e-3 * (2.0 + 0.64))
+    assert np.corrcoef(moved.ravel(), relevance.ravel())[0, 1] == pytest.approx(1)
+    assert np.abs(moved - relevance).max() == pytest.approx(1e-3 * 0.64 / relevance.size)
+    assert shifted(-relevance, -0.64, 2.0).sum() == pytest.approx(-2e-3)  # they speak against it: no share
 
 
 def test_the_headline_neither_accuses_nor_acquits_of_what_cannot_be_said(example):

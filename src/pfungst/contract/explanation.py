@@ -38,6 +38,27 @@ SHOWN = 640
 """Most pixels of a side of a picture in a notebook."""
 
 
+def share_of_threshold(pixels: float, score: float) -> float:
+    """The share of a decision threshold that pixels bear: that of f(x) which they hold, from 0 to 1.
+
+    A rule that hands most of f(x) to biases leaves the pixels a small part of it. The whole threshold laid on
+    them would drown what they tell.
+
+    Parameters
+    ----------
+    pixels : float
+        Sum of the pixels' relevance.
+    score : float
+        f(x); where it is 0, the share is 1.
+
+    Examples
+    --------
+    >>> share_of_threshold(0.002, 2.0), share_of_threshold(2.0, 2.0), share_of_threshold(-1.0, 2.0)
+    (0.001, 1.0, 0.0)
+    """
+    return min(max(pixels / score, 0.0), 1.0) if score else 1.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
     """Where the score went: ``score = pixels + sum(taken.values()) + residual``.
@@ -158,8 +179,11 @@ class Explanation:
     def from_threshold(self, threshold: float) -> Explanation:
         """The relevance of f(x) − threshold, which is positive exactly where the class is predicted.
 
-        With relevance ``R_p`` of f(x) over n pixels, ``R_p − t / n``: every pixel bears the same share of the
-        threshold t. The ledger keeps f(x) and says what the threshold took; finer layers stay those of f(x).
+        With relevance ``R_p`` of f(x) over n pixels, ``R_p − s t / n``: every pixel bears the same part of
+        the threshold t. The share s of f(x) that reached the pixels (:func:`share_of_threshold`) is the share
+        of t that they bear; the rest of t belongs to what took the rest of f(x). So the sum is s (f(x) − t);
+        pixels that hold more than f(x) bear t as a whole.
+        The ledger keeps f(x) and says what the threshold took; finer layers stay those of f(x).
 
         Parameters
         ----------
@@ -178,10 +202,11 @@ class Explanation:
                 f"{' that one was taken off' if 'threshold' in taken else ''}",
                 allowed="a finite threshold, once",
             )
+        borne = threshold * share_of_threshold(self.ledger.pixels, self.score)
         ledger = replace(
-            self.ledger, pixels=self.ledger.pixels - threshold, taken={**taken, "threshold": float(threshold)}
+            self.ledger, pixels=self.ledger.pixels - borne, taken={**taken, "threshold": float(borne)}
         )
-        return replace(self, relevance=self.relevance - threshold / self.relevance.size, ledger=ledger)
+        return replace(self, relevance=self.relevance - borne / self.relevance.size, ledger=ledger)
 
     def __repr__(self) -> str:
         height, width = self.relevance.shape

@@ -14,7 +14,7 @@ from PIL.Image import DecompressionBombError
 
 from pfungst.audits.schema import Audit, ModelAudit, Photo, survey_folder
 from pfungst.audits.survey import Seen, StoredSurvey, open_survey
-from pfungst.contract.explanation import Ledger
+from pfungst.contract.explanation import Ledger, share_of_threshold
 from pfungst.errors import DataError, PfungstError
 from pfungst.evaluation.wording import counted
 from pfungst.report.pictures import FULL, Detail, heatmap_base64, photo_base64
@@ -188,7 +188,7 @@ class Builder:
             "cluster": self.sources.clusters[position].get((seen.image, seen.class_name)),
             "map": self._counted(
                 lambda: heatmap_base64(
-                    shifted(survey.heatmap(seen.image, seen.class_name), zero), self.detail
+                    shifted(survey.heatmap(seen.image, seen.class_name), zero, seen.score), self.detail
                 )
             ),
         }
@@ -203,14 +203,16 @@ class Builder:
         return text
 
 
-def shifted(relevance: NDArray[np.floating[Any]], threshold: float) -> NDArray[np.float64]:
-    """Relevance of f(x) − threshold: every cell bears the same share of the threshold.
+def shifted(relevance: NDArray[np.floating[Any]], threshold: float, score: float) -> NDArray[np.float64]:
+    """Relevance of f(x) − threshold: every cell bears the same part of the threshold.
 
-    With relevance ``R_c`` of f(x) over n cells, ``R_c − t / n``: where the heatmap holds all of f(x), its sum
-    is what decides, positive exactly where the class is predicted.
+    With relevance ``R_c`` of f(x) over n cells, ``R_c − s t / n``, where s is the share of f(x) that they
+    hold: the sum is s (f(x) − t), positive exactly where the class is predicted.
     """
     values = np.asarray(relevance, dtype=np.float64)
-    return values - (threshold / values.size if isfinite(threshold) else 0.0)
+    if not isfinite(threshold):
+        return values
+    return values - threshold * share_of_threshold(float(values.sum()), score) / values.size
 
 
 def page_data(

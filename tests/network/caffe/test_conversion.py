@@ -216,6 +216,8 @@ def test_command_line(files, tmp_path):
     config = json.loads((out / "model.json").read_text())["config"]
     assert config["preprocess"]["mean"] == [1, 2, 3]
     assert config["architecture"]["type"] == "caffe"
-    result = CliRunner().invoke(app, [*arguments, "--mean", "grey"])
+    result = CliRunner().invoke(app, [*arguments, "--mean", "1,2,3"])
+    assert "there is a finished model" in str(result.exception)
+    result = CliRunner().invoke(app, [*arguments, "--overwrite", "--mean", "grey"])
     assert isinstance(result.exception, ConfigError)
     assert "--mean grey" in str(result.exception)
