@@ -111,7 +111,7 @@ def prove_mark(
     survey : Survey
         Its pass over the photos.
     mark : Mark
-        From :meth:`pfungst.audits.artefacts.Mark.open`.
+        From :meth:`Mark.open <pfungst.audits.artefacts.given.Mark.open>`.
     config, classes, identity, out, pictures, prefix, workers, progress
         As for :func:`find_artefacts`.
 
