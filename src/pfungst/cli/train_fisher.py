@@ -16,7 +16,7 @@ from pfungst.cli._progress import progress_bar
 from pfungst.cli._tables import print_table
 from pfungst.cli._targets import ModelTarget
 from pfungst.cli._work import Crew
-from pfungst.errors import Failure, PfungstError
+from pfungst.errors import Failure
 
 if TYPE_CHECKING:
     from pfungst.descriptors import Descriptor
@@ -115,15 +115,12 @@ def fisher(
             workers=crew.hired,
             progress=progress,
         )
-    failures: list[Failure | PfungstError] = [*unread, *trained.failures]
     trained.classifier.save(target.out)
     remove_folder(target.unfinished)
-    _report(trained, failures, target.out, json)
+    _report(trained, (*unread, *trained.failures), target.out, json)
 
 
-def _report(
-    trained: TrainedFisher, failures: Sequence[Failure | PfungstError], out: Path, json: str | None
-) -> None:
+def _report(trained: TrainedFisher, failures: Sequence[Failure], out: Path, json: str | None) -> None:
     summary = {
         "model": str(out),
         "classes": list(trained.classifier.classes),

@@ -16,7 +16,7 @@ from pfungst.cli._progress import progress_bar
 from pfungst.cli._tables import print_table
 from pfungst.cli._targets import ModelTarget
 from pfungst.cli._work import Crew
-from pfungst.errors import Failure, PfungstError
+from pfungst.errors import Failure
 
 if TYPE_CHECKING:
     from pfungst.network import NetworkTraining
@@ -118,9 +118,7 @@ def network(
     _report(trained, (*unread, *trained.failures), target.out, json)
 
 
-def _report(
-    trained: TrainedNetwork, failures: Sequence[Failure | PfungstError], out: Path, json: str | None
-) -> None:
+def _report(trained: TrainedNetwork, failures: Sequence[Failure], out: Path, json: str | None) -> None:
     summary: dict[str, Any] = {
         "model": str(out),
         "classes": list(trained.classifier.classes),

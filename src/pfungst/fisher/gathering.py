@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pfungst import __version__
 from pfungst.descriptors import PCA, Descriptor, described
-from pfungst.errors import PfungstError, about_photo
+from pfungst.errors import Failure, PfungstError, about_photo
 from pfungst.fisher.pipeline import FisherPipeline
 from pfungst.fisher.settings import FisherTraining
 from pfungst.images import DataSet, Record, decode
@@ -70,7 +70,7 @@ class Gathering:
         data: DataSet,
         configuration: Mapping[str, Any],
         progress: Progress,
-    ) -> tuple[NDArray[np.float32], tuple[str, ...], tuple[PfungstError, ...]]:
+    ) -> tuple[NDArray[np.float32], tuple[str, ...], tuple[Failure, ...]]:
         """All photos' rows in one memory-mapped file, the photos that have some, and what failed."""
         run = run_items(
             task,
@@ -84,13 +84,12 @@ class Gathering:
             progress=progress,
             stage=name,
         )
-        failures = tuple(PfungstError(failure.reason) for failure in run.failures)
         with run:
             records = run.records()
             if not records:
-                raise PfungstError("no photo could be used", hint=f"the first reason was: {failures[0]}")
+                raise PfungstError("no photo could be used", hint=f"the first reason was: {run.failures[0]}")
             rows = _joined(run, records, self.folder / f"{name.replace(' ', '-')}.rows")
-        return rows, tuple(record["image"] for record in records), failures
+        return rows, tuple(record["image"] for record in records), tuple(run.failures)
 
     def projected(self, sample: NDArray[np.float32], pca: PCA) -> NDArray[np.float32]:
         """The sample after PCA, in a file of its own."""
@@ -140,7 +139,7 @@ class _SampleTask:
 
 def sample_descriptors(
     train: DataSet, config: FisherTraining, *, gathering: Gathering, progress: Progress = silent
-) -> tuple[NDArray[np.float32], tuple[PfungstError, ...]]:
+) -> tuple[NDArray[np.float32], tuple[Failure, ...]]:
     """A seeded sample ``(n, d)`` in equal parts from the photos, memory-mapped.
 
     Raises
@@ -183,7 +182,7 @@ def encode_photos(
     *,
     gathering: Gathering,
     progress: Progress = silent,
-) -> tuple[NDArray[np.float32], NDArray[np.intp], tuple[PfungstError, ...]]:
+) -> tuple[NDArray[np.float32], NDArray[np.intp], tuple[Failure, ...]]:
     """Improved Fisher vectors of both sets, training photos first, in a memory-mapped file.
 
     Returns
@@ -191,7 +190,7 @@ def encode_photos(
     vectors : (n_usable, V) float32
     kept : (n_usable,) int
         Which photos they belong to.
-    failures : tuple of PfungstError
+    failures : tuple of Failure
     """
     parts = {"train": train, "val": validation}  # a photo may be in both
     records = [replace(record, id=f"{name}/{record.id}") for name, part in parts.items() for record in part]

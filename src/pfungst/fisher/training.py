@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pfungst.contract.ranking import equal_error_thresholds, mean_average_precision
 from pfungst.descriptors import fit_pca
-from pfungst.errors import ConfigError, DataError, PfungstError
+from pfungst.errors import ConfigError, DataError, Failure
 from pfungst.fisher.classifier import FisherClassifier
 from pfungst.fisher.gathering import Gathering, encode_photos, opened_gathering, sample_descriptors
 from pfungst.fisher.pipeline import FisherPipeline
@@ -41,14 +41,14 @@ class TrainedFisher:
         The chosen C.
     validation : mapping of float to float
         Mean average precision on validation for each C tried; None where no class has positives there.
-    failures : tuple of PfungstError
+    failures : tuple of Failure
         Photos that could not be used.
     """
 
     classifier: FisherClassifier
     c: float
     validation: dict[float, float | None]
-    failures: tuple[PfungstError, ...]
+    failures: tuple[Failure, ...]
 
 
 def train_fisher(
@@ -132,7 +132,7 @@ def fit_pipeline(
     *,
     gathering: Gathering,
     progress: Progress = silent,
-) -> tuple[FisherPipeline, tuple[PfungstError, ...]]:
+) -> tuple[FisherPipeline, tuple[Failure, ...]]:
     """Sample descriptors and fit PCA and mixture to them; also what photos failed."""
     sample, failures = sample_descriptors(train, config, gathering=gathering, progress=progress)
     with single_thread():
@@ -179,6 +179,6 @@ def _select_and_train(
     return machines, best, tried, thresholds
 
 
-def _distinct(errors: Sequence[PfungstError]) -> tuple[PfungstError, ...]:
-    """One error a message: a photo may fail in more than one pass."""
-    return tuple({str(error): error for error in errors}.values())
+def _distinct(failures: Sequence[Failure]) -> tuple[Failure, ...]:
+    """One a reason, which names the file: a photo may fail in more than one pass, under another name."""
+    return tuple({failure.reason: failure for failure in failures}.values())
